@@ -1,0 +1,52 @@
+"""The one place where parameters are checked: declared on the class, checked before any work."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+
+def validate_parameters(component: Any, constraints: dict[str, Any] | None = None) -> None:
+    """Check a component's parameters, and those of every component nested in it.
+
+    Parameters
+    ----------
+    component : object
+        Anything with ``get_params``; other objects pass unchecked.
+    constraints : dict, default=None
+        What each parameter may be, in scikit-learn's notation. By default the
+        component's own ``_parameter_constraints``.
+
+    Raises
+    ------
+    sklearn.utils._param_validation.InvalidParameterError
+        A ``ValueError`` that names the parameter, what is allowed, and what was given.
+    """
+    if not hasattr(component, "get_params"):
+        return
+    parameters = component.get_params(deep=False)
+    if constraints is None:
+        constraints = getattr(component, "_parameter_constraints", {})
+    validate_parameter_constraints(
+        constraints,
+        {name: value for name, value in parameters.items() if name in constraints},
+        caller_name=type(component).__name__,
+    )
+    check = getattr(component, "_check_consistency", None)
+    if check is not None:
+        check()
+    for value in parameters.values():
+        if isinstance(value, BaseEstimator):
+            validate_parameters(value)
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
+    """Word the error for a name that does not exist, with the nearest one that does."""
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"There is no {what} named {name!r}.{hint} Known: {', '.join(known) or 'none'}."
