@@ -1,0 +1,78 @@
+"""Asking a model without leaving a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Model = Callable[[Tensor], Any]
+"""What is asked: an ``nn.Module``, or any callable that turns a batch into logits."""
+
+
+@contextmanager
+def asking(model: Model) -> Iterator[None]:
+    """Hold a model in evaluation mode for the time of the block, then leave all as it was.
+
+    Evaluation mode keeps BatchNorm's statistics and dropout's draws out of the
+    question. The flags are set one by one, not by ``model.eval()``, because some
+    modules override it and because a submodule that was frozen in evaluation mode
+    must come back frozen. The global random state is put back too, for models that
+    draw at random even in evaluation mode.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+        A callable that is no module has no flags; only the random state is kept.
+    """
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    training = [module for module in modules if module.training]
+    random_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        torch.set_rng_state(random_state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state)
+
+
+def first_output(output: Any) -> Tensor:
+    """Return the logits of a model's answer: of a tuple the first entry, as skorch reads it."""
+    logits = output[0] if isinstance(output, (tuple, list)) else output
+    if isinstance(logits, Tensor):
+        return logits
+    raise TypeError(
+        f"The model returned a {type(output).__name__}; it must return a tensor of logits "
+        "(n, n_outputs), or a tuple that starts with one. Wrap the model in a module that does."
+    )
+
+
+def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
+    """Differentiate the sum of the samples' scores with respect to their input.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+    x : Tensor of shape (n, ...)
+    score : callable
+        Takes the logits and returns one value a sample, shape (n,).
+
+    Returns
+    -------
+    Tensor of x's shape
+        ``torch.autograd.grad`` follows the path to the input alone, so no
+        parameter's gradient is computed, let alone accumulated.
+    """
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = score(first_output(model(leaf))).sum()
+        (gradient,) = torch.autograd.grad(total, leaf)
+    return gradient

@@ -1,0 +1,228 @@
+"""A network seen from one of its layers: the forward hooks behind ``layer=``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skaba._validation import unknown_name
+from skaba.attribution._asking import Model, asking
+from skaba.attribution._method import repeat
+
+
+class _Reached(Exception):  # noqa: N818  (a signal, not an error)
+    """Carries a layer's input and output out of a forward pass that need not go on."""
+
+
+class FromLayer(nn.Module):
+    """The part of a network that follows one layer: hidden features in, logits out.
+
+    Augmenters and attribution methods ask it as they ask any model, so they work at an
+    embedding's or a convolution's output without knowing that they do.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The whole network.
+    layer : str
+        The submodule's name, as in ``module.named_modules()``. It must return one tensor
+        and be called once in a forward pass.
+    inputs : Tensor, mapping or sequence of Tensors
+        The batch that the whole network is called with; its first axes are samples.
+    arguments : mapping, default=None
+        Further keyword arguments of the forward pass.
+
+    Attributes
+    ----------
+    padding : bool Tensor or None
+        After ``features()`` of an ``nn.Embedding`` with a ``padding_idx``: True where the
+        word is padding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import FromLayer
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    >>> x = torch.randn(5, 3)
+    >>> rest = FromLayer(net, "1", x)
+    >>> torch.equal(rest(rest.features()), net(x))
+    True
+    """
+
+    def __init__(
+        self, module: nn.Module, layer: str, inputs: Any, arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.layer = layer
+        self.inputs = inputs
+        self.arguments = dict(arguments or {})
+        self.padding: Tensor | None = None
+
+    def features(self) -> Tensor:
+        """Return the layer's output for the inputs; the pass ends there.
+
+        Returns
+        -------
+        Tensor of shape (n, ...)
+            Detached, computed in evaluation mode.
+
+        Raises
+        ------
+        ValueError
+            If the layer does not exist, is never reached, or returns no tensor.
+        """
+
+        def leave(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            raise _Reached(args, output)
+
+        layer = find_layer(self.module, self.layer)
+        try:
+            with asking(self.module), torch.no_grad(), _hooked(layer, leave):
+                call(self.module, self.inputs, self.arguments)
+        except _Reached as reached:
+            args, output = reached.args
+        else:
+            raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            raise ValueError(
+                f"layer={self.layer!r} returns {_describe(output)}; augmentation needs one floating-point "
+                "tensor. Choose a layer that returns one."
+            )
+        padding_idx = getattr(layer, "padding_idx", None)
+        self.padding = None if padding_idx is None else args[0] == padding_idx
+        return output
+
+    def forward(self, hidden: Tensor) -> Any:
+        """Run the network with the layer's output replaced.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (m * n, ...)
+            Features of the n inputs, or of m variants of them, one batch after the other.
+
+        Returns
+        -------
+        The network's output, m * n rows.
+        """
+        calls = 0
+
+        def replace(layer: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor:
+            nonlocal calls
+            calls += 1
+            # A copy, because the next layer may work in place and a leaf may not be changed.
+            return hidden.clone()
+
+        variants = len(hidden) // count(self.inputs)
+        inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self.inputs
+        with _hooked(find_layer(self.module, self.layer), replace):
+            output = call(self.module, inputs, self.arguments)
+        if calls != 1:
+            raise ValueError(f"layer={self.layer!r} is called {calls} times in a forward pass, not once.")
+        return output
+
+    def rows(self, index: Tensor) -> FromLayer:
+        """Return the same network for some of the samples.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (m,)
+
+        Returns
+        -------
+        FromLayer
+        """
+        picked = _each(self.inputs, lambda x: x.index_select(0, index.to(x.device)))
+        return FromLayer(self.module, self.layer, picked, self.arguments)
+
+    @contextmanager
+    def shifted(self, change: Tensor) -> Iterator[None]:
+        """Add a change to the layer's output in every forward pass inside the block.
+
+        Parameters
+        ----------
+        change : Tensor of the output's shape
+            Gradients still flow to the layers before.
+        """
+
+        def shift(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            return output + change
+
+        with _hooked(find_layer(self.module, self.layer), shift):
+            yield
+
+
+class WithArguments(nn.Module):
+    """A network whose further keyword arguments are fixed, so that it can be asked with x alone."""
+
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.arguments = arguments
+
+    def forward(self, x: Tensor) -> Any:
+        """Run the network.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+
+        Returns
+        -------
+        The network's output.
+        """
+        return self.module(x, **self.arguments)
+
+
+def find_layer(module: nn.Module, name: str) -> nn.Module:
+    """Return a submodule by name, or say which name comes nearest."""
+    layers = dict(module.named_modules())
+    if name not in layers or not name:
+        raise ValueError(unknown_name("layer", name, (known for known in layers if known)))
+    return layers[name]
+
+
+def rows_of(model: Model, index: Tensor) -> Model:
+    """Return the model as it is to be asked about some of a batch's samples."""
+    return model.rows(index) if isinstance(model, FromLayer) else model
+
+
+def call(module: nn.Module, inputs: Any, arguments: Mapping[str, Any]) -> Any:
+    """Call a module as skorch does: mappings by name, sequences by position."""
+    if isinstance(inputs, Mapping):
+        return module(**inputs, **arguments)
+    if isinstance(inputs, (list, tuple)):
+        return module(*inputs, **arguments)
+    return module(inputs, **arguments)
+
+
+def count(inputs: Any) -> int:
+    """Return the number of samples in a batch of inputs."""
+    if isinstance(inputs, Mapping):
+        return len(next(iter(inputs.values())))
+    return len(inputs[0]) if isinstance(inputs, (list, tuple)) else len(inputs)
+
+
+def _each(inputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: change(value) for name, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return [change(value) for value in inputs]
+    return change(inputs)
+
+
+@contextmanager
+def _hooked(layer: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _describe(output: Any) -> str:
+    return f"a tensor of {output.dtype}" if isinstance(output, Tensor) else f"a {type(output).__name__}"

@@ -1,0 +1,107 @@
+"""What every attribution method has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from skaba.attribution._asking import Model, asking
+from skaba.attribution._targets import Criterion, Score
+
+Target = Callable[..., Score]
+"""``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
+
+Fix = Callable[[Tensor], Score]
+"""A target that lacks only the logits: what a method asks once, for the clean batch."""
+
+
+class AttributionMethod(ABC, BaseEstimator):
+    """A model, an input and a target in; a signed map of the input's shape out.
+
+    A subclass writes ``_attribute``. The call around it puts the model into
+    evaluation mode and leaves no trace: training flags, buffers, parameter
+    gradients, hooks and the global random state are afterwards as before, also
+    after an exception.
+    """
+
+    def __call__(
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        target: Target,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Attribute a batch.
+
+        Parameters
+        ----------
+        model : nn.Module or callable
+            Returns logits of shape (n, n_outputs).
+        x : floating-point Tensor of shape (n, ...)
+            The batch, left unchanged.
+        y : Tensor or None, default=None
+            The labels, if the target needs them.
+        target : callable
+            Which scalar is explained: ``RandomTopClass``, ``TrueClass``,
+            ``PredictedClass``, ``Loss``, or a callable with their arguments.
+        criterion : callable, default=None
+            The loss, for the target ``Loss``.
+        generator : torch.Generator on the CPU, default=None
+            Decides all that is random; needed if anything is.
+
+        Returns
+        -------
+        Tensor of x's shape
+            The signed map, detached.
+
+        Raises
+        ------
+        TypeError
+            If x is not floating-point.
+        """
+        if not x.is_floating_point():
+            raise TypeError(
+                f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
+                "for word ids attribute at the embedding's output (layer='embedding')."
+            )
+
+        def fix(logits: Tensor) -> Score:
+            return target(logits.detach(), y, criterion=criterion, generator=generator)
+
+        with asking(model):
+            return self._attribute(model, x.detach(), fix, generator)
+
+    @abstractmethod
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        """Return the map of a detached batch; the model is in evaluation mode already."""
+
+
+def repeat(x: Tensor, times: int) -> Tensor:
+    """Stack a batch several times over: sample after sample, then all of them again."""
+    return x.repeat(times, *[1] * (x.dim() - 1))
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Give values of shape (n,) the trailing axes that let them broadcast over samples."""
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal noise of x's shape on x's device.
+
+    A generator is bound to a device; on another device than its own, it seeds one there.
+    """
+    if generator.device.type != x.device.type:
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(x.device).manual_seed(seed)
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+

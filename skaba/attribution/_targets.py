@@ -1,0 +1,300 @@
+"""Attribution targets: which scalar of a sample a map explains."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+from torch import Tensor
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+Score = Callable[[Tensor], Tensor]
+"""Takes logits of shape (m * n, n_outputs), returns the target's value a row, shape (m * n,).
+
+Rows come sample after sample and that m times over, so that a method can ask about
+m variants of a batch in one pass.
+"""
+
+
+class ClassScore:
+    """The logit of one class a sample, chosen once and kept for every pass that follows."""
+
+    def __init__(self, classes: Tensor) -> None:
+        self.classes = classes
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        classes = self.classes.repeat(len(logits) // len(self.classes))
+        return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
+
+
+class RandomTopClass(BaseEstimator):
+    """The score of a class drawn at random from the k that the model ranks highest.
+
+    A fresh class is drawn for every sample at every call.
+
+    Parameters
+    ----------
+    k : int, default=4
+        How many of the highest logits take part, at least 1 and at most the number
+        of classes. ``k=1`` is the predicted class.
+
+    References
+    ----------
+    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps"; Kinkel
+    (2023), section 4.1.3, with k = 4 for images and k = 6 for text.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import RandomTopClass
+    >>> logits = torch.tensor([[0.0, 5.0, 1.0], [3.0, 0.0, 1.0]])
+    >>> score = RandomTopClass(k=1)(logits, None, generator=torch.Generator())
+    >>> score(logits)
+    tensor([5., 3.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"k": [Interval(Integral, 1, None, closed="left")]}
+
+    def __init__(self, k: int = 4) -> None:
+        self.k = k
+
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Score:
+        """Choose a class for each sample.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        y : Tensor or None
+            Not used, but a multi-label or regression target is refused.
+        criterion : callable, default=None
+            Not used.
+        generator : torch.Generator on the CPU
+            Decides the draw.
+
+        Returns
+        -------
+        Score
+            A function from logits to the chosen class's score, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If k exceeds the number of classes, or the task has no classes to draw from.
+        """
+        _require_classes(self, logits, y)
+        if self.k > logits.shape[1]:
+            raise ValueError(
+                f"RandomTopClass(k={self.k}) draws among more classes than the model has: it returns "
+                f"{logits.shape[1]} logits a sample. Set k to at most {logits.shape[1]}, for example "
+                f"augmenter__target__k={logits.shape[1]} on the estimator."
+            )
+        generator = require_generator(generator, self)
+        rank = torch.randint(self.k, (len(logits), 1), generator=generator)
+        top = logits.topk(self.k, dim=1).indices
+        return ClassScore(top.gather(1, rank.to(logits.device)).squeeze(1))
+
+
+class TrueClass(BaseEstimator):
+    """The score of the sample's own label.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import TrueClass
+    >>> logits = torch.tensor([[0.0, 5.0], [3.0, 0.0]])
+    >>> TrueClass()(logits, torch.tensor([0, 1]))(logits)
+    tensor([0., 0.])
+    """
+
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Score:
+        """Return the score of each sample's label.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        y : int64 Tensor of shape (n,)
+        criterion, generator
+            Not used.
+
+        Returns
+        -------
+        Score
+            A function from logits to the label's score, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, or they are no class indices.
+        """
+        _require_classes(self, logits, y)
+        if y is None:
+            raise ValueError("TrueClass needs the labels: pass y, or use PredictedClass().")
+        return ClassScore(y)
+
+
+class PredictedClass(BaseEstimator):
+    """The score of the class that the model ranks highest.
+
+    Of a multi-label model it is the label with the highest logit, of a regression
+    the highest output (with one output: the prediction itself).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import PredictedClass
+    >>> logits = torch.tensor([[0.0, 5.0], [3.0, 0.0]])
+    >>> PredictedClass()(logits, None)(logits)
+    tensor([5., 3.])
+    """
+
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Score:
+        """Return the score of each sample's predicted class.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        y, criterion, generator
+            Not used.
+
+        Returns
+        -------
+        Score
+            A function from logits to the predicted class's score, shape (n,).
+        """
+        _require_two_dimensions(logits)
+        return ClassScore(logits.argmax(dim=1))
+
+
+class Loss(BaseEstimator):
+    """The sample's loss under the model's own criterion.
+
+    The one target that fits every task: single-label, multi-label and regression. A
+    map of the loss has the opposite sign of a map of the true class: what is high
+    there speaks against the label.
+
+    Notes
+    -----
+    A criterion with a ``reduction`` is asked for its unreduced values, so every sample
+    has a loss of its own (over several outputs their mean, or with
+    ``reduction="sum"`` their sum). A criterion without that attribute is taken to be a
+    mean over the batch.
+
+    References
+    ----------
+    Kinkel (2023), section 4.1.3: cross-entropy for FastABA-CE and PTB-XL; Goodfellow
+    et al. (2015), "Explaining and Harnessing Adversarial Examples", for FGSM.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import Loss
+    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 100.0]])
+    >>> score = Loss()(logits, torch.tensor([0, 1]), criterion=torch.nn.CrossEntropyLoss())
+    >>> score(logits)
+    tensor([0.6931, 0.0000])
+    """
+
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Score:
+        """Return the loss of each sample.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_outputs)
+        y : Tensor of shape (n,) or (n, n_outputs)
+        criterion : callable
+            The loss, ``criterion(logits, y)``.
+        generator
+            Not used.
+
+        Returns
+        -------
+        Score
+            A function from logits to the loss, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If y or the criterion is missing.
+        """
+        if y is None or criterion is None:
+            missing = "y" if y is None else "criterion"
+            raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
+        # Regression: y of shape (n,) must not broadcast against predictions of shape (n, 1).
+        if y.is_floating_point() and y.shape != logits.shape and y.numel() == logits.numel():
+            y = y.reshape(logits.shape)
+        return _LossScore(criterion, y)
+
+
+class _LossScore:
+    def __init__(self, criterion: Criterion, y: Tensor) -> None:
+        self.criterion = criterion
+        self.y = y
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        repeats = len(logits) // len(self.y)
+        y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
+        reduction = getattr(self.criterion, "reduction", None)
+        if reduction not in ("mean", "sum"):
+            return self.criterion(logits, y).expand(len(logits))
+        unreduced = copy.copy(self.criterion)
+        unreduced.reduction = "none"  # type: ignore[attr-defined]
+        losses = unreduced(logits, y).reshape(len(logits), -1)
+        return losses.mean(dim=1) if reduction == "mean" else losses.sum(dim=1)
+
+
+def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:
+    """Return the generator, or say that one is needed: nothing here draws from the global state."""
+    if generator is None:
+        raise ValueError(
+            f"{type(who).__name__} draws at random: pass generator=torch.Generator().manual_seed(0)."
+        )
+    return generator
+
+
+def _require_two_dimensions(logits: Tensor) -> None:
+    if logits.dim() != 2:
+        raise ValueError(
+            f"The model must return logits of shape (n, n_outputs); it returned {tuple(logits.shape)}."
+        )
+
+
+def _require_classes(target: BaseEstimator, logits: Tensor, y: Tensor | None) -> None:
+    _require_two_dimensions(logits)
+    if y is not None and (y.is_floating_point() or y.dim() > 1):
+        raise ValueError(
+            f"{type(target).__name__} picks one class a sample, but y has shape {tuple(y.shape)} and dtype "
+            f"{y.dtype}: a multi-label or regression target. Use Loss() as target."
+        )

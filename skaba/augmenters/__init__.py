@@ -1,0 +1,29 @@
+"""Augmenters: a batch in, an augmented batch out."""
+
+from skaba.augmenters._aba import ABA
+from skaba.augmenters._adjustments import ADJUSTMENTS, AdjustmentSet, group_of
+from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
+from skaba.augmenters._gaussian_noise import GaussianNoise
+from skaba.augmenters._presets import PRESETS, challenger, fast_aba, fgsm, mend_aba, preset
+from skaba.augmenters._selections import Cutoff, Percentiles, Selection
+
+__all__ = [
+    "ABA",
+    "ADJUSTMENTS",
+    "PRESETS",
+    "AdjustmentSet",
+    "Baseline",
+    "Change",
+    "Constant",
+    "Cutoff",
+    "GaussianNoise",
+    "Percentiles",
+    "Proportional",
+    "Selection",
+    "challenger",
+    "fast_aba",
+    "fgsm",
+    "group_of",
+    "mend_aba",
+    "preset",
+]

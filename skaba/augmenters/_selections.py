@@ -1,0 +1,210 @@
+"""Selections: which category a feature belongs to, from low attribution to high."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Selection(ABC):
+    """Boundaries between categories. An immutable value: it compares, prints and pickles.
+
+    A feature whose attribution is lower than the first boundary is in the lowest
+    category; one that equals a boundary is above it.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def n_categories(self) -> int:
+        """One more than there are boundaries."""
+        return len(self.values) + 1
+
+    @abstractmethod
+    def boundaries(self, attribution: Tensor) -> Sequence[float | Tensor]:
+        """Return the boundaries, in ascending order.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, n_features)
+
+        Returns
+        -------
+        sequence of float or of Tensors of shape (n, 1)
+        """
+
+    def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
+        """Give every feature the value of its category.
+
+        The highest category's value is laid down first and the lower ones over it, a
+        single pass a boundary; no category is ever held as a mask of its own.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, n_features)
+        by_category : Tensor of shape (n, n_categories)
+
+        Returns
+        -------
+        Tensor of shape (n, n_features), or (n, 1) if there is one category
+        """
+        chosen = by_category[:, -1:]
+        for category, boundary in reversed(list(enumerate(self.boundaries(attribution)))):
+            chosen = torch.where(attribution < boundary, by_category[:, category : category + 1], chosen)
+        return chosen
+
+    def categories(self, attribution: Tensor) -> Tensor:
+        """Return each feature's category.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, ...)
+
+        Returns
+        -------
+        int64 Tensor of the same shape
+            0 is the lowest category.
+        """
+        numbers = torch.arange(self.n_categories, device=attribution.device).expand(len(attribution), -1)
+        flat = attribution.reshape(len(attribution), -1)
+        return self.choose(flat, numbers).expand_as(flat).reshape(attribution.shape)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.values))})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.values == getattr(other, "values", None)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.values))
+
+
+class Percentiles(Selection):
+    """Boundaries at percentiles of the sample's own attribution, over all its features.
+
+    The boundary for q is the value below which floor(q * n_features) of the sample's
+    features lie: an order statistic, not interpolated.
+
+    Parameters
+    ----------
+    *values : float
+        Shares in (0, 1), strictly increasing: none make one category, one makes two (low
+        and high), two make three (low, middle, high).
+
+    Raises
+    ------
+    ValueError
+        If they do not increase strictly or lie outside (0, 1).
+
+    References
+    ----------
+    Kinkel (2023), section 3.1.2; the named methods use 0.1 and 0.9.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters import Percentiles
+    >>> Percentiles(0.1, 0.9).categories(torch.arange(10.0).reshape(1, 10))
+    tensor([[0, 1, 1, 1, 1, 1, 1, 1, 1, 2]])
+    """
+
+    def __init__(self, *values: float) -> None:
+        if not all(isinstance(value, Real) and 0 < value < 1 for value in values):
+            raise ValueError(f"Percentiles must lie inside (0, 1), for example 0.1 and 0.9; got {values}.")
+        if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+            raise ValueError(f"Percentiles must increase strictly, for example 0.1 and 0.9; got {values}.")
+        self.values = tuple(float(value) for value in values)
+
+    def boundaries(self, attribution: Tensor) -> list[Tensor]:
+        """Return the order statistics of each sample.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, n_features)
+
+        Returns
+        -------
+        list of Tensors of shape (n, 1)
+        """
+        n_features = attribution.shape[1]
+        # The small number keeps 0.29 * 100 = 28.999999999999996 from counting as 28.
+        ranks = [math.floor(value * n_features + 1e-9) for value in self.values]
+        return order_statistics(attribution, ranks)
+
+
+class Cutoff(Selection):
+    """A fixed boundary: low attribution is below it, high is at it or above.
+
+    Parameters
+    ----------
+    value : float, default=0.0
+        The boundary, in the units of the attribution.
+
+    Raises
+    ------
+    ValueError
+        If the value is not finite.
+
+    Notes
+    -----
+    A feature whose attribution is exactly 0 is high at the cut-off 0, where ``sign`` would
+    leave it alone. FGSM made with this selection moves it up.
+
+    References
+    ----------
+    Kinkel (2023), section 3.1.2: FastABA and FGSM use 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters import Cutoff
+    >>> Cutoff().categories(torch.tensor([[-1.0, 0.0, 1.0]]))
+    tensor([[0, 1, 1]])
+    """
+
+    def __init__(self, value: float = 0.0) -> None:
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"Cutoff must be a finite number, got {value!r}.")
+        self.values = (float(value),)
+
+    def boundaries(self, attribution: Tensor) -> tuple[float, ...]:
+        """Return the fixed value.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, n_features)
+            Not used.
+
+        Returns
+        -------
+        tuple of float
+        """
+        return self.values
+
+
+def order_statistics(values: Tensor, ranks: Sequence[int]) -> list[Tensor]:
+    """Return the values of the given ranks (0 is the smallest) along the second axis.
+
+    NumPy's partition finds several ranks in one pass and is about 1.6 times as fast on a
+    CPU as two calls of ``kthvalue``; other devices, and dtypes that NumPy lacks, take the latter.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, d)
+    ranks : sequence of int
+        Each from 0 to d - 1.
+
+    Returns
+    -------
+    list of Tensors of shape (n, 1)
+    """
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        ordered = torch.from_numpy(np.partition(values.numpy(), ranks, axis=1)) if ranks else values
+        return [ordered[:, rank : rank + 1] for rank in ranks]
+    return [values.kthvalue(rank + 1, dim=1, keepdim=True).values for rank in ranks]

@@ -1,0 +1,30 @@
+"""Data sets: one loader each, all returning the same kind of :class:`sklearn.utils.Bunch`.
+
+Every loader returns ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names, DESCR``. What a
+``load_`` function returns comes with an installed package; what a ``fetch_`` function returns is downloaded
+once, checked against a published SHA-256, and kept in the data home: the argument ``data_home=``, else the
+environment variable ``SKABA_DATA``, else the user's cache.
+"""
+
+from __future__ import annotations
+
+from ._cifar10 import fetch_cifar10
+from ._digits import load_digits
+from ._download import DatasetError
+from ._glove import fetch_glove, read_vectors
+from ._mnist import fetch_mnist
+from ._newsgroups import fetch_newsgroups
+from ._ptbxl import fetch_ptbxl
+from ._tiny_imagenet import fetch_tiny_imagenet
+
+__all__ = [
+    "DatasetError",
+    "fetch_cifar10",
+    "fetch_glove",
+    "fetch_mnist",
+    "fetch_newsgroups",
+    "fetch_ptbxl",
+    "fetch_tiny_imagenet",
+    "load_digits",
+    "read_vectors",
+]

@@ -1,0 +1,47 @@
+"""The IDX format of MNIST: a magic number, the sizes, then the values, all big-endian."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._download import damaged, reading
+
+UNSIGNED_BYTE = 0x08
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read a gzipped IDX file of unsigned bytes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    ndarray, uint8
+        Of the shape that the header gives, read-only.
+
+    Raises
+    ------
+    DatasetError
+        The file is not of this format, or not as long as its header says.
+    """
+    with reading(path), gzip.open(path) as file:
+        content = file.read()
+    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise damaged(path, f"it starts with {content[:4]!r}, not with the header of an IDX file of bytes")
+    n_dimensions = content[3]
+    start = 4 + 4 * n_dimensions
+    if len(content) < start:
+        raise damaged(path, f"its header ends after {len(content)} of {start} bytes")
+    shape = struct.unpack(f">{n_dimensions}I", content[4:start])
+    if len(content) - start != math.prod(shape):
+        raise damaged(path, f"its header promises {math.prod(shape)} values, it has {len(content) - start}")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -1,0 +1,7 @@
+"""scikit-learn estimators that augment in the training step, built on skorch."""
+
+from skaba.estimators._classifier import ABAClassifier
+from skaba.estimators._multi_label import ABAMultiLabelClassifier
+from skaba.estimators._regressor import ABARegressor
+
+__all__ = ["ABAClassifier", "ABAMultiLabelClassifier", "ABARegressor"]

@@ -1,0 +1,145 @@
+"""Checks of X and y: what was given, what is allowed, what to do; before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.utils import is_dataset
+from torch import Tensor
+
+
+def check_samples(X: Any, *, floats: bool) -> Any:
+    """Check X, and turn lists into an array.
+
+    Parameters
+    ----------
+    X : array-like, Tensor, Dataset, DataFrame, mapping or sequence of arrays
+        Datasets, data frames and several inputs are left to skorch.
+    floats : bool
+        Whether the input itself is augmented, which integers do not allow.
+
+    Returns
+    -------
+    X, as an array if it was a list of numbers
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X has no batch axis, no samples, integers where floats are needed, or values that are no
+        finite numbers.
+    """
+    if sparse.issparse(X):
+        raise TypeError("X is a sparse matrix, which this network cannot read; pass X.toarray().")
+    if is_dataset(X) or hasattr(X, "iloc") or _has_several_inputs(X):
+        return X
+    if not isinstance(X, (np.ndarray, Tensor)):
+        X = np.asarray(X)
+    _check_shape(X)
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        X = _from_objects(X)
+    _check_dtype(X, floats)
+    _check_finite(X, "X")
+    return X
+
+
+def check_length(X: Any, y: Any) -> None:
+    """Raise a ValueError unless there is one target a sample."""
+    if len(X) == len(y):
+        return
+    shape = getattr(X, "shape", (len(X),))
+    raise ValueError(
+        f"X has {len(X)} samples and y has {len(y)}: X is of shape {tuple(shape)}, whose first axis counts "
+        "the samples. Pass one label a sample; a single sample needs a batch axis, X[None]."
+    )
+
+
+def check_targets(y: Any) -> np.ndarray:
+    """Turn targets into an array of finite values.
+
+    Parameters
+    ----------
+    y : array-like or Tensor
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If y is a scalar or holds values that are no finite numbers.
+    """
+    y = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if y.ndim == 0:
+        raise ValueError(f"y must hold one target a sample, got the scalar {y!r}.")
+    if np.issubdtype(y.dtype, np.complexfloating):
+        raise ValueError("Complex data not supported: y has complex numbers.")
+    if np.issubdtype(y.dtype, np.floating):
+        _check_finite(y, "y")
+    return y
+
+
+def _has_several_inputs(X: Any) -> bool:
+    if hasattr(X, "keys"):
+        return True
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(hasattr(part, "shape") for part in X)
+
+
+def _check_shape(X: np.ndarray | Tensor) -> None:
+    shape = tuple(X.shape)
+    if len(shape) < 2:
+        raise ValueError(
+            f"X has shape {shape} and so no batch axis; the first axis counts the samples. Reshape your data: "
+            "X.reshape(-1, 1) if it has a single feature, X[None] if it is a single sample."
+        )
+    if 0 in shape:
+        what = "0 sample(s)" if shape[0] == 0 else "0 feature(s)"
+        raise ValueError(f"X has {what} (shape={shape}) while a minimum of 1 is required.")
+
+
+def _from_objects(X: np.ndarray) -> np.ndarray:
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"X holds objects that are no numbers ({error}). argument must be a string or a number; "
+            "encode them first, for example texts with WordSequences."
+        ) from error
+
+
+def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
+    kind = X.dtype.kind if isinstance(X, np.ndarray) else "c" if X.is_complex() else "n"
+    if kind == "c":
+        raise ValueError("Complex data not supported: X has complex numbers.")
+    if kind in "USMmV":
+        raise ValueError(
+            f"X holds {X.dtype} values; a network needs numbers. Encode them first, for example texts "
+            "with WordSequences."
+        )
+    is_float = kind == "f" if isinstance(X, np.ndarray) else X.is_floating_point()
+    if floats and not is_float:
+        raise ValueError(
+            f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
+            "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'; "
+            "or set augmenter=None."
+        )
+
+
+def _check_finite(values: np.ndarray | Tensor, name: str) -> None:
+    tensor = torch.as_tensor(values)
+    if not tensor.is_floating_point():
+        return
+    # A sum is finite unless a value is not, or values of both signs overflow; it needs no mask.
+    if torch.isfinite(tensor.sum()):
+        return
+    bad = ~torch.isfinite(tensor)
+    if not bad.any():
+        return
+    first = bad.reshape(len(bad), -1).any(dim=1).nonzero()[0].item()
+    raise ValueError(
+        f"{name} contains NaN or infinity: {int(bad.sum())} of {bad.numel()} values, the first in sample {first}. "
+        "Only finite numbers can be learned from; impute or drop these samples."
+    )

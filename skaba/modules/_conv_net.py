@@ -1,0 +1,98 @@
+"""A small convolutional network for small images."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from skaba.modules._initialize import he_normal
+
+
+class ConvNet(nn.Module):
+    """Small convolutional network for images of 8x8 to 32x32 pixels.
+
+    Two stages of two 3x3 convolutions, with a max pool between them, an average
+    pool to 2x2 after them, and one linear layer. With the defaults it has about
+    67,000 parameters and trains on a CPU.
+
+    Parameters
+    ----------
+    n_classes : int, default=10
+        Number of outputs.
+    channels : int, default=1
+        Channels of the images: 1 for grey values, 3 for colours.
+    width : int, default=32
+        Channels of the first stage; the second has twice as many.
+    batch_norm : bool, default=False
+        Whether to put batch normalization after every convolution.
+    dropout : float, default=0.0
+        Probability of dropping an input of the linear layer.
+
+    Attributes
+    ----------
+    features : torch.nn.Sequential
+        Convolutions and the pool between the stages. Without batch
+        normalization, ``features.3`` is the end of the first stage, of shape
+        (n, width, height, width of the image).
+    classifier : torch.nn.Sequential
+        Average pool and linear layer.
+
+    Notes
+    -----
+    Layers start from the normal distribution of He et al. (2015), from which the
+    network learns much faster than from PyTorch's default.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.modules import ConvNet
+    >>> ConvNet(n_classes=10)(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 10,
+        channels: int = 1,
+        width: int = 32,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_convolution(channels, width, batch_norm),
+            *_convolution(width, width, batch_norm),
+            nn.MaxPool2d(2),
+            *_convolution(width, 2 * width, batch_norm),
+            *_convolution(2 * width, 2 * width, batch_norm),
+        )
+        self.classifier = nn.Sequential(
+            # 2x2 instead of 1x1 keeps a little of where things are, which digits need.
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width * 4, n_classes),
+        )
+        self.apply(he_normal)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n, channels, height, width)
+            Floating-point images of at least 2x2 pixels.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n, n_classes)
+        """
+        logits: Tensor = self.classifier(self.features(x))
+        return logits
+
+
+def _convolution(channels_in: int, channels_out: int, batch_norm: bool) -> list[nn.Module]:
+    """3x3 convolution that keeps the image's size, and what follows it."""
+    layers: list[nn.Module] = [nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)]
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(channels_out))
+    return [*layers, nn.ReLU()]

@@ -1,0 +1,6 @@
+"""scikit-learn transformers that turn texts and signals into what a network takes."""
+
+from skaba.preprocessing._ecg_scaler import ECGScaler
+from skaba.preprocessing._word_sequences import WordSequences
+
+__all__ = ["ECGScaler", "WordSequences"]

@@ -1,0 +1,139 @@
+"""Standardisation of electrocardiograms, lead by lead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+
+class ECGScaler(TransformerMixin, BaseEstimator):
+    """Standardise every lead by its mean and standard deviation on the training records.
+
+    The statistics are taken over records and time, one pair a lead. A lead that
+    is constant in the training records is only centred, as in
+    :class:`sklearn.preprocessing.StandardScaler`.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (leads,), float64
+        Mean of each lead, in the unit of the signals.
+    scale_ : ndarray of shape (leads,), float64
+        Standard deviation of each lead, or 1 where the lead is constant.
+
+    Raises
+    ------
+    ValueError
+        If the records are not of shape (n, leads, samples), hold NaN or infinity,
+        or have another number of leads than those of ``fit``.
+
+    Notes
+    -----
+    Strodthoff et al. (2021, section III.A) standardise PTB-XL with one mean and one
+    deviation for all leads; one pair a lead also evens out their amplitudes.
+
+    References
+    ----------
+    N. Strodthoff, P. Wagner, T. Schaeffter, W. Samek. Deep learning for ECG analysis:
+    benchmarks and insights from PTB-XL. IEEE J. Biomed. Health Inform. 25(5), 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaba.preprocessing import ECGScaler
+    >>> X = np.array([[[1.0, 3.0], [5.0, 5.0]]])
+    >>> scaler = ECGScaler().fit(X)
+    >>> scaler.mean_, scaler.scale_
+    (array([2., 5.]), array([1., 1.]))
+    >>> scaler.transform(X)
+    array([[[-1.,  1.],
+            [ 0.,  0.]]], dtype=float32)
+    """
+
+    mean_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+
+    def fit(self, X: ArrayLike, y: Any = None) -> ECGScaler:
+        """Learn mean and standard deviation of every lead.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, leads, samples)
+            Training records.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : ECGScaler
+        """
+        records = _check_records(X)
+        # Lead by lead, as float64 temporaries of a whole data set would not fit into memory.
+        leads = [records[:, lead] for lead in range(records.shape[1])]
+        self.mean_ = np.array([lead.mean(dtype=np.float64) for lead in leads])
+        scale = np.array([lead.std(dtype=np.float64) for lead in leads])
+        # Compared exactly: the deviation of a constant lead is often not 0 but a rounding error.
+        constant = np.array([lead.min() == lead.max() for lead in leads])
+        self.scale_ = np.where(constant | (scale == 0), 1.0, scale)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Standardise records.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, leads, samples)
+            Records; left as they are.
+
+        Returns
+        -------
+        X_scaled : ndarray of shape (n, leads, samples), float32
+        """
+        records = self._check_fitted_records(X)
+        scaled = records - self.mean_.astype(records.dtype)[:, np.newaxis]
+        scaled /= self.scale_.astype(records.dtype)[:, np.newaxis]
+        return scaled.astype(np.float32, copy=False)
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Bring standardised records back to the unit of the signals.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, leads, samples)
+            Standardised records; left as they are.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n, leads, samples), float32
+        """
+        records = self._check_fitted_records(X)
+        original = records * self.scale_.astype(records.dtype)[:, np.newaxis]
+        original += self.mean_.astype(records.dtype)[:, np.newaxis]
+        return original.astype(np.float32, copy=False)
+
+    def _check_fitted_records(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
+        check_is_fitted(self)
+        records = _check_records(X)
+        if records.shape[1] != self.mean_.size:
+            raise ValueError(
+                f"X has {records.shape[1]} leads, but ECGScaler was fitted on {self.mean_.size}. The shape "
+                "is (n, leads, samples); give the same leads, in the same order, as to fit."
+            )
+        return records
+
+
+def _check_records(X: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Return the records as a finite floating-point array with three axes."""
+    records: NDArray[np.floating[Any]] = check_array(
+        X, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True, input_name="X"
+    )
+    if records.ndim != 3 or 0 in records.shape:
+        raise ValueError(
+            f"Expected records of shape (n, leads, samples), none of them 0, got shape {records.shape}. "
+            "A single record of shape (leads, samples) becomes one of n = 1 by X[np.newaxis]."
+        )
+    return records
