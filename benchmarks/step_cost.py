@@ -38,9 +38,9 @@ def measure(batch_size: int, repetitions: int) -> dict[str, np.ndarray]:
     torch.set_num_threads(1)
     X, y = load_digits(return_X_y=True)
     batch = torch.as_tensor(X[:batch_size].reshape(-1, 1, 8, 8) / 16).float(), torch.as_tensor(y[:batch_size])
-    plain = stepper(NeuralNetClassifier(ConvNet, criterion=torch.nn.CrossEntropyLoss), batch)
-    nets = {name: stepper(ABAClassifier(ConvNet, augmenter=name), batch) for name in FLOORS}
-    nets["strength=0"] = stepper(ABAClassifier(ConvNet, strength=0), batch)
+    plain = stepper(NeuralNetClassifier(ConvNet, criterion=torch.nn.CrossEntropyLoss, lr=0), batch)
+    nets = {name: stepper(ABAClassifier(ConvNet, augmenter=name, lr=0), batch) for name in FLOORS}
+    nets["strength=0"] = stepper(ABAClassifier(ConvNet, strength=0, lr=0), batch)
     ratios: dict[str, list[float]] = {name: [] for name in nets}
     for _ in range(repetitions):
         for name, step in nets.items():

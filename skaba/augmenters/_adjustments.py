@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from numbers import Integral, Real
 
 import torch
@@ -180,7 +181,7 @@ class AdjustmentSet:
         ValueError
             If they do not match the selection.
         """
-        return torch.tensor([_row(adjustment, n_categories) for adjustment in self.adjustments])
+        return _table(self.adjustments, n_categories).clone()
 
     def draw(self, n_samples: int, n_categories: int, generator: torch.Generator) -> Tensor:
         """Draw an adjustment for each sample.
@@ -194,7 +195,7 @@ class AdjustmentSet:
         -------
         float32 Tensor of shape (n_samples, n_categories) on the CPU
         """
-        table = self.table(n_categories)
+        table = _table(self.adjustments, n_categories)
         if self.probabilities is None:
             index = torch.randint(len(table), (n_samples,), generator=generator)
         else:
@@ -243,6 +244,12 @@ def _checked_probabilities(probabilities: Sequence[float] | None, n: int) -> tup
             "they must lie between 0 and 1 and sum to 1."
         )
     return probabilities
+
+
+@lru_cache(maxsize=256)
+def _table(adjustments: tuple[int | Adjustment, ...], n_categories: int) -> Tensor:
+    # Kept, because a training step asks for it and a set never changes.
+    return torch.tensor([_row(adjustment, n_categories) for adjustment in adjustments])
 
 
 def _row(adjustment: int | Adjustment, n_categories: int) -> list[float]:

@@ -15,6 +15,7 @@ from ._glove import fetch_glove, read_vectors
 from ._mnist import fetch_mnist
 from ._newsgroups import fetch_newsgroups
 from ._ptbxl import fetch_ptbxl
+from ._synthetic import make_ecg, make_messages
 from ._tiny_imagenet import fetch_tiny_imagenet
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "fetch_ptbxl",
     "fetch_tiny_imagenet",
     "load_digits",
+    "make_ecg",
+    "make_messages",
     "read_vectors",
 ]

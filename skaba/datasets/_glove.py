@@ -87,10 +87,12 @@ def fetch_glove(
         member = f"glove.{name}.{dimension}d.txt"
         with reading(path), zipfile.ZipFile(path) as archive, archive.open(member) as source:
             _copy_lines(source, copy, limit)
-        return _read(copy, limit, named=path)
+        return _read(copy, limit, "utf-8", named=path)
 
 
-def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> KeyedVectors:
+def read_vectors(
+    path: str | os.PathLike[str], limit: int | None = None, *, encoding: str = "utf-8"
+) -> KeyedVectors:
     r"""Read word vectors from a file in GloVe's text format: a word and its numbers on each line, no header.
 
     Parameters
@@ -99,6 +101,8 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> Keye
         The file, plain or, if its name ends in ``.gz``, gzipped.
     limit : int, default=None
         Only so many words, from the start. By default all.
+    encoding : str, default="utf-8"
+        How the words are encoded; copies of GloVe that went through another program may be in "cp1252".
 
     Returns
     -------
@@ -112,7 +116,7 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> Keye
     ValueError
         The limit is not positive.
     DatasetError
-        The file is cut, empty, or has lines of unequal length.
+        The file is cut, empty, in another encoding, or has lines of unequal length.
 
     Examples
     --------
@@ -130,7 +134,7 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> Keye
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of word vectors at {path}.")
-    return _read(path, limit, named=path)
+    return _read(path, limit, encoding, named=path)
 
 
 def _check_limit(limit: int | None) -> None:
@@ -146,14 +150,19 @@ def _copy_lines(source: IO[bytes], copy: Path, limit: int | None) -> None:
         target.writelines(itertools.islice(source, limit))
 
 
-def _read(path: Path, limit: int | None, *, named: Path) -> KeyedVectors:
+def _read(path: Path, limit: int | None, encoding: str, *, named: Path) -> KeyedVectors:
     from gensim.models import KeyedVectors  # noqa: PLC0415
 
     opener = gzip.open if path.suffix == ".gz" else open
     with reading(named), opener(path, "rb") as lines:
         _check_lines(itertools.islice(lines, limit), named)
     try:
-        return KeyedVectors.load_word2vec_format(str(path), no_header=True, limit=limit)
+        return KeyedVectors.load_word2vec_format(str(path), no_header=True, limit=limit, encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"The words in {named} are not encoded in {encoding}: {error}. Name the encoding that they are "
+            f"in: read_vectors(path, encoding=...)."
+        ) from error
     except ValueError as error:
         raise damaged(named, str(error)) from error
 

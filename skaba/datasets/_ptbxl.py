@@ -27,7 +27,8 @@ SUMS = "SHA256SUMS.txt"
 DATABASE_COLUMNS = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr")
 STATEMENT_COLUMNS = ("diagnostic", "diagnostic_class")
 RECORD = re.compile(r"records100/\d{5}/\d{5}_lr")
-SUM_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *](?P<name>\S.*)")
+# PhysioNet puts one space between the two, the usual tools two, or a space and a star.
+SUM_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *]?(?P<name>\S.*)")
 
 FOLDS = {"train": range(1, 9), "valid": range(9, 10), "test": range(10, 11)}
 LABELS = ("all", "superclass")

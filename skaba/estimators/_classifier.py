@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
@@ -117,22 +118,25 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "torch.nn.CrossEntropyLoss and take the softmax out of the module."
             )
 
+    def _read_targets(self, y: Any) -> np.ndarray:
+        y = super()._read_targets(y)
+        if y.ndim > 1 and y.size != len(y):
+            raise ValueError(
+                f"y has shape {y.shape}; {type(self).__name__} takes one label a sample. For several labels "
+                "use ABAMultiLabelClassifier."
+            )
+        return column_or_1d(y, warn=True)
+
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         labels = y if classes is None else np.asarray(classes)
         if labels is None:
             self.classes_inferred_ = None  # learned from the width of the logits
             return
-        if labels.ndim != 1 and labels.size != len(labels):
-            raise ValueError(
-                f"y has shape {labels.shape}; {type(self).__name__} takes one label a sample. For several labels "
-                "use ABAMultiLabelClassifier."
-            )
         if np.issubdtype(labels.dtype, np.floating) and np.any(labels != np.floor(labels)):
             raise ValueError("Unknown label type: continuous. y holds fractions; for them use ABARegressor.")
         self.classes_inferred_ = np.unique(labels)
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
-        y = y.reshape(len(y))
         index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unseen = np.unique(y[self.classes_[index] != y])
         if len(unseen):

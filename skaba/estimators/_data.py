@@ -16,14 +16,14 @@ def check_samples(X: Any, *, floats: bool) -> Any:
 
     Parameters
     ----------
-    X : array-like, Tensor, Dataset, DataFrame, mapping or sequence of arrays
-        Datasets, data frames and several inputs are left to skorch.
+    X : array-like, Tensor, DataFrame, Dataset, mapping or sequence of arrays
+        Datasets and several inputs (a mapping, or a sequence of arrays) are left to skorch.
     floats : bool
         Whether the input itself is augmented, which integers do not allow.
 
     Returns
     -------
-    X, as an array if it was a list of numbers
+    X, as an array if it was a list of numbers or a data frame
 
     Raises
     ------
@@ -33,7 +33,9 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     """
     if sparse.issparse(X):
         raise TypeError("X is a sparse matrix, which this network cannot read; pass X.toarray().")
-    if is_dataset(X) or hasattr(X, "iloc") or _has_several_inputs(X):
+    if hasattr(X, "iloc"):  # skorch would take a frame's columns for inputs of their own
+        X = X.to_numpy()
+    if is_dataset(X) or _has_several_inputs(X):
         return X
     if not isinstance(X, (np.ndarray, Tensor)):
         X = np.asarray(X)

@@ -141,7 +141,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
                 "a sample use ABAClassifier."
             )
         if y.dtype.kind not in "bif" or y.min() < 0 or y.max() > 1:
-            raise ValueError("y must hold zeros and ones, one column a label (Unknown label type otherwise).")
+            raise ValueError(f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values.")
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
             raise ValueError(f"y has {y.shape[1]} labels, but fit saw {self.n_labels_}.")
         return y.astype(np.float32)

@@ -121,17 +121,21 @@ class AugmentedNet:
         """Check everything that can be checked without the module; return X and encoded y."""
         self._check_parameters()
         self._check_fit_params(fit_params)
-        X = check_samples(X, floats=self._augments() and self.layer is None)
+        floats = self._augments() and self.layer is None
+        X = check_samples(X, floats=floats) if relearn else self._check_known(X, floats=floats)
         if y is None:
             self._check_no_targets(X)
         else:
-            y = check_targets(y)
+            y = self._read_targets(y)
             if not is_dataset(X) and hasattr(X, "shape"):
                 check_length(X, y)
         if relearn:
             self._learn_shape(X)
             self._learn_targets(_targets_inside(X) if y is None else y, classes)
         return X, None if y is None else self._encode_targets(y)
+
+    def _read_targets(self, y: Any) -> np.ndarray:
+        return check_targets(y)
 
     def _check_parameters(self) -> None:
         validate_parameters(self, self._parameter_constraints)
@@ -493,7 +497,7 @@ class AugmentedNet:
         self._check_parameters()
         X = self._check_known(X)
         if y is not None:
-            y = check_targets(y)
+            y = self._read_targets(y)
             check_length(X, y)
             y = self._encode_targets(y)
         devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
@@ -502,9 +506,9 @@ class AugmentedNet:
             results = [to_numpy(function(*self._on_device(batch))) for batch in batches]
         return np.concatenate(results)
 
-    def _check_known(self, X: Any) -> Any:
+    def _check_known(self, X: Any, *, floats: bool = False) -> Any:
         """Check X as ``fit`` does, and that its samples have as many axes as those of ``fit``."""
-        X = check_samples(X, floats=False)
+        X = check_samples(X, floats=floats)
         shape, known = getattr(X, "shape", None), getattr(self, "sample_shape_", None)
         if shape is None or known is None:
             return X

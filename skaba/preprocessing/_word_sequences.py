@@ -23,9 +23,9 @@ _PADDING = 0
 _UNKNOWN = 1
 _FIRST_WORD = 2
 
-# What a text falls into: clitics that stand alone, as in texts tokenised before; initialisms ("u.s."); words and
-# numbers with what may stand inside them ("don't", "well-known", "3.14", "12:30"); the punctuation that GloVe
-# knows as one token; and any other single mark.
+# What a text falls into: clitics that stand alone, as in texts tokenised before; initialisms ("u.s."); words
+# and numbers with what may stand inside them ("don't", "well-known", "3.14", "12:30"); the punctuation that
+# GloVe knows as one token; and any other single mark.
 _PIECE = re.compile(
     r"""(?<!\S)'(?:s|m|d|re|ve|ll)(?!\w)
       | (?:[^\W\d_]\.){2,}
@@ -275,7 +275,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         )
         raise InvalidParameterError(
             "The 'vectors' parameter of WordSequences must be a gensim.models.KeyedVectors with at least one "
-            f"word. Got {given} instead.{hint} skaba.datasets.read_vectors(path) reads files of GloVe's format."
+            f"word. Got {given} instead.{hint} skaba.datasets.read_vectors(path) reads GloVe's format."
         )
 
     def __sklearn_clone__(self) -> WordSequences:

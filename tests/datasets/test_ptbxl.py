@@ -58,8 +58,8 @@ def test_signals_are_millivolts_and_splits_are_folds(sample: Path, database: pd.
         raw = np.fromfile(sample / "ptbxl" / f"records100/00000/{ids[0]:05}_lr.dat", dtype="<i2")
         np.testing.assert_allclose(X[0], raw.reshape(1000, 12).T / 1000, atol=1e-6)
     assert sum(len(ptbxl[f"X_{name}"]) for name in ("train", "valid", "test")) == 500
-    patients = [set(ptbxl[f"patient_id_{name}"]) for name in ("train", "valid", "test")]
-    assert not (patients[0] & patients[1] or patients[0] & patients[2] or patients[1] & patients[2])
+    train, valid, test = (set(ptbxl[f"patient_id_{name}"]) for name in ("train", "valid", "test"))
+    assert len(train | valid | test) == len(train) + len(valid) + len(test)
     assert ptbxl.lead_names[0] == "I"
     assert ptbxl.lead_names[-1] == "V6"
     assert 0.01 < np.abs(ptbxl.X_train).mean() < 1
@@ -168,7 +168,6 @@ def test_a_cut_record_is_named(few: Path) -> None:
         ("12 100 1000", ""),
         ("1000.0(0)/mV", "1000.0(0)/uV"),
         ("0 V6", "0 V7"),
-        ("00001_lr.dat 16", "00001_lr.dat 16x"),
         ("00001_lr.dat 16", "nothing.dat 16"),
     ],
 )
@@ -207,7 +206,7 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
         ("ptbxl_database.csv", "15709.0", "", "is not a number everywhere"),
         ("ptbxl_database.csv", "15709.0", "someone", "is not a number everywhere"),
         ("scp_statements.csv", "diagnostic_class", "class", "lacks the columns diagnostic_class"),
-        ("scp_statements.csv", "NDT,", 'NDT,"', "damaged"),
+        ("ptbxl_database.csv", "\n2,", '\n2,"', "damaged"),
     ],
 )
 def test_a_damaged_table_is_named(few: Path, name: str, old: str, new: str, why: str) -> None:

@@ -109,7 +109,7 @@ def with_(name: str, content: bytes) -> bytes:
         (with_("val/val_annotations.txt", b""), "it lacks images"),
         (with_("wnids.txt", WNIDS[0].encode()), f"wnids.txt lacks {WNIDS[1]}, {WNIDS[2]}"),
         (with_(f"val/images/val_{WNIDS[0]}.JPEG", b"no image"), "cannot identify"),
-        (with_(f"val/images/val_{WNIDS[0]}.JPEG", jpeg(0)[:300]), "truncated|identify"),
+        (with_(f"val/images/val_{WNIDS[0]}.JPEG", jpeg(0)[:300]), "(?i)truncated"),
         (with_(f"val/images/val_{WNIDS[0]}.JPEG", jpeg(0, 32)), r"shape \(32, 32, 3\)"),
         (pack(members())[:-100], "not a zip file"),
     ],
@@ -122,5 +122,5 @@ def test_a_damaged_archive_is_named(serve, content: bytes, why: str) -> None:
 
 
 def test_an_unknown_subset() -> None:
-    with pytest.raises(ValueError, match="no Tiny ImageNet subset named 'tiny'.*Known: full"):
+    with pytest.raises(ValueError, match=r"no Tiny ImageNet subset named 'tiny'.*Known: full"):
         fetch_tiny_imagenet("tiny")
