@@ -53,9 +53,7 @@ class FromLayer(nn.Module):
     True
     """
 
-    def __init__(
-        self, module: nn.Module, layer: str, inputs: Any, arguments: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, module: nn.Module, layer: str, inputs: Any, arguments: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.module = module
         self.layer = layer
@@ -180,7 +178,7 @@ class WithArguments(nn.Module):
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
     """Return a submodule by name, or say which name comes nearest."""
-    layers = dict(module.named_modules())
+    layers: dict[str, nn.Module] = dict(module.named_modules())
     if name not in layers or not name:
         raise ValueError(unknown_name("layer", name, (known for known in layers if known)))
     return layers[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -103,5 +102,3 @@ def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (), generator=generator))
         generator = torch.Generator(x.device).manual_seed(seed)
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-
-

@@ -53,9 +53,7 @@ class SmoothGrad(AttributionMethod):
         "noise": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(
-        self, method: AttributionMethod | None = None, samples: int = 10, noise: float = 0.15
-    ) -> None:
+    def __init__(self, method: AttributionMethod | None = None, samples: int = 10, noise: float = 0.15) -> None:
         self.method = Gradient() if method is None else method
         self.samples = samples
         self.noise = noise

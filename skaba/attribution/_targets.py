@@ -247,15 +247,24 @@ class Loss(BaseEstimator):
         Raises
         ------
         ValueError
-            If y or the criterion is missing.
+            If y or the criterion is missing, or y is not as wide as the logits.
         """
         if y is None or criterion is None:
             missing = "y" if y is None else "criterion"
             raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
-        # Regression: y of shape (n,) must not broadcast against predictions of shape (n, 1).
-        if y.is_floating_point() and y.shape != logits.shape and y.numel() == logits.numel():
-            y = y.reshape(logits.shape)
-        return _LossScore(criterion, y)
+        return _LossScore(criterion, _matching(y, logits))
+
+
+def _matching(y: Tensor, logits: Tensor) -> Tensor:
+    """Return y in the logits' shape if it holds floats: (n,) against (n, 1) would broadcast to (n, n)."""
+    if not y.is_floating_point() or y.shape == logits.shape:
+        return y
+    if y.numel() == logits.numel():
+        return y.reshape(logits.shape)
+    raise ValueError(
+        f"The module returned {tuple(logits.shape)}, but y holds targets of shape {tuple(y.shape)}. Make the "
+        "module's output as wide as y."
+    )
 
 
 class _LossScore:
@@ -278,17 +287,13 @@ class _LossScore:
 def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:
     """Return the generator, or say that one is needed: nothing here draws from the global state."""
     if generator is None:
-        raise ValueError(
-            f"{type(who).__name__} draws at random: pass generator=torch.Generator().manual_seed(0)."
-        )
+        raise ValueError(f"{type(who).__name__} draws at random: pass generator=torch.Generator().manual_seed(0).")
     return generator
 
 
 def _require_two_dimensions(logits: Tensor) -> None:
     if logits.dim() != 2:
-        raise ValueError(
-            f"The model must return logits of shape (n, n_outputs); it returned {tuple(logits.shape)}."
-        )
+        raise ValueError(f"The model must return logits of shape (n, n_outputs); it returned {tuple(logits.shape)}.")
 
 
 def _require_classes(target: BaseEstimator, logits: Tensor, y: Tensor | None) -> None:

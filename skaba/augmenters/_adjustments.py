@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from numbers import Integral, Real
 
@@ -218,15 +218,13 @@ class AdjustmentSet:
 
 def _checked(adjustment: int | Sequence[float]) -> int | Adjustment:
     if isinstance(adjustment, Integral):
-        if 0 <= adjustment < len(ADJUSTMENTS):
-            return int(adjustment)
+        index = int(adjustment)
+        if 0 <= index < len(ADJUSTMENTS):
+            return index
         raise ValueError(f"There is no adjustment {adjustment}; the indices go from 0 to 26.")
-    try:
-        vector = tuple(adjustment)
-    except TypeError:
-        raise ValueError(
-            f"An adjustment is an index from 0 to 26 or a vector of numbers, got {adjustment!r}."
-        ) from None
+    if isinstance(adjustment, Real | str) or not isinstance(adjustment, Iterable):
+        raise ValueError(f"An adjustment is an index from 0 to 26 or a vector of numbers, got {adjustment!r}.")
+    vector = tuple(adjustment)
     if not vector or not all(isinstance(value, Real) and math.isfinite(value) for value in vector):
         raise ValueError(f"An adjustment must hold one finite number a category, got {vector}.")
     return vector

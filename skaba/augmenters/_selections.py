@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Real
 
 import numpy as np
@@ -117,7 +118,7 @@ class Percentiles(Selection):
     def __init__(self, *values: float) -> None:
         if not all(isinstance(value, Real) and 0 < value < 1 for value in values):
             raise ValueError(f"Percentiles must lie inside (0, 1), for example 0.1 and 0.9; got {values}.")
-        if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(values)):
             raise ValueError(f"Percentiles must increase strictly, for example 0.1 and 0.9; got {values}.")
         self.values = tuple(float(value) for value in values)
 

@@ -89,9 +89,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         predict_nonlinearity: Any = softmax,
         **parameters: Any,
     ) -> None:
-        super().__init__(
-            module, criterion=criterion, predict_nonlinearity=predict_nonlinearity, **parameters
-        )
+        super().__init__(module, criterion=criterion, predict_nonlinearity=predict_nonlinearity, **parameters)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the label of the highest logit.

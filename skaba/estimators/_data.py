@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from skorch.dataset import get_len
 from skorch.utils import is_dataset
 from torch import Tensor
 
@@ -49,12 +50,13 @@ def check_samples(X: Any, *, floats: bool) -> Any:
 
 def check_length(X: Any, y: Any) -> None:
     """Raise a ValueError unless there is one target a sample."""
-    if len(X) == len(y):
+    n_samples, n_targets = get_len(X), len(y)
+    if n_samples == n_targets:
         return
-    shape = getattr(X, "shape", (len(X),))
+    shape = f", of shape {tuple(X.shape)}," if hasattr(X, "shape") else ""
     raise ValueError(
-        f"X has {len(X)} samples and y has {len(y)}: X is of shape {tuple(shape)}, whose first axis counts "
-        "the samples. Pass one label a sample; a single sample needs a batch axis, X[None]."
+        f"X{shape} has {n_samples} samples, counted by its first axis, but y has {n_targets}. Pass one target "
+        "a sample; a single sample needs a batch axis, X[None]."
     )
 
 
@@ -107,13 +109,12 @@ def _from_objects(X: np.ndarray) -> np.ndarray:
         return X.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"X holds objects that are no numbers ({error}). argument must be a string or a number; "
-            "encode them first, for example texts with WordSequences."
+            f"X holds objects that are no numbers ({error}). Encode them first, for example texts with WordSequences."
         ) from error
 
 
 def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
-    kind = X.dtype.kind if isinstance(X, np.ndarray) else "c" if X.is_complex() else "n"
+    kind = X.dtype.kind if isinstance(X, np.ndarray) else _kind(X)
     if kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers.")
     if kind in "USMmV":
@@ -121,8 +122,7 @@ def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
             f"X holds {X.dtype} values; a network needs numbers. Encode them first, for example texts "
             "with WordSequences."
         )
-    is_float = kind == "f" if isinstance(X, np.ndarray) else X.is_floating_point()
-    if floats and not is_float:
+    if floats and kind != "f":
         raise ValueError(
             f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
             "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'; "
@@ -130,18 +130,28 @@ def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
         )
 
 
+def _kind(X: Tensor) -> str:
+    """Return NumPy's letter for a tensor's kind of numbers."""
+    if X.is_complex():
+        return "c"
+    return "f" if X.is_floating_point() else "i"
+
+
 def _check_finite(values: np.ndarray | Tensor, name: str) -> None:
-    tensor = torch.as_tensor(values)
-    if not tensor.is_floating_point():
+    # A tensor's memory is read as an array; only bfloat16, which NumPy lacks, is copied.
+    if isinstance(values, Tensor):
+        values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
+    if values.dtype.kind != "f":
         return
-    # A sum is finite unless a value is not, or values of both signs overflow; it needs no mask.
-    if torch.isfinite(tensor.sum()):
-        return
-    bad = ~torch.isfinite(tensor)
+    # The sum of finite values is finite unless it overflows; it spares the mask.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    bad = ~np.isfinite(values)
     if not bad.any():
         return
-    first = bad.reshape(len(bad), -1).any(dim=1).nonzero()[0].item()
+    first = bad.reshape(len(bad), -1).any(axis=1).argmax()
     raise ValueError(
-        f"{name} contains NaN or infinity: {int(bad.sum())} of {bad.numel()} values, the first in sample {first}. "
+        f"{name} contains NaN or infinity: {bad.sum()} of {bad.size} values, the first in sample {first}. "
         "Only finite numbers can be learned from; impute or drop these samples."
     )

@@ -132,16 +132,18 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return macro_auc(np.asarray(y), self.predict_proba(X), sample_weight)
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.n_labels_ = None if y is None or y.ndim != 2 else y.shape[1]
+        self.n_labels_: Any = None if y is None or y.ndim != 2 else y.shape[1]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if y.ndim != 2:
             raise ValueError(
-                f"y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and ones. For one label "
-                "a sample use ABAClassifier."
+                f"Unknown label type: y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and "
+                "ones. For one label a sample use ABAClassifier."
             )
         if y.dtype.kind not in "bif" or y.min() < 0 or y.max() > 1:
-            raise ValueError(f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values.")
+            raise ValueError(
+                f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values."
+            )
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
             raise ValueError(f"y has {y.shape[1]} labels, but fit saw {self.n_labels_}.")
         return y.astype(np.float32)

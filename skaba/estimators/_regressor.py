@@ -54,9 +54,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
 
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
-    def __init__(
-        self, module: type[nn.Module] | nn.Module, *, criterion: Any = nn.MSELoss, **parameters: Any
-    ) -> None:
+    def __init__(self, module: type[nn.Module] | nn.Module, *, criterion: Any = nn.MSELoss, **parameters: Any) -> None:
         super().__init__(module, criterion=criterion, **parameters)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -94,7 +92,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.target_shape_ = None if y is None else y.shape[1:]
+        self.target_shape_: Any = None if y is None else y.shape[1:]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if y.dtype.kind not in "biuf":

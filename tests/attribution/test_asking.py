@@ -38,17 +38,13 @@ def batch():
 
 def ask(method, net, target=None):
     x, y = batch()
-    return method(
-        net, x, y, target=target or TrueClass(), criterion=nn.CrossEntropyLoss(), generator=seeded()
-    )
+    return method(net, x, y, target=target or TrueClass(), criterion=nn.CrossEntropyLoss(), generator=seeded())
 
 
 def augment(name, net, x=None, **parameters):
     y = batch()[1]
     x = batch()[0] if x is None else x
-    return preset(name, **parameters)(
-        net, x, y, strength=0.1, criterion=nn.CrossEntropyLoss(), generator=seeded()
-    )
+    return preset(name, **parameters)(net, x, y, strength=0.1, criterion=nn.CrossEntropyLoss(), generator=seeded())
 
 
 def test_the_trap_would_notice():
@@ -193,6 +189,7 @@ def test_a_module_used_twice_comes_back():
     assert shared.training
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.xfail(strict=True, reason="asking() writes into __dict__, which a ScriptModule does not read")
 def test_scripted_modules_are_put_into_evaluation_mode():
     net = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Linear(50, 50)))

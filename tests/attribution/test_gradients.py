@@ -20,11 +20,15 @@ from skaba.attribution import (
 )
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, words
 
+LABELS = torch.tensor([1, 0, 2])
+CASES = [
+    pytest.param(conv_net, images(), LABELS, id="conv"),
+    pytest.param(mlp, torch.randn(3, 6, generator=seeded(8)), LABELS, id="mlp"),
+]
 
-def cases():
-    y = torch.tensor([1, 0, 2])
-    yield pytest.param(conv_net(), images(), y, id="conv")
-    yield pytest.param(mlp(), torch.randn(3, 6, generator=seeded(8)), y, id="mlp")
+
+def leaf(x):
+    return x.clone().requires_grad_()
 
 
 def close(got, wanted):
@@ -42,30 +46,26 @@ def test_maps_of_a_linear_model_are_its_weights(bias):
         np.testing.assert_allclose(method(net, x, y, target=TrueClass()), gradient * x.numpy(), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("net", "x", "y"), cases())
-def test_gradient_is_captums_saliency(net, x, y):
-    got = Gradient()(net, x, y, target=TrueClass())
-    close(got, captum.attr.Saliency(net.eval()).attribute(x, target=y, abs=False))
+@pytest.mark.parametrize(("make", "x", "y"), CASES)
+def test_gradient_is_captums_saliency(make, x, y):
+    got = Gradient()(make(), x, y, target=TrueClass())
+    close(got, captum.attr.Saliency(make().eval()).attribute(leaf(x), target=y, abs=False))
 
 
-@pytest.mark.parametrize(("net", "x", "y"), cases())
-def test_input_x_gradient_is_captums(net, x, y):
-    got = InputXGradient()(net, x, y, target=TrueClass())
-    close(got, captum.attr.InputXGradient(net.eval()).attribute(x, target=y).detach())
+@pytest.mark.parametrize(("make", "x", "y"), CASES)
+def test_input_x_gradient_is_captums(make, x, y):
+    got = InputXGradient()(make(), x, y, target=TrueClass())
+    close(got, captum.attr.InputXGradient(make().eval()).attribute(leaf(x), target=y).detach())
 
 
 @pytest.mark.parametrize("steps", [1, 7, 20])
 @pytest.mark.parametrize("baseline", [0.0, -0.7])
-@pytest.mark.parametrize(("net", "x", "y"), cases())
-def test_integrated_gradients_are_captums(net, x, y, baseline, steps):
-    got = IntegratedGradients(steps=steps, baseline=baseline)(net, x, y, target=TrueClass())
-    oracle = captum.attr.IntegratedGradients(net.eval())
-    close(
-        got,
-        oracle.attribute(x, baselines=baseline, target=y, n_steps=steps, method="gausslegendre")
-        .detach()
-        .to(x.dtype),
-    )
+@pytest.mark.parametrize(("make", "x", "y"), CASES)
+def test_integrated_gradients_are_captums(make, x, y, baseline, steps):
+    got = IntegratedGradients(steps=steps, baseline=baseline)(make(), x, y, target=TrueClass())
+    oracle = captum.attr.IntegratedGradients(make().eval())
+    wanted = oracle.attribute(x, baselines=baseline, target=y, n_steps=steps, method="gausslegendre")
+    close(got, wanted.detach().to(x.dtype))
 
 
 def test_gradients_at_an_embedding_are_captums():
@@ -77,20 +77,20 @@ def test_gradients_at_an_embedding_are_captums():
     oracle = captum.attr.LayerGradientXActivation(net, net.embedding)
     close(InputXGradient()(rest, hidden, y, target=TrueClass()), oracle.attribute(ids, target=y).detach())
     oracle = captum.attr.LayerIntegratedGradients(net, net.embedding)
-    wanted = oracle.attribute(
-        ids, baselines=torch.zeros_like(ids), target=y, n_steps=12, method="gausslegendre"
-    )
+    wanted = oracle.attribute(ids, baselines=torch.zeros_like(ids), target=y, n_steps=12, method="gausslegendre")
     close(IntegratedGradients(steps=12)(rest, hidden, y, target=TrueClass()), wanted.detach().to(hidden.dtype))
 
 
-@pytest.mark.parametrize(("net", "x", "y"), cases())
 @pytest.mark.parametrize("baseline", [0.0, 0.3])
-def test_integrated_gradients_are_complete(net, x, y, baseline):
-    net, x = net.double().eval(), x.double()
-    map_ = IntegratedGradients(steps=400, baseline=baseline)(net, x, y, target=TrueClass())
+@pytest.mark.parametrize(
+    ("steps", "rectifier", "error"), [(60, nn.Tanh, 1e-9), (400, nn.ReLU, 1e-2)], ids=["smooth", "kinks"]
+)
+def test_integrated_gradients_are_complete(baseline, steps, rectifier, error):
+    net = nn.Sequential(nn.Linear(6, 16), rectifier(), nn.Linear(16, 8), rectifier(), nn.Linear(8, 4)).double()
+    x, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0])
+    map_ = IntegratedGradients(steps=steps, baseline=baseline)(net, x, y, target=TrueClass())
     difference = (net(x) - net(torch.full_like(x, baseline))).gather(1, y[:, None])[:, 0].detach()
-    net.float()
-    torch.testing.assert_close(map_.flatten(1).sum(1), difference, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(map_.sum(1), difference, rtol=error, atol=error)
 
 
 def test_quadrature_is_exact_for_polynomials():
@@ -169,7 +169,10 @@ def test_maps_have_the_inputs_dtype(method, dtype):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (IntegratedGradients(steps=0), "'steps' parameter of IntegratedGradients must be an int in the range"),
+        (
+            IntegratedGradients(steps=0),
+            "'steps' parameter of IntegratedGradients must be an int in the range",
+        ),
         (IntegratedGradients(steps=2.5), "Got 2.5 instead"),
         (IntegratedGradients(steps_at_once=0), "'steps_at_once' parameter .* Got 0 instead"),
         (IntegratedGradients(baseline="black"), "'baseline' parameter .* Got 'black' instead"),

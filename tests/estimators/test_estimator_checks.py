@@ -78,7 +78,7 @@ def _estimator(cls: type, **parameters: Any) -> Any:
         Tabular,
         random_state=0,
         verbose=0,
-        max_epochs=40,
+        max_epochs=25,
         lr=0.05,
         batch_size=16,
         train_split=None,

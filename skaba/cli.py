@@ -1,0 +1,86 @@
+"""The ``skaba`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import skaba
+from skaba.demo import HEADER, Comparison, Report, compare, count_fits
+
+app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        Console().print(f"skaba {skaba.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Train networks on little data, augmented where they look."""
+
+
+@app.command()
+def demo(
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, each with a training set of its own.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every training.")] = 50,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("skaba-demo"),
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a timed training.")] = 1,
+) -> None:
+    """Compare augmentation with plain training and with controls, on 100 digits.
+
+    Results of an earlier run in the same folder are replaced once all is done, not before.
+    """
+    _make_folder(out)
+    torch.set_num_threads(threads)
+    console = Console()
+    settings = {"seeds": list(range(seeds)), "epochs": epochs, "threads": threads}
+    report = Report(_compare_all(seeds, epochs, console), settings)
+    files = report.write(out)
+    console.print(_as_table(report))
+    console.print(report.conclusion(), highlight=False)
+    console.print(f"Wrote {', '.join(file.name for file in files)} into {out.resolve()}", soft_wrap=True)
+
+
+def _make_folder(out: Path) -> None:
+    """Make sure now, not after minutes of work, that the results can be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".skaba-demo"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write into {out}: {error.strerror}.", param_hint="--out") from error
+
+
+def _compare_all(seeds: int, epochs: int, console: Console) -> list[Comparison]:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    # The estimate averages over all that was done: fits in parallel and timed fits alternate.
+    with Progress(*columns, console=console, speed_estimate_period=3600) as progress:
+        task = progress.add_task("starting", total=seeds * count_fits())
+
+        def advance(text: str, n_fits: int) -> None:
+            progress.update(task, advance=n_fits, description=text)
+
+        return [compare(seed, epochs=epochs, progress=advance) for seed in range(seeds)]
+
+
+def _as_table(report: Report) -> Table:
+    table = Table(title="Digits, 100 training images, 500 test images: medians over the seeds")
+    for column, name in enumerate(HEADER):
+        table.add_column(name, justify="right" if column else "left")
+    for cells in report.rows():
+        table.add_row(*cells)
+    return table

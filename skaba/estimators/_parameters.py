@@ -1,0 +1,109 @@
+"""The augmenter as a parameter: by name or made, searched, seeded."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from sklearn.base import BaseEstimator, clone
+from skorch import NeuralNet
+
+from skaba.augmenters import preset
+from skaba.estimators._random import RandomStream, resolve_seed
+
+if TYPE_CHECKING:
+    # Each mixin stands left of skorch's net; only the type checker is told so.
+    from skorch import NeuralNet as _Net
+else:
+    _Net = object
+
+
+class AugmenterParameters(_Net):
+    """Turns ``augmenter`` and ``augmenter__*`` into the augmenter that training uses."""
+
+    prefixes_: ClassVar[list[str]] = [*NeuralNet.prefixes_, "augmenter"]
+    random_stream_: RandomStream | None = None
+    # What a preset is made with if it is given by name; a task without classes explains the loss.
+    _preset_parameters: ClassVar[dict[str, Any]] = {}
+
+    def _initialize_virtual_params(self) -> Any:
+        # Not initialize(): accelerate's mixin overrides that one without calling super.
+        super()._initialize_virtual_params()
+        self._register_virtual_param(["augmenter", "augmenter__*"], _set_augmenter)
+        seed = resolve_seed(self.random_state)
+        self.random_stream_ = None if self.random_state is None else RandomStream(seed, self.device)
+        self.generator_ = torch.Generator().manual_seed(seed)
+        self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
+        return self
+
+    def _initialize_module(self, reason: str | None = None) -> Any:
+        with self._own_random_state():
+            return super()._initialize_module(reason)
+
+    def _initialize_criterion(self, reason: str | None = None) -> Any:
+        with self._own_random_state():
+            return super()._initialize_criterion(reason)
+
+    def _own_random_state(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.random_stream_ is None else self.random_stream_()
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Return the parameters; nested ones as they are in force.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of nested components.
+
+        Returns
+        -------
+        dict
+        """
+        parameters = super().get_params(deep=deep, **kwargs)
+        in_force = {name: value for name, value in vars(self).items() if name.startswith("augmenter__")}
+        return {**parameters, **in_force}
+
+    def set_params(self, **parameters: Any) -> Any:
+        """Set parameters; nested ones are written ``augmenter__target__k``.
+
+        A new ``augmenter`` drops nested parameters that were set for the old one.
+
+        Parameters
+        ----------
+        **parameters
+
+        Returns
+        -------
+        self
+        """
+        if "augmenter" in parameters:
+            for name in [name for name in vars(self) if name.startswith("augmenter__")]:
+                delattr(self, name)
+                self._params_to_validate.discard(name)
+        return super().set_params(**parameters)
+
+    def _make_augmenter(self, augmenter: Any, nested: dict[str, Any]) -> Any:
+        """Return the augmenter that training uses: never the parameter itself, which is the user's."""
+        if isinstance(augmenter, str):
+            augmenter = preset(augmenter, **self._preset_parameters)
+        elif isinstance(augmenter, BaseEstimator):
+            augmenter = clone(augmenter)
+        if not nested:
+            return augmenter
+        if not isinstance(augmenter, BaseEstimator):
+            names = ", ".join(f"augmenter__{name}" for name in nested)
+            raise ValueError(f"{names} cannot be set: augmenter={augmenter!r} has no parameters.")
+        return augmenter.set_params(**nested)
+
+
+def _set_augmenter(net: Any, name: str, value: Any) -> None:
+    """Set ``augmenter`` or one of its parameters on an initialised net: all of it, or nothing."""
+    nested = net.get_params_for("augmenter")
+    if name == "augmenter":
+        made = net._make_augmenter(value, {})
+    else:
+        nested[name.removeprefix("augmenter__")] = value
+        made = net._make_augmenter(net.augmenter, nested)
+    setattr(net, name, value)
+    net.augmenter_ = made

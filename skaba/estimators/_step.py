@@ -1,0 +1,232 @@
+"""The training step: a batch is augmented once, then skorch's own step runs on it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_numpy, to_tensor
+from torch import Tensor, nn
+
+from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments
+from skaba.estimators._data import check_length
+from skaba.estimators._random import resolve_seed
+
+if TYPE_CHECKING:
+    # Each mixin stands left of skorch's net; only the type checker is told so.
+    from skorch import NeuralNet as _Net
+else:
+    _Net = object
+
+
+class AugmentedStep(_Net):
+    """Augments batches: in training, and for whoever wants to see what training sees."""
+
+    def train_step(self, batch: Any, **fit_params: Any) -> Any:
+        """Augment a batch and train on it: once an optimiser step, however often it evaluates.
+
+        Parameters
+        ----------
+        batch : tuple
+            As the iterator yields it.
+        **fit_params
+
+        Returns
+        -------
+        dict
+            ``loss`` and ``y_pred``, of the augmented batch.
+        """
+        with self.augmented(batch, **fit_params) as augmented:
+            return super().train_step(augmented, **fit_params)
+
+    @contextmanager
+    def augmented(self, batch: Any, **fit_params: Any) -> Iterator[Any]:
+        """Hold the net so that it sees a batch augmented: what an own ``train_step`` wraps itself in.
+
+        Parameters
+        ----------
+        batch : tuple
+            As the iterator yields it.
+        **fit_params
+            Further arguments of the module's ``forward``.
+
+        Yields
+        ------
+        batch
+            With augmented inputs; with ``layer=`` the batch as it came, while that layer's
+            output is shifted in every forward pass inside the block.
+        """
+        if not self._augments():
+            yield batch
+            return
+        inputs, y = self._on_device(batch)
+        model, x, x_augmented = self._augment(inputs, y, self.generator_, fit_params)
+        if not isinstance(model, FromLayer):
+            yield x_augmented, y
+            return
+        change = x_augmented - x
+        if model.padding is not None:
+            change[model.padding] = 0
+        with model.shifted(change):
+            yield inputs, y
+
+    def _augments(self) -> bool:
+        return self.augmenter is not None and self.strength > 0
+
+    def _on_device(self, batch: Any) -> tuple[Any, Any]:
+        inputs, y = unpack_data(batch)
+        return self._as_input(inputs), to_tensor(y, device=self.device)
+
+    def _as_input(self, inputs: Any) -> Any:
+        """Return the inputs on the device, floats in the module's own precision."""
+        inputs = to_tensor(inputs, device=self.device)
+        if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+            return inputs
+        dtype = next((p.dtype for p in self.module_.parameters() if p.is_floating_point()), inputs.dtype)
+        return inputs.to(dtype)
+
+    def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> tuple[nn.Module, Tensor]:
+        """Return the network as attribution asks it, and the features that it is asked about."""
+        module = original(self.module_)
+        arguments = accepted(module.forward, fit_params)
+        if self.layer is not None:
+            rest = FromLayer(module, self.layer, inputs, arguments)
+            return rest, rest.features()
+        if not isinstance(inputs, Tensor):
+            raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
+        return (WithArguments(module, arguments) if arguments else module), inputs
+
+    def _augment(
+        self, inputs: Any, y: Any, generator: torch.Generator, fit_params: dict[str, Any]
+    ) -> tuple[nn.Module, Tensor, Tensor]:
+        model, x = self._asked(inputs, fit_params)
+        x_augmented = self.augmenter_(
+            model, x, y, strength=self.strength, criterion=original(self.criterion_), generator=generator
+        )
+        if getattr(x_augmented, "shape", None) != x.shape:
+            got = getattr(x_augmented, "shape", type(x_augmented).__name__)
+            raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
+        return model, x, x_augmented
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Run the module on a batch, with those further arguments that its ``forward`` takes.
+
+        Parameters
+        ----------
+        x : Tensor, mapping or sequence
+        **fit_params
+
+        Returns
+        -------
+        The module's output.
+        """
+        return super().infer(self._as_input(x), **accepted(self._forward(), fit_params))
+
+    def _forward(self) -> Any:
+        return getattr(original(getattr(self, "module_", self.module)), "forward", None)
+
+    def augment(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return X as training would see it.
+
+        Every call starts from ``random_state`` anew and leaves training's own draws alone.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...)
+            The targets; a Dataset may hold them itself.
+
+        Returns
+        -------
+        ndarray of X's shape, or of the layer's output
+            Float, in the module's precision. With ``layer=`` all of it is held in memory at once,
+            so pass a few samples.
+
+        Raises
+        ------
+        ValueError
+            If X or y is not allowed, or a label was not seen in ``fit``.
+        """
+        self.check_is_fitted()
+        generator = torch.Generator().manual_seed(resolve_seed(self.random_state))
+
+        def change(inputs: Any, y: Any) -> Tensor:
+            if not self._augments():
+                return self._asked(inputs, {})[1]
+            model, x, x_augmented = self._augment(inputs, y, generator, {})
+            if isinstance(model, FromLayer) and model.padding is not None:
+                x_augmented = torch.where(model.padding.unsqueeze(-1), x, x_augmented)
+            return x_augmented
+
+        return self._over_batches(X, y, change)
+
+    def attribute(self, X: Any, y: Any = None, *, attribution: Any = None, target: Any = None) -> np.ndarray:
+        """Return the signed attribution maps of X.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...), default=None
+            The targets.
+        attribution : callable, default=None
+            The method; by default the augmenter's own, or ``Gradient()``.
+        target : callable, default=None
+            What is explained. By default, with y the true class (multi-label and
+            regression: the loss), without y the predicted class.
+
+        Returns
+        -------
+        ndarray of X's shape, or of the layer's output
+
+        Raises
+        ------
+        ValueError
+            If X or y is not allowed, or a label was not seen in ``fit``.
+        """
+        self.check_is_fitted()
+        generator = torch.Generator().manual_seed(resolve_seed(self.random_state))
+        method: Any = attribution or getattr(self.augmenter_, "attribution", Gradient())
+        if target is None:
+            target = PredictedClass() if y is None else self._default_target()
+        criterion = original(self.criterion_)
+
+        def explain(inputs: Any, labels: Any) -> Tensor:
+            model, x = self._asked(inputs, {})
+            labels = None if y is None else labels
+            return method(model, x, labels, target=target, criterion=criterion, generator=generator)
+
+        return self._over_batches(X, y, explain)
+
+    def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
+        """Apply a function to the batches of X in order, and leave the global random state alone."""
+        self._check_parameters()
+        X = self._check_known(X)
+        if y is not None:
+            y = self._read_targets(y)
+            check_length(X, y)
+            y = self._encode_targets(y)
+        devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
+        with torch.random.fork_rng(devices):
+            batches = self.get_iterator(self.get_dataset(X, y), training=False)
+            results = [to_numpy(function(*self._on_device(batch))) for batch in batches]
+        return np.concatenate(results)
+
+
+def original(component: Any) -> Any:
+    """Return what ``torch.compile`` wrapped: hooks that come later work on the original alone."""
+    return getattr(component, "_orig_mod", component)
+
+
+def accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the arguments that a function takes by name."""
+    if not arguments or not callable(function):
+        return {}
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if name in parameters}

@@ -1,0 +1,226 @@
+"""How well a network does at each strength."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+
+@dataclass(frozen=True)
+class StrengthCurve:
+    """The scores of one augmenter.
+
+    Parameters
+    ----------
+    label : str
+        The augmenter's name.
+    strengths, means, deviations : ndarray of shape (n_strengths,)
+        Ascending strengths; mean and standard deviation of the scores over the folds.
+    n_scores : int
+        Scores behind a point.
+    is_plain : bool, default=False
+        Whether nothing is augmented, so that the score is that of every strength.
+    """
+
+    label: str
+    strengths: NDArray[Any]
+    means: NDArray[Any]
+    deviations: NDArray[Any]
+    n_scores: int
+    is_plain: bool = False
+
+
+class StrengthDisplay:
+    """Score against augmentation strength. Make it with :meth:`from_search`.
+
+    Parameters
+    ----------
+    curves : sequence of StrengthCurve
+    score_name : str, default="score"
+        Label of the y axis.
+
+    Attributes
+    ----------
+    curves, score_name
+        As given.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure or SubFigure
+    lines_ : list of Line2D
+        One a curve.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaba.plotting import StrengthCurve, StrengthDisplay
+    >>> curve = StrengthCurve("mend_aba", np.array([0.1, 1.0]), np.array([0.8, 0.9]), np.zeros(2), 3)
+    >>> StrengthDisplay([curve]).plot().ax_.get_xscale()
+    'log'
+    """
+
+    def __init__(self, curves: Sequence[StrengthCurve], *, score_name: str = "score") -> None:
+        self.curves = curves
+        self.score_name = score_name
+
+    @classmethod
+    def from_search(
+        cls,
+        search: Any,
+        *,
+        labels: dict[str, str] | None = None,
+        score_name: str | None = None,
+        ax: Any = None,
+    ) -> StrengthDisplay:
+        """Plot the scores of a fitted search over ``strength``, one line an augmenter.
+
+        Where a search varies other parameters too, each point is the best that they reached.
+
+        Parameters
+        ----------
+        search : GridSearchCV, RandomizedSearchCV, or sequence of them
+            Fitted, with ``strength`` (also ``step__strength``) among the parameters. The folds of several
+            searches, for example one a seed, are pooled.
+        labels : dict of str to str, default=None
+            Names for the legend in place of the augmenters' own.
+        score_name : str, default=None
+            Label of the y axis; by default the search's ``scoring`` if it is a name, else "score".
+        ax : matplotlib Axes, default=None
+            Where to plot; by default a new figure.
+
+        Returns
+        -------
+        StrengthDisplay
+
+        Raises
+        ------
+        ValueError
+            If a search did not vary the strength.
+        sklearn.exceptions.NotFittedError
+            If a search is not fitted.
+
+        Examples
+        --------
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> from skaba import ABAClassifier
+        >>> from skaba.datasets import load_digits
+        >>> from skaba.modules import ConvNet
+        >>> from skaba.plotting import StrengthDisplay
+        >>> digits = load_digits("tiny")
+        >>> clf = ABAClassifier(ConvNet, max_epochs=1, verbose=0)
+        >>> grid = {"strength": [0.1, 1.0], "augmenter": ["mend_aba", "fast_aba"]}
+        >>> search = GridSearchCV(clf, grid, cv=2).fit(digits.X_train, digits.y_train)
+        >>> [line.get_label() for line in StrengthDisplay.from_search(search).lines_]
+        ['mend_aba', 'fast_aba']
+        """
+        searches = list(search) if isinstance(search, (list, tuple)) else [search]
+        scores: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for one in searches:
+            for (label, strength), folds in _scores(one).items():
+                scores[label][strength].extend(folds)
+        scoring = searches[0].scoring
+        name = score_name or (scoring if isinstance(scoring, str) else "score")
+        curves = [_curve(label, points, labels or {}) for label, points in scores.items()]
+        return cls(curves, score_name=name).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> StrengthDisplay:
+        """Plot the curves with a band of one standard deviation.
+
+        The x axis is logarithmic if the strengths span a factor of 5 or more; a strength of 0 among
+        them keeps a place of its own at the left. Plain training is a horizontal line.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            By default that of a new figure.
+
+        Returns
+        -------
+        StrengthDisplay
+            Itself, with ``ax_``, ``figure_`` and ``lines_``.
+        """
+        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        self.lines_ = [self._plot_curve(curve) for curve in self.curves]
+        self._scale([strength for curve in self.curves if not curve.is_plain for strength in curve.strengths])
+        counts = sorted({curve.n_scores for curve in self.curves})
+        ax.set(xlabel="strength s (units of the input)", ylabel=self.score_name)
+        ax.legend(title=f"mean ± standard deviation, {'/'.join(map(str, counts))} folds", fontsize="small")
+        ax.grid(alpha=0.3)
+        return self
+
+    def _plot_curve(self, curve: StrengthCurve) -> Any:
+        low, high = curve.means - curve.deviations, curve.means + curve.deviations
+        if curve.is_plain:
+            self.ax_.axhspan(low[0], high[0], color="black", alpha=0.08, linewidth=0)
+            return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=curve.label)
+        (line,) = self.ax_.plot(curve.strengths, curve.means, marker="o", label=curve.label)
+        self.ax_.fill_between(curve.strengths, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        return line
+
+    def _scale(self, strengths: list[float]) -> None:
+        ticks = sorted(set(strengths))
+        positive = [strength for strength in ticks if strength > 0]
+        if not positive or positive[-1] < 5 * positive[0]:
+            return
+        if len(positive) < len(ticks):
+            self.ax_.set_xscale("symlog", linthresh=positive[0])
+        else:
+            self.ax_.set_xscale("log")
+        if len(ticks) <= 10:
+            self.ax_.set_xticks(ticks, labels=[f"{strength:g}" for strength in ticks], minor=False)
+            self.ax_.minorticks_off()
+
+
+def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
+    """Return the folds' scores of each augmenter and strength: of several candidates the best one's."""
+    check_is_fitted(search, "cv_results_")
+    best: dict[tuple[str, float], list[float]] = {}
+    for candidate, parameters in enumerate(search.cv_results_["params"]):
+        augmenter = _parameter(search, parameters, "augmenter")
+        strength = float(_parameter(search, parameters, "strength", needed=True))
+        key = "no augmentation" if augmenter is None else _name(augmenter), strength
+        columns = (search.cv_results_[f"split{i}_test_score"] for i in range(search.n_splits_))
+        folds = [float(column[candidate]) for column in columns]
+        if key not in best or np.mean(folds) > np.mean(best[key]):
+            best[key] = folds
+    return best
+
+
+def _parameter(search: Any, parameters: dict[str, Any], name: str, needed: bool = False) -> Any:
+    """Look a parameter up among the searched ones, then on the estimator."""
+    for key, value in parameters.items():
+        if key == name or key.endswith(f"__{name}"):
+            return value
+    if needed:
+        raise ValueError(
+            f"The search did not vary {name}, only {sorted(parameters)}; put {name!r} into its grid, "
+            "for example {'strength': [0.05, 0.1, 0.5]}."
+        )
+    own = search.estimator.get_params()
+    return next((own[key] for key in own if key == name or key.endswith(f"__{name}")), None)
+
+
+def _name(augmenter: Any) -> str:
+    return augmenter if isinstance(augmenter, str) else getattr(augmenter, "__name__", None) or str(augmenter)
+
+
+def _curve(label: str, points: dict[float, list[float]], labels: dict[str, str]) -> StrengthCurve:
+    strengths = sorted(points)
+    scores = [np.asarray(points[strength]) for strength in strengths]
+    return StrengthCurve(
+        labels.get(label, label),
+        np.array(strengths),
+        np.array([values.mean() for values in scores]),
+        np.array([values.std() for values in scores]),
+        max(len(values) for values in scores),
+        is_plain=label == "no augmentation" or not any(strengths),
+    )

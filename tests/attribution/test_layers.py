@@ -1,0 +1,344 @@
+"""FromLayer: a network seen from one of its layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from skaba.attribution import (
+    FromLayer,
+    Gradient,
+    IntegratedGradients,
+    PredictedClass,
+    TrueClass,
+    WithArguments,
+    rows_of,
+)
+from skaba.attribution._layers import call, count, find_layer
+from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
+
+CONV_LAYERS = ["0", "1", "2", "3", "4", "5", "6"]
+
+
+def captured(net, layer, *args, **kwargs):
+    """The oracle: a hook of the test's own, in evaluation mode."""
+    seen = []
+    handle = dict(net.named_modules())[layer].register_forward_hook(lambda *a: seen.append(a[2].detach().clone()))
+    with torch.no_grad():
+        net.eval()(*args, **kwargs)
+    handle.remove()
+    (output,) = seen
+    return output
+
+
+class Counted(nn.Module):
+    """A linear layer that counts its calls."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.linear = nn.Linear(n_in, n_out)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.linear(x)
+
+
+class Two(nn.Module):
+    """Two inputs, by name or by position, and a further argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.output = nn.Linear(3, 4), nn.Linear(2, 4), nn.Linear(4, 2)
+
+    def forward(self, a, b, scale=1.0):
+        return self.output(self.left(a).tanh() * scale + self.right(b))
+
+
+class Odd(nn.Module):
+    """Layers that no change can be made at."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, batch_first=True)
+        self.ids = Rank()
+        self.words = nn.Embedding(4, 4)
+        self.unused = nn.Linear(4, 4)
+        self.twice = nn.Linear(4, 4)
+        self.output = nn.Linear(4, 2)
+
+    def forward(self, x):
+        hidden = self.lstm(x)[0].mean(1)
+        return self.output(self.twice(self.twice(hidden)) + self.words(self.ids(hidden)))
+
+
+class Rank(nn.Module):
+    def forward(self, x):
+        return x.argmax(1)
+
+
+# --- features()
+
+
+@pytest.mark.parametrize("layer", CONV_LAYERS)
+def test_features_are_what_a_hook_captures(layer):
+    net, x = conv_net(), images()
+    before = trace_of(net)
+    hidden = FromLayer(net, layer, x).features()
+    assert trace_of(net) == before
+    assert not hidden.requires_grad
+    assert torch.equal(hidden, captured(net, layer, x))
+
+
+def test_features_of_a_nested_layer():
+    net = nn.ModuleDict({"body": nn.Sequential(nn.Linear(3, 4), nn.ReLU())})
+    net.forward = lambda x: net["body"](x) * 2
+    x = torch.randn(2, 3)
+    assert torch.equal(FromLayer(net, "body.0", x).features(), captured(net, "body.0", x))
+
+
+def test_the_pass_ends_at_the_layer():
+    net = nn.Sequential(Counted(3, 4), nn.ReLU(), Counted(4, 2))
+    FromLayer(net, "1", torch.zeros(5, 3)).features()
+    assert (net[0].calls, net[2].calls) == (1, 0)
+
+
+def test_a_users_own_hook_still_counts():
+    net, x = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), torch.randn(4, 3)
+    plain = FromLayer(net, "0", x).features()
+    net[0].register_forward_hook(lambda module, args, output: output + 1)
+    rest = FromLayer(net, "0", x)
+    assert torch.equal(rest.features(), plain + 1)
+    torch.testing.assert_close(rest(rest.features()), net(x))
+
+
+# --- the rest of the network
+
+
+@pytest.mark.parametrize("layer", CONV_LAYERS)
+def test_the_rest_of_the_features_is_the_network(layer):
+    net, x = conv_net().eval(), images()
+    rest = FromLayer(net, layer, x)
+    torch.testing.assert_close(rest(rest.features()), net(x))
+
+
+@pytest.mark.parametrize("layer", CONV_LAYERS)
+def test_variants_of_a_batch_follow_one_another(layer):
+    net, x = conv_net().eval(), images()
+    rest = FromLayer(net, layer, x)
+    hidden = rest.features()
+    got = rest(torch.cat([hidden, 2 * hidden, 0 * hidden]))
+    torch.testing.assert_close(got, torch.cat([rest(hidden), rest(2 * hidden), rest(0 * hidden)]))
+
+
+def test_variants_repeat_the_other_inputs():
+    net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
+    for inputs in ({"a": a, "b": b}, (a, b), [a, b]):
+        rest = FromLayer(net, "left", inputs)
+        hidden = rest.features()
+        torch.testing.assert_close(rest(torch.cat([hidden, hidden])), net(a, b).repeat(2, 1))
+
+
+def test_a_rectifier_may_work_in_place_on_the_layers_output():
+    net, ids, y = TextNet().eval(), words(), torch.tensor([0, 1, 2, 0])
+    rest = FromLayer(net, "convolution", ids)
+    hidden = rest.features()
+    copy = hidden.clone()
+    map_ = Gradient()(rest, hidden, y, target=TrueClass())
+    assert torch.equal(hidden, copy)
+    assert (hidden < 0).any()
+    assert torch.equal(map_ != 0, hidden > 0)  # a rectifier's gradient
+    torch.testing.assert_close(rest(hidden), net(ids))
+
+
+def test_gradients_reach_the_features_only():
+    net = conv_net()
+    rest = FromLayer(net, "2", images())
+    hidden = rest.features().requires_grad_()
+    rest(hidden).sum().backward()
+    assert (hidden.grad != 0).any()
+    assert net[0].weight.grad is None
+
+
+def test_integrated_gradients_at_a_layer_are_complete():
+    net, ids = TextNet().double().eval(), words()
+    rest = FromLayer(net, "embedding", ids)
+    hidden = rest.features()
+    map_ = IntegratedGradients(steps=300, steps_at_once=30)(rest, hidden, target=PredictedClass())
+    logits = net(ids)
+    best = logits.argmax(1)
+    difference = (logits - rest(torch.zeros_like(hidden))).gather(1, best[:, None])[:, 0]
+    torch.testing.assert_close(map_.flatten(1).sum(1), difference.detach(), rtol=1e-2, atol=1e-3)
+
+
+# --- padding
+
+
+def test_padding_of_an_embedding():
+    ids = words()
+    ids[1, 2:] = 0
+    rest = FromLayer(TextNet(), "embedding", ids)
+    assert rest.padding is None
+    hidden = rest.features()
+    assert rest.padding.tolist() == [[word == 0 for word in row] for row in ids.tolist()]
+    assert (hidden[rest.padding] == 0).all()
+
+
+def test_no_padding_where_there_is_none():
+    net = TextNet()
+    net.embedding.padding_idx = None
+    for layer in ("embedding", "convolution"):
+        rest = FromLayer(net, layer, words())
+        rest.features()
+        assert rest.padding is None
+
+
+# --- rows()
+
+
+@pytest.mark.parametrize("index", [[1], [2, 0], [0, 1, 2, 2]])
+def test_rows_ask_about_some_samples(index):
+    net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
+    index = torch.tensor(index)
+    for inputs in ({"a": a, "b": b}, (a, b)):
+        some = rows_of(FromLayer(net, "left", inputs, {"scale": 2.0}), index)
+        assert some.layer == "left"
+        torch.testing.assert_close(some(some.features()), net(a, b, scale=2.0)[index])
+
+
+def test_rows_of_a_single_tensor():
+    net, x = conv_net().eval(), images()
+    some = FromLayer(net, "3", x).rows(torch.tensor([2, 0]))
+    torch.testing.assert_close(some.features(), captured(net, "3", x)[[2, 0]])
+
+
+# --- further inputs and arguments
+
+
+@pytest.mark.parametrize("layer", ["left", "right", "output"])
+def test_inputs_by_name_and_by_position(layer):
+    net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
+    for inputs in ({"b": b, "a": a}, (a, b), [a, b]):
+        rest = FromLayer(net, layer, inputs, {"scale": 0.5})
+        hidden = rest.features()
+        assert torch.equal(hidden, captured(net, layer, a, b, scale=0.5))
+        torch.testing.assert_close(rest(hidden), net(a, b, scale=0.5))
+
+
+def test_arguments_reach_the_network():
+    net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
+    fixed = WithArguments(net, {"b": b, "scale": 3.0})
+    assert torch.equal(fixed(a), net(a, b, scale=3.0))
+    map_ = Gradient()(fixed, a, target=PredictedClass())
+    assert not torch.equal(map_, Gradient()(WithArguments(net, {"b": b}), a, target=PredictedClass()))
+    assert [*fixed.parameters()] == [*net.parameters()]  # flags are set on the network itself
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [torch.zeros(3, 2), [torch.zeros(3, 2), torch.zeros(3)], {"x": torch.zeros(3), "y": torch.zeros(3)}],
+)
+def test_count_of_samples(inputs):
+    assert count(inputs) == 3
+
+
+def test_call_as_skorch_does():
+    class Echo(nn.Module):
+        def forward(self, *args, **kwargs):
+            return args, kwargs
+
+    x = torch.zeros(1)
+    assert call(Echo(), x, {"k": 1}) == ((x,), {"k": 1})
+    assert call(Echo(), (x, x), {"k": 1}) == ((x, x), {"k": 1})
+    assert call(Echo(), {"x": x}, {"k": 1}) == ((), {"x": x, "k": 1})
+
+
+# --- shifted()
+
+
+def test_shifted_adds_once_a_pass():
+    net, x = conv_net().eval(), images()
+    rest = FromLayer(net, "3", x)
+    hidden = rest.features()
+    change = torch.randn(hidden.shape, generator=seeded())
+    before, plain = trace_of(net), net(x)
+    with rest.shifted(change):
+        torch.testing.assert_close(net(x), rest_of(net, hidden + change))
+        torch.testing.assert_close(net(x), rest_of(net, hidden + change))
+    assert trace_of(net) == before
+    assert torch.equal(net(x), plain)
+
+
+def rest_of(net, hidden):
+    return net[4:](hidden)
+
+
+def test_gradients_flow_through_a_shift_to_the_layers_before():
+    net, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(5, 3)
+    change = torch.randn(5, 4)
+    with FromLayer(net, "0", x).shifted(change):
+        got = torch.autograd.grad(net(x).sum(), net[0].weight)[0]
+    by_hand = net[2](torch.tanh(net[0](x) + change)).sum()
+    torch.testing.assert_close(got, torch.autograd.grad(by_hand, net[0].weight)[0])
+
+
+def test_a_shift_is_undone_after_an_exception():
+    net = conv_net()
+    before = trace_of(net)
+    seen = []
+
+    def fail():
+        with FromLayer(net, "3", images()).shifted(torch.zeros(1)):
+            seen.append(trace_of(net))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert seen != [before]
+    assert trace_of(net) == before
+
+
+# --- errors
+
+
+def test_an_unknown_layer_names_the_nearest():
+    message = r"There is no layer named 'embeding'\. Did you mean 'embedding'\? Known: act, convolution, embedding"
+    for use in (
+        lambda rest: rest.features(),
+        lambda rest: rest(torch.zeros(4, 7, 5)),
+        lambda rest: rest.shifted(torch.zeros(1)).__enter__(),
+    ):
+        with pytest.raises(ValueError, match=message):
+            use(FromLayer(TextNet(), "embeding", words()))
+
+
+def test_the_network_itself_is_no_layer():
+    with pytest.raises(ValueError, match="no layer named ''"):
+        find_layer(TextNet(), "")
+
+
+def test_a_layer_that_is_never_reached():
+    net, x = Odd(), torch.randn(2, 5, 3)
+    before = trace_of(net)
+    with pytest.raises(ValueError, match="never reaches layer='unused'; choose another layer"):
+        FromLayer(net, "unused", x).features()
+    with pytest.raises(ValueError, match="layer='unused' is called 0 times in a forward pass, not once"):
+        FromLayer(net, "unused", x)(torch.zeros(2, 4))
+    assert trace_of(net) == before
+
+
+def test_a_layer_that_is_called_twice():
+    net, x = Odd(), torch.randn(2, 5, 3)
+    before = trace_of(net)
+    with pytest.raises(ValueError, match="layer='twice' is called 2 times in a forward pass, not once"):
+        FromLayer(net, "twice", x)(torch.zeros(2, 4))
+    assert trace_of(net) == before
+
+
+@pytest.mark.parametrize(("layer", "what"), [("lstm", "a tuple"), ("ids", r"a tensor of torch\.int64")])
+def test_a_layer_that_returns_no_float_tensor(layer, what):
+    net, x = Odd(), torch.randn(2, 5, 3)
+    before = trace_of(net)
+    message = f"layer='{layer}' returns {what}; augmentation needs one floating-point tensor"
+    with pytest.raises(ValueError, match=message):
+        FromLayer(net, layer, x).features()
+    assert trace_of(net) == before

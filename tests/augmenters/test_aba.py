@@ -1,0 +1,401 @@
+"""ABA: draw, attribute, select, move."""
+
+import pickle
+
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from skaba._validation import validate_parameters
+from skaba.attribution import (
+    FromLayer,
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+    Loss,
+    RandomMap,
+    RandomTopClass,
+    SmoothGrad,
+    TrueClass,
+)
+from skaba.augmenters import ABA, AdjustmentSet, Constant, Cutoff, Percentiles, fast_aba, mend_aba, preset
+from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
+
+
+class Witness:
+    """An attribution that records which rows it saw."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, model, x, y, *, target, criterion, generator):
+        self.seen.append((x.clone(), y))
+        return x.detach() - x.flatten(1).mean(1).reshape(-1, *[1] * (x.dim() - 1))
+
+
+def numbered(n=40, d=10):
+    """A batch whose rows are known by their first feature."""
+    x = torch.randn(n, d)
+    x[:, 0] = torch.arange(n)
+    return x, torch.arange(n)
+
+
+def augmented(aba, x, y=None, model=None, strength=0.1, seed=0, criterion=None):
+    return aba(model, x, y, strength=strength, criterion=criterion, generator=seeded(seed))
+
+
+# --- which samples are asked about
+
+
+@pytest.mark.parametrize("probabilities", [None, [0.7, 0.3]])
+def test_a_sample_that_stays_is_not_attributed_and_comes_back_as_it_is(probabilities):
+    witness, (x, y) = Witness(), numbered()
+    adjustments = AdjustmentSet([0, 19], probabilities)
+    result = augmented(ABA(witness, adjustments=adjustments), x, y)
+    ((rows, labels),) = witness.seen
+    asked = rows[:, 0].long()
+    assert 0 < len(asked) < len(x)
+    assert torch.equal(rows, x[asked])
+    assert torch.equal(labels, y[asked])
+    moved = (result != x).any(1)
+    assert moved.nonzero().squeeze(1).tolist() == asked.tolist()
+    assert torch.equal(result[~moved], x[~moved])
+
+
+def test_labels_may_be_missing():
+    witness, (x, _) = Witness(), numbered()
+    augmented(ABA(witness, adjustments=AdjustmentSet([0, 19])), x)
+    assert witness.seen[0][1] is None
+
+
+def test_all_samples_are_asked_about_where_all_move():
+    witness, (x, y) = Witness(), numbered()
+    augmented(ABA(witness, adjustments=AdjustmentSet([19])), x, y)
+    ((rows, labels),) = witness.seen
+    assert torch.equal(rows, x)
+    assert labels is y
+
+
+@pytest.mark.parametrize(
+    ("adjustments", "selection", "strength"),
+    [
+        ([0], Percentiles(0.1, 0.9), 0.5),
+        ([1, 2], Cutoff(), 0.5),  # their low and high parts are 0
+        ([3, 4], Percentiles(0.1, 0.9), 0.0),
+    ],
+    ids=["zero adjustment", "zero of two categories", "zero strength"],
+)
+def test_nobody_is_asked_where_nothing_moves(adjustments, selection, strength):
+    witness, (x, y) = Witness(), numbered()
+    aba = ABA(witness, selection=selection, adjustments=AdjustmentSet(adjustments))
+    result = augmented(aba, x, y, strength=strength)
+    assert witness.seen == []
+    assert torch.equal(result, x)
+
+
+def test_an_empty_batch_stays_empty():
+    witness = Witness()
+    assert augmented(ABA(witness), torch.zeros(0, 3, 4)).shape == (0, 3, 4)
+    assert witness.seen == []
+
+
+def test_the_model_sees_the_asked_rows_only():
+    sizes, net = [], nn.Linear(10, 5)
+
+    def model(x):
+        sizes.append(len(x))
+        return net(x)
+
+    x = numbered()[0]
+    result = augmented(preset("challenger"), x, model=model)
+    assert sizes == [int((result != x).any(1).sum())]
+
+
+# --- how they move
+
+
+def test_every_sample_gets_its_own_draw():
+    # Adjustments 5 and 6 move the lowest tenth, up or down.
+    x = torch.stack([torch.randperm(10, generator=seeded(i)).float() for i in range(30)])
+    aba = ABA(Witness(), adjustments=AdjustmentSet([5, 6]), randomize=False)
+    moved = augmented(aba, x, strength=0.25) - x
+    assert (moved != 0).sum(1).tolist() == [1] * 30
+    assert torch.equal(moved.abs().argmax(1), x.argmin(1))
+    assert set(moved[moved != 0].tolist()) == {0.25, -0.25}
+
+
+def test_a_factor_of_1_without_randomization():
+    x = numbered()[0]
+    aba = ABA(Witness(), adjustments=AdjustmentSet([19]), randomize=False)
+    assert torch.equal(augmented(aba, x, strength=0.5), x + 0.5)
+
+
+def test_strength_scales_the_same_draw():
+    net, x = linear(), torch.randn(8, 20, dtype=torch.float64)
+    one, three = (augmented(mend_aba(k=1), x, model=net, strength=s) - x for s in (0.1, 0.3))
+    torch.testing.assert_close(three, 3 * one, rtol=1e-5, atol=1e-12)
+
+
+def test_a_negative_strength_is_the_opposite_adjustments():
+    net, x, y = linear(), torch.randn(8, 20, dtype=torch.float64), torch.zeros(8, dtype=torch.int64)
+    aba = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]))
+    opposite = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]).opposites())
+    assert torch.equal(augmented(aba, x, y, net, -0.2), augmented(opposite, x, y, net, 0.2))
+
+
+def test_fractional_adjustments_give_a_strength_a_category():
+    x = torch.arange(10.0)[None]
+    aba = ABA(Witness(), adjustments=AdjustmentSet([(-0.5, 0, 2)]), randomize=False)
+    assert (augmented(aba, x, strength=1.0) - x).tolist() == [[-0.5, *[0] * 8, 2]]
+
+
+@pytest.mark.parametrize("percentiles", [(), (0.5,), (0.2, 0.4, 0.6, 0.8)])
+def test_other_numbers_of_categories(percentiles):
+    x = torch.arange(10.0)[None]
+    vector = tuple(range(1, len(percentiles) + 2))
+    aba = ABA(
+        Witness(),
+        selection=Percentiles(*percentiles),
+        adjustments=AdjustmentSet([vector]),
+        randomize=False,
+    )
+    wanted = [float(v) for v in vector for _ in range(10 // len(vector))]
+    assert (augmented(aba, x, strength=1.0) - x).tolist() == [wanted]
+
+
+def test_a_random_map_moves_as_many_features_elsewhere():
+    net, x = linear(100, 5), torch.randn(6, 100, dtype=torch.float64)
+    aba = mend_aba(adjustments=AdjustmentSet([3]), randomize=False)
+    control = mend_aba(adjustments=AdjustmentSet([3]), randomize=False, attribution=RandomMap())
+    moved, controlled = ((augmented(a, x, model=net) != x) for a in (aba, control))
+    assert moved.sum(1).tolist() == controlled.sum(1).tolist() == [10] * 6
+    assert not torch.equal(moved, controlled)
+
+
+# --- the batch that comes back
+
+
+@pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba", "fgsm"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_batch_keeps_its_dtype_and_shape_and_x_is_left_alone(name, dtype):
+    net, x = conv_net().to(dtype), images(9).to(dtype).requires_grad_()
+    y = torch.arange(9) % 5
+    copy, version = x.detach().clone(), x._version
+    result = augmented(preset(name), x, y, net, criterion=nn.CrossEntropyLoss())
+    assert (result.dtype, result.shape, result.device) == (dtype, x.shape, x.device)
+    assert not result.requires_grad
+    assert torch.equal(x, copy)
+    assert x._version == version
+    assert x.grad is None
+    assert not torch.equal(result, copy)
+
+
+def test_nothing_that_comes_back_is_written_to_x():
+    x = torch.randn(6, 10)
+    copy = x.clone()
+    for adjustments in ([19], [0, 19]):
+        augmented(ABA(Witness(), adjustments=AdjustmentSet(adjustments)), x).fill_(7)
+        assert torch.equal(x, copy)
+
+
+def test_any_memory_layout():
+    net, x = conv_net(), images(4)
+    wanted = augmented(mend_aba(), x, model=net)
+    for layout in (x.to(memory_format=torch.channels_last), x.transpose(2, 3).contiguous().transpose(2, 3)):
+        assert not layout.is_contiguous()
+        torch.testing.assert_close(augmented(mend_aba(), layout, model=net), wanted)
+
+
+@pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba", "fgsm"])
+@pytest.mark.parametrize("attribution", [Gradient(), SmoothGrad(samples=2), RandomMap()], ids=repr)
+def test_is_determined_by_the_generator(name, attribution):
+    net, x, y = conv_net(), images(9), torch.arange(9) % 5
+    aba = preset(name, attribution=attribution)
+    criterion = nn.CrossEntropyLoss()
+    first = augmented(aba, x, y, net, seed=1, criterion=criterion)
+    torch.manual_seed(99)
+    assert torch.equal(augmented(aba, x, y, net, seed=1, criterion=criterion), first)
+    if name != "fgsm" or not isinstance(attribution, Gradient):  # FGSM draws nothing
+        assert not torch.equal(augmented(aba, x, y, net, seed=2, criterion=criterion), first)
+
+
+def test_a_generator_moves_on():
+    net, x, generator = conv_net(), images(9), seeded()
+    first, second = (mend_aba()(net, x, None, strength=0.1, criterion=None, generator=generator) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("attribution", [Gradient(), InputXGradient(), IntegratedGradients(steps=2)], ids=repr)
+def test_a_permuted_batch_is_permuted(attribution):
+    # With one adjustment and no random factor nothing is drawn a sample.
+    net, x, y = conv_net(), images(5), torch.tensor([0, 1, 2, 3, 4])
+    aba = ABA(attribution, TrueClass(), adjustments=AdjustmentSet([17]), randomize=False)
+    order = torch.tensor([3, 1, 4, 0, 2])
+    torch.testing.assert_close(augmented(aba, x[order], y[order], net), augmented(aba, x, y, net)[order])
+
+
+# --- at a layer
+
+
+def test_at_an_embedding_some_samples_are_asked_about():
+    net, ids = TextNet().eval(), words(30)
+    rest = FromLayer(net, "embedding", ids)
+    hidden = rest.features()
+    aba = ABA(target=TrueClass(), selection=Cutoff(), adjustments=AdjustmentSet([0, 17]), randomize=False)
+    y = torch.arange(30) % 3
+    result = augmented(aba, hidden, y, rest, strength=0.5)
+    moved = (result != hidden).flatten(1).any(1)
+    assert 0 < moved.sum() < 30
+    # The oracle: a plain backward pass from the labels' scores, with the test's own hook.
+    seen = []
+    handle = net.embedding.register_forward_hook(lambda *a: seen.append(a[2]))
+    total = net(ids).gather(1, y[:, None]).sum()
+    handle.remove()
+    (gradient,) = torch.autograd.grad(total, seen[0])
+    wanted = hidden + 0.5 * torch.where(gradient < 0, -1.0, 1.0)
+    torch.testing.assert_close(result[moved], wanted[moved])
+
+
+# --- parts of one's own
+
+
+def test_any_callables_are_attribution_and_target():
+    def attribution(model, x, y, *, target, criterion, generator):
+        assert target is second_logit
+        assert isinstance(generator, torch.Generator)
+        return Gradient()(model, x, y, target=target, criterion=criterion, generator=generator)
+
+    def second_logit(logits, y, *, criterion, generator):
+        return lambda logits: logits[:, 1]
+
+    net, x = linear(), torch.randn(3, 20, dtype=torch.float64)
+    aba = ABA(attribution, second_logit, Cutoff(), AdjustmentSet([17]), randomize=False)
+    validate_parameters(aba)
+    wanted = x + 0.1 * net.weight[1].sign().detach()
+    torch.testing.assert_close(augmented(aba, x, model=net), wanted)
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="a map that is still in a graph is not detached")
+def test_an_attribution_need_not_detach_its_map():
+    net = linear()
+    aba = ABA(lambda model, x, y, **_: model.weight[:3] * x, adjustments=AdjustmentSet([17]))
+    result = augmented(aba, torch.randn(3, 20, dtype=torch.float64), model=net)
+    assert not result.requires_grad
+
+
+# --- an estimator's manners
+
+
+def test_defaults():
+    aba = ABA()
+    assert repr(aba.attribution) == "Gradient()"
+    assert (repr(aba.target), aba.target.k) == ("RandomTopClass()", 4)
+    assert aba.selection == Percentiles(0.1, 0.9)
+    assert aba.adjustments == AdjustmentSet([1, 2, 3, 4, 5, 6])
+    assert isinstance(aba.change, Constant)
+    assert aba.randomize is True
+
+
+ABAS = [ABA(), mend_aba(k=2), fast_aba(target=Loss()), preset("fgsm", tension=True)]
+
+
+@pytest.mark.parametrize("aba", ABAS, ids=["default", "mend_aba", "fast_aba_ce", "fgsm"])
+def test_clones_pickles_and_prints(aba):
+    net, x, y = conv_net(), images(9), torch.arange(9) % 5
+    wanted = augmented(aba, x, y, net, criterion=nn.CrossEntropyLoss())
+    for copy in (clone(aba), pickle.loads(pickle.dumps(aba)), eval(repr(aba))):  # noqa: S301, S307
+        assert copy is not aba
+        assert repr(copy) == repr(aba)
+        assert torch.equal(augmented(copy, x, y, net, criterion=nn.CrossEntropyLoss()), wanted)
+
+
+def test_parameters_can_be_searched_however_deep():
+    aba = mend_aba(attribution=SmoothGrad(IntegratedGradients()))
+    keys = set(aba.get_params(deep=True))
+    assert {"target__k", "attribution__samples", "attribution__method__steps", "randomize"} <= keys
+    aba.set_params(target__k=2, attribution__method__steps=7, adjustments=AdjustmentSet([3]), randomize=False)
+    assert (aba.target.k, aba.attribution.method.steps, aba.randomize) == (2, 7, False)
+    assert clone(aba).target.k == 2
+    with pytest.raises(ValueError, match="Invalid parameter 'kk' for estimator RandomTopClass"):
+        aba.set_params(target__kk=2)
+
+
+def test_a_clone_is_independent():
+    aba = mend_aba(k=4)
+    clone(aba).set_params(target__k=2)
+    assert aba.target.k == 4
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("adjustments", "selection", "message"),
+    [
+        ([(1, 0, 1)], Cutoff(), "speaks of 3 categories, but the selection makes 2"),
+        ([(1, -1)], Percentiles(0.1, 0.9), "speaks of 2 categories, but the selection makes 3"),
+        ([3], Percentiles(0.2, 0.4, 0.6, 0.8), "speaks of 3 categories, but the selection makes 5"),
+        ([3], Percentiles(), "speaks of 3 categories, but the selection makes 1"),
+    ],
+)
+def test_adjustments_must_match_the_selection(adjustments, selection, message):
+    aba = ABA(Witness(), selection=selection, adjustments=AdjustmentSet(adjustments))
+    with pytest.raises(ValueError, match=message):
+        validate_parameters(aba)
+    with pytest.raises(ValueError, match=message):
+        augmented(aba, torch.zeros(2, 10))
+    assert aba.attribution.seen == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("attribution", "gradient"),
+        ("target", "loss"),
+        ("selection", (0.1, 0.9)),
+        ("adjustments", [3, 4]),
+        ("change", "constant"),
+        ("randomize", "yes"),
+    ],
+)
+def test_bad_parameters_are_named(parameter, value):
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter of ABA must be .* Got .* instead"):
+        validate_parameters(ABA(**{parameter: value}))
+
+
+def test_more_classes_than_the_model_has_are_refused():
+    x = torch.randn(3, 20, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"it returns 2 logits a sample\. Set k to at most 2"):
+        augmented(mend_aba(k=3), x, model=linear(20, 2))
+
+
+def test_multi_label_needs_the_loss():
+    net, x = linear(20, 3), torch.randn(4, 20, dtype=torch.float64)
+    y = torch.ones(4, 3, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"a multi-label or regression target\. Use Loss\(\) as target"):
+        augmented(mend_aba(k=2), x, y, net)
+    result = augmented(mend_aba(target=Loss()), x, y, net, criterion=nn.BCEWithLogitsLoss())
+    assert not torch.equal(result, x)
+
+
+def test_the_loss_needs_labels():
+    with pytest.raises(ValueError, match=r"Loss\(\) needs y"):
+        augmented(preset("fgsm"), torch.zeros(3, 20, dtype=torch.float64), model=linear(20, 3))
+
+
+def test_word_ids_are_refused():
+    with pytest.raises(TypeError, match=r"floating-point input, got torch\.int64.*layer='embedding'"):
+        augmented(mend_aba(), words(), model=TextNet())
+
+
+def test_the_targets_class_is_drawn_by_the_same_generator():
+    # 30 equal logits: the row of the identity that moves tells the class.
+    net = nn.Linear(30, 30, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.eye(30))
+    aba = ABA(target=RandomTopClass(30), selection=Cutoff(0.5), adjustments=AdjustmentSet([(0, 1)]), randomize=False)
+    x = torch.zeros(200, 30)
+    moved = augmented(aba, x, model=net, strength=1.0)
+    assert moved.sum(1).tolist() == [1.0] * 200
+    assert len(moved.argmax(1).unique()) > 20

@@ -1,0 +1,210 @@
+"""Selections: which category a feature belongs to."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stnp
+from sklearn.base import clone
+
+from skaba.augmenters import ABA, Cutoff, Percentiles, Selection
+from skaba.augmenters._selections import order_statistics
+from tests.tiny_nets import seeded
+
+TIED = st.integers(-3, 3).map(float)  # few values, so that many are equal
+SPREAD = st.floats(-100, 100, allow_nan=False, width=32)
+PERCENTILES = [(), (0.5,), (0.1, 0.9), (0.3, 0.31), (0.2, 0.4, 0.6, 0.8)]
+
+
+@st.composite
+def maps(draw):
+    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 30)))
+    elements = draw(st.sampled_from([TIED, SPREAD]))
+    return torch.from_numpy(draw(stnp.arrays(np.float32, shape, elements=elements)))
+
+
+def smallest(row, rank):
+    """The order statistic by counting, without sorting: the value with rank or fewer below and more at or below."""
+    (value,) = {v for v in row if sum(w < v for w in row) <= rank < sum(w <= v for w in row)}
+    return value
+
+
+def by_hand(map_, percentiles):
+    """Categories in plain loops, from the definition."""
+    categories = []
+    for row in map_.tolist():
+        # 29 % of 100 is 28.999999999999996 to a computer, and 29 to the definition.
+        bounds = [smallest(row, int(round(q * len(row), 6))) for q in percentiles]
+        categories.append([sum(value >= bound for bound in bounds) for value in row])
+    return categories
+
+
+@settings(deadline=None, max_examples=60)
+@given(maps(), st.sampled_from(PERCENTILES))
+def test_percentiles_are_order_statistics(map_, percentiles):
+    selection = Percentiles(*percentiles)
+    categories = selection.categories(map_)
+    assert categories.dtype == torch.int64
+    assert categories.tolist() == by_hand(map_, percentiles)
+    assert selection.n_categories == len(percentiles) + 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(maps(), st.sampled_from([-1.0, 0.0, 2.0]))
+def test_cutoff_is_a_comparison(map_, value):
+    assert Cutoff(value).n_categories == 2
+    assert Cutoff(value).categories(map_).tolist() == (map_.numpy() >= value).astype(int).tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 400), st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True), st.integers(0, 9))
+def test_shares_without_ties(n_features, percents, seed):
+    # floor(q * D) features lie below the boundary of q.
+    percents = sorted(percents)
+    map_ = torch.randperm(n_features, generator=seeded(seed)).float()[None]
+    counts = torch.bincount(Percentiles(*[p / 100 for p in percents]).categories(map_)[0], minlength=len(percents) + 1)
+    below = [0, *[p * n_features // 100 for p in percents], n_features]
+    assert counts.tolist() == np.diff(below).tolist()
+
+
+def test_default_percentiles_of_a_hundred_features():
+    map_ = torch.randn(4, 100, generator=seeded())
+    for row in Percentiles(0.1, 0.9).categories(map_):
+        assert torch.bincount(row).tolist() == [10, 80, 10]
+
+
+def test_percentiles_are_over_all_axes_of_a_sample():
+    map_ = torch.randn(3, 2, 4, 5)
+    flat = Percentiles(0.1, 0.9).categories(map_.flatten(1))
+    assert torch.equal(Percentiles(0.1, 0.9).categories(map_), flat.reshape(map_.shape))
+
+
+def test_a_map_of_ties_is_all_high():
+    assert Percentiles(0.1, 0.9).categories(torch.ones(2, 5)).tolist() == [[2] * 5] * 2
+
+
+def test_fewer_features_than_percents():
+    # floor(0.1 * 1) = 0: nothing lies below a single feature.
+    assert Percentiles(0.1, 0.9).categories(torch.tensor([[-4.0], [4.0]])).tolist() == [[2], [2]]
+
+
+SELECTIONS = [Percentiles(*values) for values in PERCENTILES] + [Cutoff(), Cutoff(-0.5)]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
+@settings(deadline=None, max_examples=15)
+@given(map_=maps(), seed=st.integers(0, 99))
+def test_choose_gives_every_feature_its_categorys_value(selection, map_, seed):
+    by_category = torch.randn(len(map_), selection.n_categories, generator=seeded(seed))
+    categories = selection.categories(map_).tolist()
+    wanted = [[by_category[i, c].item() for c in row] for i, row in enumerate(categories)]
+    assert selection.choose(map_, by_category).expand_as(map_).tolist() == wanted
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
+@settings(deadline=None, max_examples=15)
+@given(map_=maps(), data=st.data())
+def test_samples_do_not_touch_each_other(selection, map_, data):
+    order = data.draw(st.permutations(range(len(map_))))
+    assert torch.equal(selection.categories(map_[order]), selection.categories(map_)[order])
+    alone = torch.cat([selection.categories(map_[i : i + 1]) for i in range(len(map_))])
+    assert torch.equal(selection.categories(map_), alone)
+
+
+@settings(deadline=None, max_examples=20)
+@given(map_=maps(), factor=st.sampled_from([0.25, 2.0, 1024.0]))
+def test_percentiles_know_order_only(map_, factor):
+    selection = Percentiles(0.1, 0.9)
+    assert torch.equal(selection.categories(map_ * factor), selection.categories(map_))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@settings(deadline=None, max_examples=20)
+@given(map_=maps(), data=st.data())
+def test_order_statistics_by_counting(dtype, map_, data):
+    # float16 and bfloat16 take kthvalue, the others NumPy's partition.
+    map_ = map_.to(dtype)
+    ranks = data.draw(st.lists(st.integers(0, map_.shape[1] - 1), max_size=4))
+    copy = map_.clone()
+    got = order_statistics(map_, ranks)
+    assert all(values.dtype == dtype and values.shape == (len(map_), 1) for values in got)
+    wanted = [[[smallest(row, rank)] for row in map_.tolist()] for rank in ranks]
+    assert [values.tolist() for values in got] == wanted
+    assert torch.equal(map_, copy)
+
+
+@settings(deadline=None, max_examples=20)
+@given(map_=maps(), percentiles=st.sampled_from(PERCENTILES))
+def test_both_branches_choose_alike(map_, percentiles):
+    map_ = map_.to(torch.bfloat16)  # the same values in both dtypes
+    selection = Percentiles(*percentiles)
+    assert torch.equal(selection.categories(map_), selection.categories(map_.float()))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_chooses_alike():
+    map_ = torch.randn(5, 40, generator=seeded())
+    for selection in SELECTIONS:
+        assert torch.equal(selection.categories(map_.cuda()).cpu(), selection.categories(map_))
+
+
+# --- values
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
+def test_is_a_value(selection):
+    for copy in (
+        pickle.loads(pickle.dumps(selection)),  # noqa: S301
+        eval(repr(selection)),  # noqa: S307
+        clone(ABA(selection=selection)).selection,
+    ):
+        assert copy is not selection
+        assert copy == selection
+        assert hash(copy) == hash(selection)
+    assert [other == selection for other in SELECTIONS].count(True) == 1
+
+
+def test_a_cutoff_is_no_percentile():
+    assert Cutoff(0.5) != Percentiles(0.5)
+    assert Cutoff(0.5) != 0.5
+
+
+def test_numpys_numbers_are_numbers():
+    assert Percentiles(*np.array([0.1, 0.9])) == Percentiles(0.1, 0.9)
+    assert repr(Percentiles(*np.array([0.1, 0.9]))) == "Percentiles(0.1, 0.9)"
+    assert repr(Cutoff(np.float32(0.5))) == "Cutoff(0.5)"
+
+
+def test_the_base_class_is_abstract():
+    with pytest.raises(TypeError, match="abstract"):
+        Selection()
+
+
+# --- errors
+
+
+@pytest.mark.parametrize("values", [(0.9, 0.1), (0.5, 0.5), (0.1, 0.3, 0.2)])
+def test_percentiles_must_increase(values):
+    with pytest.raises(ValueError, match=r"must increase strictly, for example 0\.1 and 0\.9; got \("):
+        Percentiles(*values)
+
+
+@pytest.mark.parametrize("values", [(0,), (1,), (10, 90), (-0.1, 0.5), (float("nan"),), ("0.1",), ((0.1, 0.9),)])
+def test_percentiles_must_lie_inside_0_and_1(values):
+    with pytest.raises(ValueError, match=r"must lie inside \(0, 1\), for example 0\.1 and 0\.9; got \("):
+        Percentiles(*values)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="the small number lifts the rank to n_features")
+def test_a_percentile_next_to_1():
+    map_ = torch.arange(20.0)[None]
+    assert Percentiles(1 - 1e-12).categories(map_).tolist() == [[0] * 19 + [1]]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "0", None])
+def test_a_cutoff_must_be_finite(value):
+    with pytest.raises(ValueError, match="Cutoff must be a finite number, got"):
+        Cutoff(value)

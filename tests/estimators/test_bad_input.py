@@ -1,0 +1,175 @@
+"""Every kind of bad input gets one clear error: what was given, what is allowed, what to do."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from skorch.dataset import Dataset, ValidSplit
+from torch import Tensor, nn
+
+from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, mend_aba
+from tests.estimators.conftest import SmallNet
+
+
+def _with(X: np.ndarray, value: float) -> np.ndarray:
+    X = X.copy()
+    X[3, 0, 2, 2] = value
+    return X
+
+
+class Returns(nn.Module):
+    """Does to the logits what it is told."""
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self.net = SmallNet()
+        self.change = change
+
+    def forward(self, x: Tensor) -> Any:
+        return self.change(self.net(x))
+
+
+class Unused(SmallNet):
+    """Has a layer that the forward pass never reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda X: _with(X, np.nan), ValueError, "NaN or infinity: 1 of 12800 values, the first in sample 3"),
+        (lambda X: _with(X, np.inf), ValueError, "NaN or infinity"),
+        (lambda X: torch.as_tensor(_with(X, -np.inf)), ValueError, "NaN or infinity"),
+        (lambda X: (X * 255).astype(np.uint8), ValueError, "uint8 values.*Scale images"),
+        (lambda X: (torch.as_tensor(X) * 255).long(), ValueError, "int64 values.*Scale images"),
+        (lambda X: X[:, 0, 0, 0], ValueError, "no batch axis"),
+        (lambda X: X[0, 0], ValueError, "has 8 samples.*but y has 200.*X\\[None\\]"),
+        (lambda X: X[:0], ValueError, "0 sample"),
+        (lambda X: X[:, :, :0], ValueError, "0 feature"),
+        (lambda X: X.astype(complex), ValueError, "Complex data not supported"),
+        (lambda X: X.astype(str), ValueError, "a network needs numbers"),
+        (lambda X: np.array([["a", object()]] * 200, dtype=object), ValueError, "objects that are no numbers"),
+        (lambda X: sparse.csr_matrix(X.reshape(200, -1)), TypeError, "sparse matrix.*toarray"),
+    ],
+)
+def test_bad_samples(make_net: Any, digits: Any, change: Any, error: type, message: str) -> None:
+    clf = make_net()
+    with pytest.raises(error, match=message):
+        clf.fit(change(digits[0]), digits[1])
+    assert not clf.initialized_
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: y[:-1], "has 200 samples.*but y has 199"),
+        (lambda y: None, "requires y to be passed, but the target y is None"),
+        (lambda y: y + 0.5, "Unknown label type: continuous"),
+        (lambda y: np.where(y == 0, np.nan, y.astype(float)), "y contains NaN or infinity"),
+        (lambda y: np.column_stack([y, y]), "one label a sample.*ABAMultiLabelClassifier"),
+        (lambda y: 3, "one target a sample, got the scalar"),
+        (lambda y: y * 1j, "Complex data not supported"),
+    ],
+)
+def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> None:
+    clf = make_net()
+    with pytest.raises(ValueError, match=message):
+        clf.fit(digits[0], change(digits[1]))
+    assert not clf.initialized_
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"strength": -0.1}, "'strength' parameter of ABAClassifier must be.*Got -0.1"),
+        ({"strength": float("nan")}, "strength"),
+        ({"strength": float("inf")}, "strength"),
+        ({"strength": "strong"}, "'strength' parameter"),
+        ({"augmenter": "mend-aba"}, "no augmenter named 'mend-aba'. Did you mean 'mend_aba'"),
+        ({"augmenter": 3}, "'augmenter' parameter"),
+        ({"augmenter": GaussianNoise(), "augmenter__target__k": 3}, "Invalid parameter 'target'"),
+        ({"augmenter": None, "augmenter__target__k": 3}, "augmenter__target__k cannot be set"),
+        ({"augmenter__target__k": 0}, "'k' parameter of RandomTopClass"),
+        ({"augmenter__randomize": "yes"}, "'randomize' parameter of ABA"),
+        ({"layer": 3}, "'layer' parameter"),
+        ({"random_state": -1}, "'random_state' parameter"),
+        ({"augmenter": ABA(adjustments=AdjustmentSet([(1, -1)]))}, "speaks of 2 categories, but the selection makes 3"),
+        ({"augmenter": ABA(selection=Cutoff(), adjustments=AdjustmentSet([(1, 0, 1)]))}, "speaks of 3 categories"),
+        ({"criterion": nn.NLLLoss}, "NLLLoss wants probabilities"),
+        ({"layer": "features.0", "compile": True}, "cannot be combined"),
+    ],
+)
+def test_bad_parameters_before_any_work(make_net: Any, digits: Any, parameters: Any, message: str) -> None:
+    clf = make_net(**parameters)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*digits)
+    assert not clf.initialized_
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"augmenter__target__k": 11}, "k=11.*10 logits.*augmenter__target__k=10"),
+        ({"layer": "feature.2"}, "no layer named 'feature.2'. Did you mean 'features.2'"),
+        ({"layer": "spare", "module": Unused}, "never reaches layer='spare'"),
+        ({"module__n_classes": 8}, "8 logits a sample, but y has 10 classes"),
+        ({"module": Returns(lambda z: z.softmax(1))}, "returns probabilities.*logits are needed"),
+        ({"module": Returns(lambda z: z[:, :, None]), "augmenter": None}, "needs logits of shape"),
+        ({"module": Returns(lambda z: z[:, :, None])}, "logits of shape"),
+        ({"module": Returns(lambda z: z[:, 0])}, "logits of shape"),
+        ({"augmenter": lambda model, x, y, **_: None}, "The augmenter returned NoneType"),
+    ],
+)
+def test_what_only_the_module_can_tell(make_net: Any, digits: Any, parameters: Any, message: str) -> None:
+    clf = make_net(**parameters)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*digits)
+    assert not clf.initialized_
+
+
+def test_a_module_that_returns_no_tensor(make_net: Any, digits: Any) -> None:
+    with pytest.raises(TypeError, match="returned a dict; it must return a tensor of logits"):
+        make_net(module=Returns(lambda z: {"logits": z})).fit(*digits)
+
+
+def test_log_probabilities_are_logits(make_net: Any, digits: Any) -> None:
+    make_net(module=Returns(lambda z: z.log_softmax(1))).fit(*digits)
+
+
+def test_label_unseen_in_fit(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    clf = make_net(module__n_classes=5).fit(X[y < 5], y[y < 5])
+    for look in (clf.attribute, clf.augment):
+        with pytest.raises(ValueError, match=r"labels that were not seen in fit: \[.*7.*\]. Known"):
+            look(X[y == 7], y[y == 7])
+    with pytest.raises(ValueError, match="not seen in fit"):
+        clf.partial_fit(X, y)
+
+
+def test_other_samples_than_in_fit(make_net: Any, digits: Any) -> None:
+    clf = make_net().fit(*digits)
+    with pytest.raises(ValueError, match=r"fitted on samples of shape \(1, 8, 8\)"):
+        clf.predict(digits[0][0])
+    tabular = make_net(module=nn.Linear(4, 2), augmenter=mend_aba(k=2))
+    tabular.fit(np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 2)
+    with pytest.raises(ValueError, match="3 features, but ABAClassifier is expecting 4"):
+        tabular.predict(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        tabular.predict_proba(np.full((2, 4), np.nan))
+
+
+def test_not_fitted(make_net: Any, digits: Any) -> None:
+    for look in (make_net().predict, make_net().augment, make_net().attribute):
+        with pytest.raises(Exception, match="not initialized yet"):
+            look(digits[0])
+
+
+def test_dataset_without_labels_for_a_stratified_split(make_net: Any, digits: Any) -> None:
+    clf = make_net(train_split=ValidSplit(5, stratified=True))
+    with pytest.raises(ValueError, match="pass y beside the Dataset"):
+        clf.fit(Dataset(*digits))
