@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
+
+PLAIN = "no augmentation"
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class StrengthDisplay:
                 scores[label][strength].extend(folds)
         scoring = searches[0].scoring
         name = score_name or (scoring if isinstance(scoring, str) else "score")
-        curves = [_curve(label, points, labels or {}) for label, points in scores.items()]
+        names = {**_shorten(scores), **(labels or {})}
+        curves = [_curve(names[label], points, label == PLAIN) for label, points in scores.items()]
         return cls(curves, score_name=name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> StrengthDisplay:
@@ -187,7 +190,7 @@ def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
     for candidate, parameters in enumerate(search.cv_results_["params"]):
         augmenter = _parameter(search, parameters, "augmenter")
         strength = float(_parameter(search, parameters, "strength", needed=True))
-        key = "no augmentation" if augmenter is None else _name(augmenter), strength
+        key = PLAIN if augmenter is None else _name(augmenter), strength
         columns = (search.cv_results_[f"split{i}_test_score"] for i in range(search.n_splits_))
         folds = [float(column[candidate]) for column in columns]
         if key not in best or np.mean(folds) > np.mean(best[key]):
@@ -210,17 +213,25 @@ def _parameter(search: Any, parameters: dict[str, Any], name: str, needed: bool 
 
 
 def _name(augmenter: Any) -> str:
-    return augmenter if isinstance(augmenter, str) else getattr(augmenter, "__name__", None) or str(augmenter)
+    if isinstance(augmenter, str):
+        return augmenter
+    return getattr(augmenter, "__name__", None) or " ".join(str(augmenter).split())
 
 
-def _curve(label: str, points: dict[float, list[float]], labels: dict[str, str]) -> StrengthCurve:
+def _shorten(names: Iterable[str]) -> dict[str, str]:
+    """Drop the parameters of ``ABA(...)`` where the class alone tells the augmenters apart."""
+    short = {name: name.partition("(")[0] for name in names}
+    return {name: first if list(short.values()).count(first) == 1 else name for name, first in short.items()}
+
+
+def _curve(label: str, points: dict[float, list[float]], is_plain: bool) -> StrengthCurve:
     strengths = sorted(points)
     scores = [np.asarray(points[strength]) for strength in strengths]
     return StrengthCurve(
-        labels.get(label, label),
+        label,
         np.array(strengths),
         np.array([values.mean() for values in scores]),
         np.array([values.std() for values in scores]),
         max(len(values) for values in scores),
-        is_plain=label == "no augmentation" or not any(strengths),
+        is_plain=is_plain or not any(strengths),
     )

@@ -1,0 +1,170 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from skaba import ABAClassifier
+from skaba.attribution import PredictedClass
+from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, Percentiles
+from skaba.plotting import AugmentationDisplay
+
+
+def titles(display):
+    return [axes.get_title() for axes in display.axes_[0]]
+
+
+def shown(display, column):
+    return np.stack([axes.images[0].get_array() for axes in display.axes_[:, column]])
+
+
+def one_by_one(net, X, y, method, seed=0, **arguments):
+    """What the net gives for every sample with a draw of its own."""
+    results = []
+    for index in range(len(X)):
+        draw = copy.copy(net)
+        draw.random_state = seed + index
+        results.append(getattr(draw, method)(X[[index]], y[[index]], **arguments))
+    return np.concatenate(results)
+
+
+def test_panels_titles_and_labels(fit, images, labels):
+    display = AugmentationDisplay.from_estimator(fit(images), images, labels, n_samples=3)
+    assert display.axes_.shape == (3, 5)
+    assert titles(display) == ["sample", "attribution", "categories", "augmented", "difference"]
+    assert [axes.get_ylabel() for axes in display.axes_[:, 0]] == ["label 0", "label 1", "label 2"]
+    assert display.figure_ is display.axes_[0, 0].figure
+    assert len(display.figure_.axes) == 3 * 5 + 5  # a colour bar a column
+
+
+def test_a_short_batch_is_shown_whole(fit, images, labels):
+    assert AugmentationDisplay.from_estimator(fit(images), images[:2], labels[:2]).axes_.shape == (2, 5)
+
+
+def test_pictures_are_those_of_augment(fit, images, labels):
+    net = fit(images)
+    display = AugmentationDisplay.from_estimator(net, images, labels, n_samples=4, random_state=7)
+    augmented = one_by_one(net, images[:4], labels[:4], "augment", seed=7)
+    np.testing.assert_array_equal(display.augmented, augmented)
+    np.testing.assert_array_equal(shown(display, 0), images[:4, 0])
+    np.testing.assert_array_equal(shown(display, 3), augmented[:, 0])
+    np.testing.assert_allclose(shown(display, 4), (augmented - images[:4])[:, 0])
+
+
+@pytest.mark.parametrize("selection", [Percentiles(0.1, 0.9), Cutoff()])
+def test_maps_and_categories_are_those_of_attribute(fit, images, labels, selection):
+    augmenter = ABA(target=PredictedClass(), selection=selection, adjustments=AdjustmentSet([3, 4]))
+    net = fit(images, augmenter=augmenter)
+    display = AugmentationDisplay.from_estimator(net, images, labels, n_samples=4)
+    maps = net.attribute(images[:4])
+    categories = selection.categories(torch.from_numpy(maps)).numpy()
+    np.testing.assert_allclose(shown(display, 1), maps[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(shown(display, 2), categories[:, 0])
+
+
+def test_the_map_is_the_one_that_moved_the_sample(fit, images, labels):
+    """Also where the explained class is drawn: each category moves as one, by its adjustment."""
+    display = AugmentationDisplay.from_estimator(fit(images), images, labels, n_samples=12)
+    difference = (display.augmented - display.samples).round(5)
+    for changes, categories in zip(difference, display.categories, strict=True):
+        moved = [np.unique(changes[categories == category]) for category in range(3)]
+        assert all(len(values) == 1 for values in moved)
+        assert sum(values[0] != 0 for values in moved) == 1
+
+
+def test_a_sample_that_stays_says_so_and_still_has_a_map(fit, images, labels):
+    net = fit(images, augmenter=ABA(target=PredictedClass(), adjustments=AdjustmentSet([0])))
+    display = AugmentationDisplay.from_estimator(net, images, labels, n_samples=2)
+    np.testing.assert_array_equal(display.augmented, images[:2])
+    np.testing.assert_allclose(display.attributions, net.attribute(images[:2]), atol=1e-6)
+    assert [axes.texts[0].get_text() for axes in display.axes_[:, 4]] == ["unchanged"] * 2
+
+
+def test_colour_limits(fit, images, labels):
+    display = AugmentationDisplay.from_estimator(fit(images), images, labels)
+    limits = [[axes.images[0].get_clim() for axes in column] for column in display.axes_.T]
+    assert all(len(set(column)) == 1 for column in limits)
+    values = np.stack([display.samples, display.augmented])
+    assert limits[0] == limits[3] == [pytest.approx((values.min(), values.max()))] * 5
+    for column in (1, 4):
+        low, high = limits[column][0]
+        assert low == -high == -np.abs(shown(display, column)).max()
+    assert limits[2][0] == (-0.5, 2.5)
+
+
+def test_categories_are_named(fit, images, labels):
+    display = AugmentationDisplay.from_estimator(fit(images), images, labels)
+    names = [tick.get_text() for axes in display.figure_.axes for tick in axes.get_xticklabels()]
+    assert {"low", "middle", "high"} <= set(names)
+
+
+def test_an_augmenter_without_maps_shows_none(fit, images, labels):
+    display = AugmentationDisplay.from_estimator(fit(images, augmenter=GaussianNoise()), images, labels)
+    assert titles(display) == ["sample", "augmented", "difference"]
+    assert display.attributions is display.categories is None
+
+
+def test_no_augmenter(fit, images, labels):
+    display = AugmentationDisplay.from_estimator(fit(images, augmenter=None), images, labels)
+    np.testing.assert_array_equal(display.augmented, display.samples)
+    assert titles(display) == ["sample", "augmented", "difference"]
+
+
+def test_colour_images(fit, images, labels):
+    X = np.random.default_rng(1).random((12, 3, 4, 4)).astype(np.float32)
+    display = AugmentationDisplay.from_estimator(fit(X), X, labels, n_samples=2)
+    assert shown(display, 0).shape == (2, 4, 4, 3)
+    assert 0 <= shown(display, 3).min() <= shown(display, 3).max() <= 1
+    np.testing.assert_allclose(shown(display, 1), display.attributions.sum(axis=1))
+    np.testing.assert_allclose(shown(display, 4), (display.augmented - X[:2]).mean(axis=1), atol=1e-7)
+    assert len(display.figure_.axes) == 2 * 5 + 2  # colours need no bar
+
+
+def test_a_given_figure_is_used(fit, images, labels):
+    import matplotlib.pyplot as plt
+
+    panel = plt.figure().subfigures(1, 2)[1]
+    display = AugmentationDisplay.from_estimator(fit(images), images, labels, figure=panel)
+    assert display.figure_ is panel
+    assert display.axes_[0, 0].figure is panel
+
+
+def test_targets_that_are_no_labels_are_not_written(images):
+    targets = np.random.default_rng(0).random((12, 2)).astype(np.float32)
+    display = AugmentationDisplay(samples=images[:2], augmented=images[:2], labels=None).plot()
+    assert display.axes_[0, 0].get_ylabel() == ""
+    from skaba import ABARegressor
+
+    net = ABARegressor(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), max_epochs=1, verbose=0, train_split=None)
+    display = AugmentationDisplay.from_estimator(net.fit(images, targets), images, targets)
+    assert display.labels is None
+
+
+def test_the_estimator_is_left_alone(fit, images, labels):
+    net = fit(images)
+    augmenter, before = net.augmenter_, net.augment(images, labels)
+    attribution = augmenter.attribution
+    AugmentationDisplay.from_estimator(net, images, labels)
+    assert net.augmenter_ is augmenter
+    assert augmenter.attribution is attribution
+    assert net.random_state == 0
+    np.testing.assert_array_equal(net.augment(images, labels), before)
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (4, 2, 4, 4), (4, 4, 4), (0, 1, 4, 4)])
+def test_only_images(fit, images, labels, shape):
+    with pytest.raises(ValueError, match=r"\(n, 1, h, w\) or \(n, 3, h, w\)"):
+        AugmentationDisplay.from_estimator(fit(images), np.zeros(shape), labels)
+
+
+def test_a_layers_output_is_no_image(fit, images, labels):
+    with pytest.raises(ValueError, match="layer='1'"):
+        AugmentationDisplay.from_estimator(fit(images, layer="1"), images, labels)
+
+
+def test_not_fitted(images, labels):
+    net = ABAClassifier(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)))
+    with pytest.raises(NotFittedError):
+        AugmentationDisplay.from_estimator(net, images, labels)

@@ -1,0 +1,124 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+
+from skaba.augmenters import mend_aba
+from skaba.plotting import StrengthDisplay
+
+
+class Scored(ClassifierMixin, BaseEstimator):
+    """Scores what its parameters say, so that a search needs no training."""
+
+    def __init__(self, strength=0.1, augmenter="mend_aba", lr=0.0):
+        self.strength = strength
+        self.augmenter = augmenter
+        self.lr = lr
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def score(self, X, y):
+        return self.strength / 10 + self.lr + X[0, 0] / 100
+
+
+def search(grid, estimator=None, **parameters):
+    X, y = np.arange(6.0).reshape(6, 1), np.array([0, 1] * 3)
+    return GridSearchCV(estimator or Scored(), grid, cv=3, refit=False, **parameters).fit(X, y)
+
+
+def test_one_line_an_augmenter_with_mean_and_deviation():
+    found = search({"strength": [1.0, 0.1], "augmenter": ["mend_aba", "fast_aba"]})
+    display = StrengthDisplay.from_search(found)
+    assert [line.get_label() for line in display.lines_] == ["mend_aba", "fast_aba"]
+    for curve, line in zip(display.curves, display.lines_, strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), [0.1, 1.0])
+        np.testing.assert_allclose(line.get_ydata(), sorted(found.cv_results_["mean_test_score"][:2]))
+        np.testing.assert_allclose(curve.deviations, found.cv_results_["std_test_score"][:2])
+    bands = [band.get_datalim(display.ax_.transData).height for band in display.ax_.collections]
+    assert all(height > 0 for height in bands)
+
+
+def test_axes_and_legend():
+    display = StrengthDisplay.from_search(search({"strength": [0.1, 0.2, 1.0]}))
+    assert display.ax_.get_xscale() == "log"
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["0.1", "0.2", "1"]
+    assert "strength" in display.ax_.get_xlabel()
+    assert display.ax_.get_ylabel() == "score"
+    assert "3 folds" in display.ax_.get_legend().get_title().get_text()
+    assert display.figure_ is display.ax_.figure
+
+
+@pytest.mark.parametrize(
+    ("strengths", "scale"), [([0.2, 0.3], "linear"), ([0.0, 0.1, 1.0], "symlog"), ([0.0], "linear")]
+)
+def test_scale(strengths, scale):
+    assert StrengthDisplay.from_search(search({"strength": strengths})).ax_.get_xscale() == scale
+
+
+def test_many_strengths_leave_the_ticks_to_matplotlib():
+    display = StrengthDisplay.from_search(search({"strength": list(np.geomspace(0.01, 1, 30))}))
+    assert len(display.ax_.get_xticks()) < 15
+
+
+def test_plain_training_is_a_horizontal_line():
+    grids = [{"augmenter": [None], "strength": [0.0]}, {"augmenter": ["fast_aba"], "strength": [0.1, 1.0]}]
+    display = StrengthDisplay.from_search(search(grids), labels={"fast_aba": "FastABA"})
+    assert [line.get_label() for line in display.lines_] == ["no augmentation", "FastABA"]
+    assert len(set(display.lines_[0].get_ydata())) == 1
+    assert display.ax_.get_xscale() == "log"
+
+
+def test_several_searches_are_pooled():
+    found = search({"strength": [0.1, 1.0]})
+    display = StrengthDisplay.from_search([found, found])
+    assert display.curves[0].n_scores == 6
+    np.testing.assert_allclose(display.curves[0].means, found.cv_results_["mean_test_score"])
+
+
+def test_other_parameters_show_their_best():
+    display = StrengthDisplay.from_search(search({"strength": [0.1, 1.0], "lr": [0.0, 0.5, 0.2]}))
+    np.testing.assert_allclose(display.curves[0].means, [0.53, 0.62])
+
+
+def test_pipelines_and_augmenters_that_are_no_names():
+    pipeline = Pipeline([("net", Scored(augmenter=mend_aba()))])
+    display = StrengthDisplay.from_search(search({"net__strength": [0.1, 1.0]}, pipeline))
+    assert display.lines_[0].get_label() == "ABA"
+
+
+def test_two_of_one_class_are_told_apart():
+    display = StrengthDisplay.from_search(search({"strength": [0.1, 1.0], "augmenter": [mend_aba(), mend_aba(k=6)]}))
+    first, second = [line.get_label() for line in display.lines_]
+    assert "k=6" not in first
+    assert "k=6" in second
+
+
+def test_score_names_and_a_given_axes():
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    found = search({"strength": [0.1, 1.0]})
+    found.scoring = "accuracy"
+    display = StrengthDisplay.from_search(found, ax=ax)
+    assert display.ax_ is ax
+    assert ax.get_ylabel() == "accuracy"
+    assert StrengthDisplay.from_search(found, score_name="hits").ax_.get_ylabel() == "hits"
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"did not vary strength, only \['lr'\]"):
+        StrengthDisplay.from_search(search({"lr": [0.1]}))
+    with pytest.raises(NotFittedError):
+        StrengthDisplay.from_search(GridSearchCV(Scored(), {"strength": [0.1]}))
+
+
+def test_matplotlib_is_imported_late():
+    code = "import sys, skaba.plotting; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -1,0 +1,110 @@
+"""The command, through typer's runner."""
+
+import json
+import re
+
+import joblib
+import matplotlib as mpl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import skaba
+from skaba.cli import app
+from skaba.demo import CONTROLS, GRIDS
+
+mpl.use("Agg")
+run = CliRunner().invoke
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A run with one strength and one epoch, and where its results are."""
+    folder = tmp_path_factory.mktemp("demo") / "new" / "results"
+    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
+        for name, grid in GRIDS.items():
+            patch.setitem(GRIDS, name, {**grid, "strength": grid["strength"][:1]})
+        patch.setenv("COLUMNS", "200")
+        result = run(app, ["demo", "--seeds", "2", "--epochs", "1", "--threads", "1", "--out", str(folder)])
+    return result, folder
+
+
+def test_demo_writes_its_files_and_names_them(done):
+    result, folder = done
+    assert result.exit_code == 0, result.output
+    names = ["augmentation.png", "results.json", "strength.png", "table.md"]
+    assert sorted(file.name for file in folder.iterdir()) == names
+    assert f"Wrote {', '.join(names)} into {folder}" in result.output
+
+
+def test_printed_numbers_are_those_of_the_json(done):
+    result, folder = done
+    results = json.loads((folder / "results.json").read_text())
+    assert [(r["seed"], r["method"]) for r in results["runs"]] == [
+        (seed, method) for seed in range(2) for method in [*GRIDS, *CONTROLS]
+    ]
+    assert results["settings"] == {"seeds": [0, 1], "epochs": 1, "threads": 1}
+    for method in [*GRIDS, *CONTROLS]:
+        low, high = sorted(100 * r["accuracy"] for r in results["runs"] if r["method"] == method)
+        row = next(line for line in result.output.splitlines() if line.strip(" │┃").startswith(method))
+        cells = [cell.strip() for cell in re.split("[│┃]", row)[1:-1]]
+        assert cells[1:3] == [f"{(low + high) / 2:.1f}", f"{low:.1f} to {high:.1f}"]
+        assert f"| {' | '.join(cells)} |" in (folder / "table.md").read_text()
+
+
+def test_the_conclusion_is_printed(done):
+    result, folder = done
+    conclusion = json.loads((folder / "results.json").read_text())["conclusion"]
+    assert conclusion in " ".join(result.output.split())
+
+
+def test_version():
+    result = run(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"skaba {skaba.__version__}\n")
+
+
+def test_help_lists_the_demo():
+    assert "demo" in run(app, []).output
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--epochs", "--threads"])
+def test_numbers_start_at_one(option, monkeypatch, tmp_path):
+    result = run(app, ["demo", option, "0", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert option in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_must_not_be_a_file(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    result = run(app, ["demo", "--out", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert "--out" in result.output
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_out_must_be_writable(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    result = run(app, ["demo", "--out", str(tmp_path / "file" / "inside")])
+    assert result.exit_code == 2
+    assert "cannot write into" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_failed_run_keeps_the_earlier_results(tmp_path, monkeypatch):
+    def fail(*arguments, **settings):
+        raise RuntimeError("out of memory")
+
+    (tmp_path / "results.json").write_text("earlier")
+    monkeypatch.setattr("skaba.cli.compare", fail)
+    result = run(app, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+    assert (tmp_path / "results.json").read_text() == "earlier"
