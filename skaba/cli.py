@@ -7,12 +7,13 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import skaba
-from skaba.demo import HEADER, Comparison, Report, compare, count_fits
+from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
 
@@ -35,9 +36,9 @@ def main(
 @app.command()
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, each with a training set of its own.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every training.")] = 50,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every training.")] = 30,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("skaba-demo"),
-    threads: Annotated[int, typer.Option(min=1, help="Threads of a timed training.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
 ) -> None:
     """Compare augmentation with plain training and with controls, on 100 digits.
 
@@ -78,7 +79,13 @@ def _compare_all(seeds: int, epochs: int, console: Console) -> list[Comparison]:
 
 
 def _as_table(report: Report) -> Table:
-    table = Table(title="Digits, 100 training images, 500 test images: medians over the seeds")
+    table = Table(
+        title="Digits: 100 training images, 500 test images",
+        caption=CAPTION,
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
     for column, name in enumerate(HEADER):
         table.add_column(name, justify="right" if column else "left")
     for cells in report.rows():

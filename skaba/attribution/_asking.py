@@ -20,7 +20,7 @@ def asking(model: Model) -> Iterator[None]:
     Evaluation mode keeps BatchNorm's statistics and dropout's draws out of the
     question. The flags are set one by one, not by ``model.eval()``, because some
     modules override it and because a submodule that was frozen in evaluation mode
-    must come back frozen. The global random state is put back too, for models that
+    must come back frozen. Torch's global random state is put back too, for models that
     draw at random even in evaluation mode.
 
     Parameters
@@ -43,10 +43,13 @@ def asking(model: Model) -> Iterator[None]:
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:
-    # Straight into the instance: Module.__setattr__ looks for parameters and submodules first,
-    # which at every step costs more than the rest of asking.
+    # Straight into the instance where that is all there is to it: Module.__setattr__ looks for
+    # parameters and submodules first, which at every step costs more than the rest of asking.
     for module in modules:
-        vars(module)["training"] = training
+        if type(module).__setattr__ is nn.Module.__setattr__:
+            vars(module)["training"] = training
+        else:  # a scripted module keeps its flag elsewhere
+            module.training = training
 
 
 def first_output(output: Any) -> Tensor:

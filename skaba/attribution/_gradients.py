@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, first_output, input_gradient
-from skaba.attribution._method import AttributionMethod, Fix, repeat
+from skaba.attribution._method import AttributionMethod, Fix
 
 
 class Gradient(AttributionMethod):
@@ -121,8 +121,7 @@ class IntegratedGradients(AttributionMethod):
         mean_gradient = torch.zeros_like(x)
         for start in range(0, self.steps, self.steps_at_once):
             chunk = positions[start : start + self.steps_at_once]
-            along = chunk.repeat_interleave(len(x)).reshape(-1, *[1] * (x.dim() - 1))
-            points = baseline + along * repeat(path, len(chunk))
-            gradients = input_gradient(model, points, score).reshape(len(chunk), *x.shape)
+            points = baseline + chunk.reshape(-1, *[1] * x.dim()) * path
+            gradients = input_gradient(model, points.flatten(0, 1), score).reshape(points.shape)
             mean_gradient += torch.tensordot(shares[start : start + len(chunk)], gradients, dims=1)
         return path * mean_gradient

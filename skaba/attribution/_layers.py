@@ -75,8 +75,8 @@ class FromLayer(nn.Module):
             If the layer does not exist, is never reached, or returns no tensor.
         """
 
-        def leave(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            raise _Reached(args, output)
+        def leave(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+            raise _Reached((*args, *named.values()), output)
 
         layer = find_layer(self.module, self.layer)
         try:
@@ -109,7 +109,7 @@ class FromLayer(nn.Module):
         """
         calls = 0
 
-        def replace(layer: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor:
+        def replace(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
             nonlocal calls
             calls += 1
             # A copy, because the next layer may work in place and a leaf may not be changed.
@@ -147,7 +147,7 @@ class FromLayer(nn.Module):
             Gradients still flow to the layers before.
         """
 
-        def shift(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        def shift(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
             return output + change
 
         with _hooked(find_layer(self.module, self.layer), shift):
@@ -215,7 +215,7 @@ def _each(inputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 @contextmanager
 def _hooked(layer: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    handle = layer.register_forward_hook(hook)
+    handle = layer.register_forward_hook(hook, with_kwargs=True)
     try:
         yield
     finally:

@@ -148,6 +148,7 @@ class TrueClass(BaseEstimator):
         _require_classes(self, logits, y)
         if y is None:
             raise ValueError("TrueClass needs the labels: pass y, or use PredictedClass().")
+        _require_one_each(y, logits)
         return ClassScore(y)
 
 
@@ -252,6 +253,7 @@ class Loss(BaseEstimator):
         if y is None or criterion is None:
             missing = "y" if y is None else "criterion"
             raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
+        _require_one_each(y, logits)
         return _LossScore(criterion, _matching(y, logits))
 
 
@@ -294,6 +296,11 @@ def require_generator(generator: torch.Generator | None, who: object) -> torch.G
 def _require_two_dimensions(logits: Tensor) -> None:
     if logits.dim() != 2:
         raise ValueError(f"The model must return logits of shape (n, n_outputs); it returned {tuple(logits.shape)}.")
+
+
+def _require_one_each(y: Tensor, logits: Tensor) -> None:
+    if len(y) != len(logits):
+        raise ValueError(f"The batch has {len(logits)} samples, but y has {len(y)} targets; pass one a sample.")
 
 
 def _require_classes(target: BaseEstimator, logits: Tensor, y: Tensor | None) -> None:

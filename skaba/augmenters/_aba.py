@@ -161,9 +161,8 @@ class ABA(BaseEstimator):
         generator: torch.Generator,
     ) -> Tensor:
         """Attribute samples that all move, and move them."""
-        attribution = self.attribution(
-            model, x, y, target=self.target, criterion=criterion, generator=generator
-        ).reshape(len(x), -1)
+        attribution = self.attribution(model, x, y, target=self.target, criterion=criterion, generator=generator)
+        attribution = attribution.detach().reshape(len(x), -1)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
         step = self.selection.choose(attribution, by_category)
         return self.change(x.detach().reshape(len(x), -1), attribution, step).reshape(x.shape)

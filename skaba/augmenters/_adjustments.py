@@ -121,6 +121,8 @@ class AdjustmentSet:
         adjustments: Sequence[int | Sequence[float]],
         probabilities: Sequence[float] | None = None,
     ) -> None:
+        if not isinstance(adjustments, Iterable):
+            raise ValueError(f"AdjustmentSet takes a sequence of adjustments, for example [3, 4]; got {adjustments!r}.")
         self.adjustments = tuple(_checked(adjustment) for adjustment in adjustments)
         if not self.adjustments:
             raise ValueError("AdjustmentSet got no adjustments; give at least one, for example [3, 4, 5, 6].")
@@ -224,7 +226,7 @@ def _checked(adjustment: int | Sequence[float]) -> int | Adjustment:
         raise ValueError(f"There is no adjustment {adjustment}; the indices go from 0 to 26.")
     if isinstance(adjustment, Real | str) or not isinstance(adjustment, Iterable):
         raise ValueError(f"An adjustment is an index from 0 to 26 or a vector of numbers, got {adjustment!r}.")
-    vector = tuple(adjustment)
+    vector = tuple(value.item() if hasattr(value, "item") else value for value in adjustment)
     if not vector or not all(isinstance(value, Real) and math.isfinite(value) for value in vector):
         raise ValueError(f"An adjustment must hold one finite number a category, got {vector}.")
     return vector

@@ -71,7 +71,8 @@ class Proportional(Change):
 
     Notes
     -----
-    Kinkel (2023), section 3.1.3, names the variant and leaves the formula open.
+    Kinkel (2023), section 3.1.3, names the variant and leaves the formula open. A sample with a
+    single feature has a relative attribution of 1, whatever the number of categories.
 
     Examples
     --------

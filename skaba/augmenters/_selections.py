@@ -135,7 +135,7 @@ class Percentiles(Selection):
         """
         n_features = attribution.shape[1]
         # The small number keeps 0.29 * 100 = 28.999999999999996 from counting as 28.
-        ranks = [math.floor(value * n_features + 1e-9) for value in self.values]
+        ranks = [min(math.floor(value * n_features + 1e-9), n_features - 1) for value in self.values]
         return order_statistics(attribution, ranks)
 
 

@@ -8,15 +8,15 @@ environment variable ``SKABA_DATA``, else the user's cache.
 
 from __future__ import annotations
 
-from ._cifar10 import fetch_cifar10
-from ._digits import load_digits
-from ._download import DatasetError
-from ._glove import fetch_glove, read_vectors
-from ._mnist import fetch_mnist
-from ._newsgroups import fetch_newsgroups
-from ._ptbxl import fetch_ptbxl
-from ._synthetic import make_ecg, make_messages
-from ._tiny_imagenet import fetch_tiny_imagenet
+from skaba.datasets._cifar10 import fetch_cifar10
+from skaba.datasets._digits import load_digits
+from skaba.datasets._download import DatasetError
+from skaba.datasets._glove import fetch_glove, read_vectors
+from skaba.datasets._mnist import fetch_mnist
+from skaba.datasets._newsgroups import fetch_newsgroups
+from skaba.datasets._ptbxl import fetch_ptbxl
+from skaba.datasets._synthetic import make_ecg, make_messages
+from skaba.datasets._tiny_imagenet import fetch_tiny_imagenet
 
 __all__ = [
     "DatasetError",

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._download import RemoteFile, damaged, data_folder, fetch_file, reading
-from ._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
+from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
 
 ARCHIVE = RemoteFile(
     "cifar-10-binary.tar.gz",

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import datasets
 from sklearn.utils import Bunch
 
-from ._subsets import Plan, RandomState, cut, to_bunch, to_unit
+from skaba.datasets._subsets import Plan, RandomState, cut, to_bunch, to_unit
 
 PLAN = Plan("digits", {"tiny": 10, "medium": 50, "full": None}, n_valid=297, n_test=500)
 

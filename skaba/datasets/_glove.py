@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, reading
-from ._subsets import check_name
+from skaba.datasets._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._subsets import check_name
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -90,9 +90,7 @@ def fetch_glove(
         return _read(copy, limit, "utf-8", named=path)
 
 
-def read_vectors(
-    path: str | os.PathLike[str], limit: int | None = None, *, encoding: str = "utf-8"
-) -> KeyedVectors:
+def read_vectors(path: str | os.PathLike[str], limit: int | None = None, *, encoding: str = "utf-8") -> KeyedVectors:
     r"""Read word vectors from a file in GloVe's text format: a word and its numbers on each line, no header.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ._download import damaged, reading
+from skaba.datasets._download import damaged, reading
 
 UNSIGNED_BYTE = 0x08
 

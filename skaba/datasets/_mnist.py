@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._download import RemoteFile, damaged, data_folder, fetch_file
-from ._idx import read_idx
-from ._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
+from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file
+from skaba.datasets._idx import read_idx
+from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
 
 # The author's own site asks for a password by now; this copy is the one that torchvision downloads.
 BASE_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"

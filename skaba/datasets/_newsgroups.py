@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import _twenty_newsgroups
 from sklearn.utils import Bunch
 
-from ._download import RemoteFile, damaged, data_folder, fetch_file, reading
-from ._subsets import Plan, RandomState, check_name, cut, to_bunch
+from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch
 
 # The "bydate" version of http://qwone.com/~jason/20Newsgroups/, from where scikit-learn downloads it.
 ARCHIVE = RemoteFile(

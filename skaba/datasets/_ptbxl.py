@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, fetch_files, reading
-from ._subsets import check_name, to_bunch
+from skaba.datasets._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, fetch_files, reading
+from skaba.datasets._subsets import check_name, to_bunch
 
 if TYPE_CHECKING:
     import pandas as pd

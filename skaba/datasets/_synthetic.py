@@ -155,15 +155,11 @@ def make_ecg(
     return np.einsum("ml,nlt->nmt", _TWELVE_LEADS, measured, optimize=True).astype(np.float32), y
 
 
-def _phases(
-    times: _Floats, rates: _Floats, irregular: NDArray[np.bool_], generator: np.random.Generator
-) -> _Floats:
+def _phases(times: _Floats, rates: _Floats, irregular: NDArray[np.bool_], generator: np.random.Generator) -> _Floats:
     """Phase of the heart in each record at each time, 0 at the R peaks, in [-pi, pi)."""
     n_beats = int(times[-1] / _SHORTEST_BEAT) + 3
     beats = np.arange(n_beats)
-    breathing = np.sin(
-        2 * np.pi * (_BREATHS * beats * 60 / rates[:, None] + generator.uniform(size=(rates.size, 1)))
-    )
+    breathing = np.sin(2 * np.pi * (_BREATHS * beats * 60 / rates[:, None] + generator.uniform(size=(rates.size, 1))))
     spread = np.where(irregular, 0.22, 0.02)[:, None] * generator.standard_normal((rates.size, n_beats))
     swing = np.where(irregular, 0.0, 0.03)[:, None] * breathing
     lengths = np.clip(60 / rates[:, None] * np.exp(spread + swing), _SHORTEST_BEAT, _LONGEST_BEAT)

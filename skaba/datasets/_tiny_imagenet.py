@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._download import RemoteFile, damaged, data_folder, fetch_file, reading
-from ._subsets import check_name, to_bunch, to_unit
+from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._subsets import check_name, to_bunch, to_unit
 
 ARCHIVE = RemoteFile(
     "tiny-imagenet-200.zip",

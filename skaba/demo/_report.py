@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from skaba.demo._experiment import CONTROLS, GRIDS, Comparison, Run
 from skaba.plotting import AugmentationDisplay, StrengthDisplay
 
-HEADER = ["method", "accuracy %", "min to max", "vs plain, points", "min to max", "time ratio", "strength s"]
+HEADER = ["method", "accuracy, %", "vs plain, points", "time", "strength"]
+CAPTION = "Median (range) over the seeds. Time: of an epoch, in units of plain training."
 SEEDS_FOR_A_CLAIM = 5
 
 
@@ -50,7 +51,7 @@ class Report:
         """Return the table and the conclusion as Markdown."""
         rule = ["---", *["---:"] * (len(HEADER) - 1)]
         lines = [f"| {' | '.join(cells)} |" for cells in [HEADER, rule, *self.rows()]]
-        return "\n".join([*lines, "", self.conclusion(), ""])
+        return "\n".join([*lines, "", CAPTION, "", self.conclusion(), ""])
 
     def conclusion(self) -> str:
         """Say in one sentence what was measured.
@@ -65,13 +66,13 @@ class Report:
             for method in GRIDS
             if method != "plain"
         ]
-        against = [f"{control} (better on {self._wins('MendABA', control)})" for control in CONTROLS]
+        against = [f"better than the {control} on {self._wins('MendABA', control)}" for control in CONTROLS]
         always = all(min(self._gain("MendABA", other)) > 0 for other in ["plain", *CONTROLS])
         shown = "shows" if always and n_seeds >= SEEDS_FOR_A_CLAIM else "does not show"
         return (
-            f"Against plain training, the median change of test accuracy over {n_seeds} seed(s) was "
-            f"{', '.join(changes)}; at matched strength MendABA met {' and '.join(against)}, so this run {shown} "
-            "that the attribution itself helps here."
+            f"Over {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}, the median change of test accuracy against plain "
+            f"training was {', '.join(changes)}; MendABA was {' and '.join(against)}, so this run {shown} that "
+            "attribution itself helps here."
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,16 +137,12 @@ class Report:
 
     def _row(self, method: str) -> list[str]:
         accuracy, gain = 100 * self._accuracies(method), self._gain(method)
-        strengths = [run.strength for run in self._of(method)]
-        is_plain = method == "plain"
         return [
             method,
-            f"{np.median(accuracy):.1f}",
-            f"{accuracy.min():.1f} to {accuracy.max():.1f}",
-            "" if is_plain else f"{np.median(gain):+.1f}",
-            "" if is_plain else f"{gain.min():+.1f} to {gain.max():+.1f}",
-            f"{np.median([run.seconds / run.plain_seconds for run in self._of(method)]):.2f}",
-            "" if is_plain else _span(strengths),
+            _span(accuracy, ".1f"),
+            "" if method == "plain" else _span(gain, "+.1f", ", "),
+            f"{np.median([run.time_ratio for run in self._of(method)]):.2f}",
+            "" if method == "plain" else _span([run.strength for run in self._of(method)], ".2g"),
         ]
 
 
@@ -199,8 +196,7 @@ def _candidate(search: Any, index: int) -> dict[str, Any]:
     return {"strength": results["params"][index]["strength"], "scores": scores}
 
 
-def _span(values: list[float]) -> str:
-    middle = f"{np.median(values):.2g}"
-    if min(values) == max(values):
-        return middle
-    return f"{middle} ({min(values):.2g} to {max(values):.2g})"
+def _span(values: Sequence[float] | NDArray[Any], form: str, to: str = "-") -> str:
+    """Write the median, and in brackets the range."""
+    low, middle, high = (format(value, form) for value in (min(values), np.median(values), max(values)))
+    return middle if low == high else f"{middle} ({low}{to}{high})"

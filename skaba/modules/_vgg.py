@@ -186,9 +186,7 @@ class VGG16(nn.Module):
         return logits
 
 
-def _features(
-    configuration: tuple[int, ...], channels: int, batch_norm: bool, last_pool: nn.Module
-) -> nn.Sequential:
+def _features(configuration: tuple[int, ...], channels: int, batch_norm: bool, last_pool: nn.Module) -> nn.Sequential:
     """Build the convolutional part of a configuration."""
     layers: list[nn.Module] = []
     for out in configuration:

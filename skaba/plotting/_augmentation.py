@@ -294,5 +294,7 @@ def _draw_column(figure: Any, axes: Array, column: _Column) -> None:
     bar = figure.colorbar(image, ax=list(axes), location="bottom", fraction=0.06, pad=0.03, aspect=14)
     bar.set_label(column.bar, fontsize="small")
     bar.ax.tick_params(labelsize="x-small")
-    if column.ticks is not None:
+    if column.ticks is None:
+        bar.ax.locator_params(nbins=3)
+    else:
         bar.set_ticks(list(range(len(column.ticks))), labels=column.ticks)

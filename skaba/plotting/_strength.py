@@ -131,7 +131,7 @@ class StrengthDisplay:
         return cls(curves, score_name=name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> StrengthDisplay:
-        """Plot the curves with a band of one standard deviation.
+        """Plot the curves with bars of one standard deviation.
 
         The x axis is logarithmic if the strengths span a factor of 5 or more; a strength of 0 among
         them keeps a place of its own at the left. Plain training is a horizontal line.
@@ -152,22 +152,38 @@ class StrengthDisplay:
             _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
         self.ax_ = ax
         self.figure_ = ax.figure
-        self.lines_ = [self._plot_curve(curve) for curve in self.curves]
+        self.lines_ = [self._plot_curve(curve, index) for index, curve in enumerate(self.curves)]
         self._scale([strength for curve in self.curves if not curve.is_plain for strength in curve.strengths])
         counts = sorted({curve.n_scores for curve in self.curves})
         ax.set(xlabel="strength s (units of the input)", ylabel=self.score_name)
-        ax.legend(title=f"mean ± standard deviation, {'/'.join(map(str, counts))} folds", fontsize="small")
+        ax.legend(
+            title=f"mean ± standard deviation, {'/'.join(map(str, counts))} folds",
+            fontsize="small",
+            title_fontsize="small",
+        )
         ax.grid(alpha=0.3)
         return self
 
-    def _plot_curve(self, curve: StrengthCurve) -> Any:
-        low, high = curve.means - curve.deviations, curve.means + curve.deviations
+    def _plot_curve(self, curve: StrengthCurve, index: int) -> Any:
+        from matplotlib.transforms import offset_copy  # noqa: PLC0415 (as above)
+
         if curve.is_plain:
+            low, high = curve.means - curve.deviations, curve.means + curve.deviations
             self.ax_.axhspan(low[0], high[0], color="black", alpha=0.08, linewidth=0)
             return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=curve.label)
-        (line,) = self.ax_.plot(curve.strengths, curve.means, marker="o", label=curve.label)
-        self.ax_.fill_between(curve.strengths, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-        return line
+        # Drawn a little beside each other, or the bars would hide one another.
+        aside = offset_copy(self.ax_.transData, fig=self.figure_, x=5 * index, units="points")
+        bars = self.ax_.errorbar(
+            curve.strengths,
+            curve.means,
+            curve.deviations,
+            marker="o",
+            capsize=3,
+            elinewidth=1,
+            label=curve.label,
+            transform=aside,
+        )
+        return bars.lines[0]
 
     def _scale(self, strengths: list[float]) -> None:
         ticks = sorted(set(strengths))

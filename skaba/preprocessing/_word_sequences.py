@@ -270,9 +270,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         if isinstance(self.vectors, KeyedVectors) and len(self.vectors) > 0:
             return
         given = "empty ones" if isinstance(self.vectors, KeyedVectors) else repr(type(self.vectors).__name__)
-        hint = (
-            " Give its attribute .wv." if isinstance(getattr(self.vectors, "wv", None), KeyedVectors) else ""
-        )
+        hint = " Give its attribute .wv." if isinstance(getattr(self.vectors, "wv", None), KeyedVectors) else ""
         raise InvalidParameterError(
             "The 'vectors' parameter of WordSequences must be a gensim.models.KeyedVectors with at least one "
             f"word. Got {given} instead.{hint} skaba.datasets.read_vectors(path) reads GloVe's format."

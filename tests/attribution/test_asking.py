@@ -190,7 +190,6 @@ def test_a_module_used_twice_comes_back():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.xfail(strict=True, reason="asking() writes into __dict__, which a ScriptModule does not read")
 def test_scripted_modules_are_put_into_evaluation_mode():
     net = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Linear(50, 50)))
     x = torch.ones(1, 50)

@@ -106,6 +106,8 @@ def test_normal_like_seeds_a_generator_on_another_device():
     spy = Spy().manual_seed(3)
     first, second = (normal_like(torch.zeros(4, 5), spy) for _ in range(2))
     again = normal_like(torch.zeros(4, 5), Spy().manual_seed(3))
+    seed = int(torch.randint(2**62, (), generator=seeded(3)))
+    assert torch.equal(first, torch.randn(4, 5, generator=seeded(seed)))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
 

@@ -220,7 +220,6 @@ def test_numpys_numbers_are_numbers():
     assert AdjustmentSet(np.array([[0.5, -1.0]])) == AdjustmentSet([(0.5, -1.0)])
 
 
-@pytest.mark.xfail(strict=True, raises=NameError, reason="vectors keep numpy's scalars, which print as np.float64(...)")
 def test_vectors_of_numpy_print_as_they_are_made():
     adjustments = AdjustmentSet(np.array([[0.5, -1.0]]))
     assert eval(repr(adjustments), {"AdjustmentSet": AdjustmentSet}) == adjustments  # noqa: S307
@@ -246,15 +245,13 @@ def test_vectors_of_different_lengths(adjustments):
         AdjustmentSet(adjustments)
 
 
-@pytest.mark.parametrize(
-    "vector", [(float("nan"), 0, 1), (0, float("inf"), 1), (), ("a", 0, 1), (None,), "abc", (1j, 0, 0)]
-)
+@pytest.mark.parametrize("vector", [(float("nan"), 0, 1), (0, float("inf"), 1), (), ("a", 0, 1), (None,), (1j, 0, 0)])
 def test_a_vector_of_something_else(vector):
     with pytest.raises(ValueError, match="must hold one finite number a category, got"):
         AdjustmentSet([vector])
 
 
-@pytest.mark.parametrize("adjustment", [None, 1.5, object])
+@pytest.mark.parametrize("adjustment", [None, 1.5, object, "3"])
 def test_neither_index_nor_vector(adjustment):
     with pytest.raises(ValueError, match="is an index from 0 to 26 or a vector of numbers, got"):
         AdjustmentSet([adjustment])

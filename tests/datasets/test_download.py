@@ -78,9 +78,7 @@ def test_a_wrong_download_is_thrown_away(remote: RemoteFile, server: FileServer,
     assert everything_in(tmp_path) == []
 
 
-def test_a_wrong_file_that_was_there_is_named_and_kept(
-    remote: RemoteFile, server: FileServer, tmp_path: Path
-) -> None:
+def test_a_wrong_file_that_was_there_is_named_and_kept(remote: RemoteFile, server: FileServer, tmp_path: Path) -> None:
     path = tmp_path / "some.bin"
     path.write_bytes(b"mine")
     with pytest.raises(DatasetError) as caught:
@@ -172,9 +170,7 @@ def test_many_files_stop_at_the_first_failure(
     assert (tmp_path / files[0].name).is_file()
 
 
-def test_the_bar_of_many_files(
-    server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_bar_of_many_files(server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fetch_files(many(server, 3), tmp_path)
     assert "3/3" in capsys.readouterr().err
 

@@ -118,9 +118,7 @@ def pack(members: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def test_the_member_of_the_archive_is_read_and_nothing_stays_unpacked(
-    lines: bytes, serve, data_home: Path
-) -> None:
+def test_the_member_of_the_archive_is_read_and_nothing_stays_unpacked(lines: bytes, serve, data_home: Path) -> None:
     server = serve(pack({"glove.6B.50d.txt": lines, "glove.6B.100d.txt": b"the 1 2\n"}))
     vectors = fetch_glove(dimension=50, progress=False)
     assert vectors.vectors.shape == (N_WORDS, 50)

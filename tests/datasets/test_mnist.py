@@ -65,9 +65,7 @@ def served(real_data: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch)
     return server
 
 
-def test_official_splits_download_four_files_and_test_on_the_test_file(
-    served: FileServer, data_home: Path
-) -> None:
+def test_official_splits_download_four_files_and_test_on_the_test_file(served: FileServer, data_home: Path) -> None:
     mnist = fetch_mnist("full", progress=False)
     assert sorted(served.requests) == sorted(served.files)
     assert [len(mnist[f"X_{name}"]) for name in ("train", "valid", "test")] == [7_000, 3_000, 10_000]
@@ -99,9 +97,7 @@ def test_images_and_labels_that_do_not_fit(
         fetch_mnist(pool="test", progress=False)
 
 
-def test_unknown_names_are_refused_before_any_download(
-    dead_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_names_are_refused_before_any_download(dead_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_mnist, "BASE_URL", dead_url)
     with pytest.raises(ValueError, match="full, medium, tiny"):
         fetch_mnist("small")

@@ -73,9 +73,7 @@ def test_too_few_samples_for_the_held_out_sets() -> None:
 
 def test_too_few_samples_of_a_class() -> None:
     y = np.array([0] * 30 + [1])
-    with pytest.raises(
-        ValueError, match=r"takes 2 training samples of each class, but class 1 has [01] left"
-    ):
+    with pytest.raises(ValueError, match=r"takes 2 training samples of each class, but class 1 has [01] left"):
         cut(y, PLAN, "tiny", 0)
 
 

@@ -80,8 +80,7 @@ def average_beat(record):
 def test_classes_differ_where_their_names_say(clean):
     X, y = clean
     normal, elevated, fibrillating = (
-        np.mean([average_beat(record) for record in X[y == c]], axis=0)
-        for c in (NORMAL, ST_ELEVATION, FIBRILLATION)
+        np.mean([average_beat(record) for record in X[y == c]], axis=0) for c in (NORMAL, ST_ELEVATION, FIBRILLATION)
     )
     p_wave, st_segment, t_wave = slice(5, 15), slice(35, 40), slice(45, 55)
     v2 = 7

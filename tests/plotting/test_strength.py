@@ -40,9 +40,10 @@ def test_one_line_an_augmenter_with_mean_and_deviation():
     for curve, line in zip(display.curves, display.lines_, strict=True):
         np.testing.assert_array_equal(line.get_xdata(), [0.1, 1.0])
         np.testing.assert_allclose(line.get_ydata(), sorted(found.cv_results_["mean_test_score"][:2]))
-        np.testing.assert_allclose(curve.deviations, found.cv_results_["std_test_score"][:2])
-    bands = [band.get_datalim(display.ax_.transData).height for band in display.ax_.collections]
-    assert all(height > 0 for height in bands)
+        np.testing.assert_allclose(curve.deviations[::-1], found.cv_results_["std_test_score"][:2])
+    for curve, bars in zip(display.curves, display.ax_.containers, strict=True):
+        heights = [np.ptp(segment[:, 1]) for segment in bars.lines[2][0].get_segments()]
+        np.testing.assert_allclose(heights, 2 * curve.deviations)
 
 
 def test_axes_and_legend():

@@ -66,9 +66,7 @@ def test_gives_float32_and_leaves_its_input(dtype):
 def test_learns_from_the_training_records_only():
     X = np.random.default_rng(0).normal(3.0, 2.0, size=(4, 2, 100))
     scaler = ECGScaler().fit(X)
-    np.testing.assert_allclose(
-        scaler.transform(X + scaler.scale_[:, None]), scaler.transform(X) + 1, atol=1e-5
-    )
+    np.testing.assert_allclose(scaler.transform(X + scaler.scale_[:, None]), scaler.transform(X) + 1, atol=1e-5)
 
 
 def test_long_records_may_be_cut_after_fit():

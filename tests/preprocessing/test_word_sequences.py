@@ -270,9 +270,7 @@ def test_knows_most_words_of_real_messages(real_data):
 def test_knows_punctuation_and_contractions_of_glove(real_data):
     path = real_data / "vectors" / "glove.6B.50d.first2445.txt.gz"
     vectors = KeyedVectors.load_word2vec_format(path, no_header=True, unicode_errors="replace")
-    words = WordSequences(vectors).fit(
-        ["He said: \"I don't know\" -- it's the U.S. (again), isn't it? Yes, 3.5%..."]
-    )
+    words = WordSequences(vectors).fit(["He said: \"I don't know\" -- it's the U.S. (again), isn't it? Yes, 3.5%..."])
     assert words.coverage_ > 0.9
     # What the tokeniser could never give has no use among the vectors.
     pieces = [word for word in vectors.index_to_key[:500] if _PIECE.fullmatch(word)]
