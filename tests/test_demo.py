@@ -157,7 +157,7 @@ def test_files(report, tmp_path):
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files if file.suffix == ".png")
     results = json.loads((tmp_path / "results.json").read_text())
     assert [run["accuracy"] for run in results["runs"]] == [run.accuracy for run in report.runs]
-    assert results["settings"] == {"seeds": [0, 1], "epochs": 1, "threads": 1}
+    assert {"seeds": [0, 1], "epochs": 1, "threads": 1, "lr": 0.003}.items() <= results["settings"].items()
     assert {"python", "torch", "skaba"} <= set(results["versions"])
     assert len(results["tuning"]) == 2 * (1 + 3 * 2)
     assert all(len(candidate["scores"]) == 2 for candidate in results["tuning"])

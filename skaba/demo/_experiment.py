@@ -87,8 +87,8 @@ class Comparison:
 def make_net(seed: int, epochs: int) -> ABAClassifier:
     """Return the plain network that every method starts from.
 
-    Its optimiser, learning rate, batch size and epochs were tuned without augmentation, on the
-    validation images of other seeds, and are kept for every method.
+    Its optimiser, learning rate and batch size were tuned without augmentation, on the validation
+    images of eight other seeds, where accuracy stops rising after 30 epochs; every method keeps them.
 
     Parameters
     ----------

@@ -77,9 +77,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return settings, versions, every run, every fold's score of the tuning, and the conclusion."""
+        net = self.comparisons[0].nets["plain"]
+        trained_with = {"optimizer": net.optimizer.__name__, "lr": net.lr, "batch_size": net.batch_size}
         packages = ["skaba", "torch", "skorch", "scikit-learn", "numpy"]
         return {
-            "settings": self.settings,
+            "settings": {**self.settings, **trained_with, "grids": GRIDS},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
             "platform": platform.platform(),
             "runs": [{**asdict(run), "difference": gain} for run, gain in zip(self.runs, self._gains(), strict=True)],

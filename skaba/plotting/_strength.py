@@ -152,8 +152,14 @@ class StrengthDisplay:
             _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
         self.ax_ = ax
         self.figure_ = ax.figure
-        self.lines_ = [self._plot_curve(curve, index) for index, curve in enumerate(self.curves)]
-        self._scale([strength for curve in self.curves if not curve.is_plain for strength in curve.strengths])
+        varied = [curve for curve in self.curves if not curve.is_plain]
+        places = {id(curve): 5 * (index - (len(varied) - 1) / 2) for index, curve in enumerate(varied)}
+        self.lines_ = [
+            self._plot_plain(curve) if curve.is_plain else self._plot_varied(curve, places[id(curve)])
+            for curve in self.curves
+        ]
+        self._scale([strength for curve in varied for strength in curve.strengths])
+        ax.autoscale_view()
         counts = sorted({curve.n_scores for curve in self.curves})
         ax.set(xlabel="strength s (units of the input)", ylabel=self.score_name)
         ax.legend(
@@ -164,26 +170,22 @@ class StrengthDisplay:
         ax.grid(alpha=0.3)
         return self
 
-    def _plot_curve(self, curve: StrengthCurve, index: int) -> Any:
+    def _plot_plain(self, curve: StrengthCurve) -> Any:
+        low, high = curve.means[0] - curve.deviations[0], curve.means[0] + curve.deviations[0]
+        self.ax_.axhspan(low, high, color="black", alpha=0.08, linewidth=0)
+        return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=curve.label)
+
+    def _plot_varied(self, curve: StrengthCurve, points_aside: float) -> Any:
+        """Plot a line with its bars, a little beside those of the others, which would hide them."""
         from matplotlib.transforms import offset_copy  # noqa: PLC0415 (as above)
 
-        if curve.is_plain:
-            low, high = curve.means - curve.deviations, curve.means + curve.deviations
-            self.ax_.axhspan(low[0], high[0], color="black", alpha=0.08, linewidth=0)
-            return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=curve.label)
-        # Drawn a little beside each other, or the bars would hide one another.
-        aside = offset_copy(self.ax_.transData, fig=self.figure_, x=5 * index, units="points")
-        bars = self.ax_.errorbar(
-            curve.strengths,
-            curve.means,
-            curve.deviations,
-            marker="o",
-            capsize=3,
-            elinewidth=1,
-            label=curve.label,
-            transform=aside,
-        )
-        return bars.lines[0]
+        x, y, half = curve.strengths, curve.means, curve.deviations
+        aside = offset_copy(self.ax_.transData, fig=self.figure_, x=points_aside, units="points")
+        (line,) = self.ax_.plot(x, y, marker="o", label=curve.label, transform=aside)
+        self.ax_.errorbar(x, y, half, fmt="none", color=line.get_color(), capsize=3, elinewidth=1, transform=aside)
+        # Under a transform of their own they do not count for the limits of the axes.
+        self.ax_.update_datalim(np.column_stack([np.tile(x, 2), np.concatenate([y - half, y + half])]))
+        return line
 
     def _scale(self, strengths: list[float]) -> None:
         ticks = sorted(set(strengths))

@@ -44,6 +44,10 @@ def test_one_line_an_augmenter_with_mean_and_deviation():
     for curve, bars in zip(display.curves, display.ax_.containers, strict=True):
         heights = [np.ptp(segment[:, 1]) for segment in bars.lines[2][0].get_segments()]
         np.testing.assert_allclose(heights, 2 * curve.deviations)
+        low, high = display.ax_.get_ylim()
+        assert low < (curve.means - curve.deviations).min() < (curve.means + curve.deviations).max() < high
+        left, right = display.ax_.get_xlim()
+        assert left < curve.strengths.min() < curve.strengths.max() < right
 
 
 def test_axes_and_legend():
