@@ -21,7 +21,8 @@ def asking(model: Model) -> Iterator[None]:
     question. The flags are set one by one, not by ``model.eval()``, because some
     modules override it and because a submodule that was frozen in evaluation mode
     must come back frozen. Torch's global random state is put back too, for models that
-    draw at random even in evaluation mode.
+    draw at random even in evaluation mode. Buffers are not copied: a module that writes into
+    one even in evaluation mode is the one thing that leaves a trace.
 
     Parameters
     ----------
@@ -63,6 +64,11 @@ def first_output(output: Any) -> Tensor:
     )
 
 
+def answer(model: Model, x: Tensor) -> Tensor:
+    """Return the model's logits for a copy of x, since its first layer may work in place."""
+    return first_output(model(x.clone()))
+
+
 def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
     """Differentiate the sum of the samples' scores with respect to their input.
 
@@ -78,9 +84,19 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     Tensor of x's shape
         ``torch.autograd.grad`` follows the path to the input alone, so no
         parameter's gradient is computed, let alone accumulated.
+
+    Raises
+    ------
+    ValueError
+        If the input has no gradient.
     """
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        total = score(first_output(model(leaf))).sum()
-        (gradient,) = torch.autograd.grad(total, leaf)
+        total = score(answer(model, leaf)).sum()
+        gradient = torch.autograd.grad(total, leaf, allow_unused=True)[0] if total.requires_grad else None
+    if gradient is None:
+        raise ValueError(
+            "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
+            "its input or is not differentiable. Augment after that part, with layer='...'."
+        )
     return gradient

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba.attribution._asking import Model, first_output, input_gradient
+from skaba.attribution._asking import Model, answer, input_gradient
 from skaba.attribution._method import AttributionMethod, Fix
 
 
@@ -111,7 +111,7 @@ class IntegratedGradients(AttributionMethod):
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         with torch.no_grad():
-            score = fix(first_output(model(x)))
+            score = fix(answer(model, x))
         baseline = torch.as_tensor(self.baseline, dtype=x.dtype, device=x.device)
         path = x - baseline
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)

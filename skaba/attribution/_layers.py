@@ -14,8 +14,11 @@ from skaba.attribution._asking import Model, asking
 from skaba.attribution._method import repeat
 
 
-class _Reached(Exception):  # noqa: N818  (a signal, not an error)
-    """Carries a layer's input and output out of a forward pass that need not go on."""
+class _Reached(BaseException):
+    """Carries a layer's input and output out of a forward pass that need not go on.
+
+    A signal, not an error: no ``except Exception`` on its way may stop it.
+    """
 
 
 class FromLayer(nn.Module):
@@ -91,8 +94,8 @@ class FromLayer(nn.Module):
                 f"layer={self.layer!r} returns {_describe(output)}; augmentation needs one floating-point "
                 "tensor. Choose a layer that returns one."
             )
-        padding_idx = getattr(layer, "padding_idx", None)
-        self.padding = None if padding_idx is None else args[0] == padding_idx
+        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
+            self.padding = args[0] == layer.padding_idx
         return output
 
     def forward(self, hidden: Tensor) -> Any:
@@ -112,8 +115,7 @@ class FromLayer(nn.Module):
         def replace(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
             nonlocal calls
             calls += 1
-            # A copy, because the next layer may work in place and a leaf may not be changed.
-            return hidden.clone()
+            return hidden
 
         variants = len(hidden) // count(self.inputs)
         inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self.inputs
@@ -190,11 +192,9 @@ def rows_of(model: Model, index: Tensor) -> Model:
 
 
 def call(module: nn.Module, inputs: Any, arguments: Mapping[str, Any]) -> Any:
-    """Call a module as skorch does: mappings by name, sequences by position."""
+    """Call a module as skorch does: mappings by name, all else as one argument."""
     if isinstance(inputs, Mapping):
         return module(**inputs, **arguments)
-    if isinstance(inputs, (list, tuple)):
-        return module(*inputs, **arguments)
     return module(inputs, **arguments)
 
 

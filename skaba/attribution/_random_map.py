@@ -13,9 +13,10 @@ from skaba.attribution._targets import require_generator
 class RandomMap(AttributionMethod):
     """Normal noise in place of a map: the same adjustments without any attribution.
 
-    Augmenting with it moves the same number of features by the same amounts, but not
-    where the model looks. What a method gains over it is what attribution is worth. No
-    pass through the model.
+    Augmenting with it moves the same number of features by the same amounts, but not where
+    the model looks: what a method gains over it is what attribution is worth. (The same number
+    as a map without ties; a map that is 0 in many places falls into other shares.) No pass
+    through the model.
 
     Examples
     --------

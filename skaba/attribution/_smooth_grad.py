@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba.attribution._asking import Model, first_output
+from skaba.attribution._asking import Model, answer
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._method import AttributionMethod, Fix, normal_like, per_sample
 from skaba.attribution._targets import require_generator
@@ -61,7 +61,7 @@ class SmoothGrad(AttributionMethod):
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         with torch.no_grad():
-            score = fix(first_output(model(x)))
+            score = fix(answer(model, x))
         flat = x.flatten(1)
         deviation = self.noise * per_sample(flat.amax(1) - flat.amin(1), x)
         total = torch.zeros_like(x)

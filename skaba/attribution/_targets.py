@@ -282,7 +282,10 @@ class _LossScore:
             return self.criterion(logits, y).expand(len(logits))
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
-        losses = unreduced(logits, y).reshape(len(logits), -1)
+        losses = unreduced(logits, y)
+        if losses.dim() == 0:  # it does not read its own reduction
+            return losses.expand(len(logits))
+        losses = losses.reshape(len(logits), -1)
         return losses.mean(dim=1) if reduction == "mean" else losses.sum(dim=1)
 
 

@@ -68,7 +68,7 @@ class ABA(BaseEstimator):
         "target": [callable],
         "selection": [Selection],
         "adjustments": [AdjustmentSet],
-        "change": [Change, callable],
+        "change": [callable],
         "randomize": ["boolean"],
     }
 

@@ -9,14 +9,15 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from skaba.attribution._method import normal_like
+from skaba.attribution import normal_like
 
 
 class GaussianNoise(BaseEstimator):
     """Add normal noise to the input: ``x' = x + s * N(0, 1)``.
 
-    The oldest input regularizer, and a control for attribution: noise of the same norm,
-    but everywhere. The strength is the noise's standard deviation.
+    The oldest input regularizer, and a control for attribution: change everywhere, not where the
+    model looks. The strength is the noise's standard deviation; set it to the root mean square of
+    a method's changes to compare at the same norm.
 
     References
     ----------

@@ -89,8 +89,9 @@ class Selection(ABC):
 class Percentiles(Selection):
     """Boundaries at percentiles of the sample's own attribution, over all its features.
 
-    The boundary for q is the value below which floor(q * n_features) of the sample's
-    features lie: an order statistic, not interpolated.
+    The boundary for q is the order statistic of rank ceil(q * (n_features - 1)), counted from 0.
+    It sorts features into the same categories as the linearly interpolated percentile does, since
+    no feature lies between the two, and the tails of q and 1 - q are of one size.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ class Percentiles(Selection):
         list of Tensors of shape (n, 1)
         """
         n_features = attribution.shape[1]
-        # The small number keeps 0.29 * 100 = 28.999999999999996 from counting as 28.
-        ranks = [min(math.floor(value * n_features + 1e-9), n_features - 1) for value in self.values]
+        # The small number keeps 0.07 * 100 = 7.000000000000001 from counting as 8.
+        ranks = [math.ceil(value * (n_features - 1) - 1e-9) for value in self.values]
         return order_statistics(attribution, ranks)
 
 

@@ -10,7 +10,8 @@ from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
-from skaba.attribution import TrueClass
+from skaba.attribution import RandomTopClass, TrueClass
+from skaba.estimators._data import EncodedDataset
 from skaba.estimators._net import AugmentedNet
 
 
@@ -35,16 +36,19 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
-        ``augmenter__target__k``.
+        ``augmenter__target__k``. A preset given by name draws its target from the 4 highest
+        classes, or from all if there are fewer.
     strength : float, default=0.1
         The s of the papers, in the units of the (scaled) input; the one parameter that
         always has to be tuned. 0 switches augmentation off.
     layer : str, default=None
         Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of
-        the input. Padding positions of an embedding stay untouched.
+        the input. Padding positions of an embedding stay untouched; they count among the
+        features of a sample where percentiles are taken, as in the source.
     random_state : int, RandomState or None, default=None
         Seeds the module's initialisation, the batches, dropout and the augmenter, without
-        touching the global random state. With None the global state decides, as in skorch.
+        touching the global random state. With None the global state decides, as in skorch. A
+        module given as instance keeps the weights that it has.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
     **parameters
@@ -81,6 +85,8 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     ((5, 1, 8, 8), (5, 1, 8, 8))
     """
 
+    classes_inferred_: Any = None
+
     def __init__(
         self,
         module: type[nn.Module] | nn.Module,
@@ -101,11 +107,27 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         Returns
         -------
         ndarray of shape (n,)
-            Labels as in ``classes_``. Callbacks that run during ``fit`` get class indices, as
-            the targets that they compare them with are indices there.
+            Labels as in ``classes_``.
         """
-        index = self.predict_proba(X).argmax(axis=1)
-        return index if self.fitting_ else self.classes_[index]
+        probabilities = self.predict_proba(X)
+        if self.classes is None and self.classes_inferred_ is None:  # loaded weights, never fitted
+            self.classes_inferred_ = np.arange(probabilities.shape[1])
+        index = probabilities.argmax(axis=1)
+        return index if self.scoring_ else self.classes_[index]
+
+    def _preset(self, name: str) -> Any:
+        """Return a preset whose target draws from no more classes than there are."""
+        augmenter = super()._preset(name)
+        if self.classes is None and self.classes_inferred_ is None:
+            return augmenter
+        if isinstance(augmenter.target, RandomTopClass):
+            augmenter.target.k = min(augmenter.target.k, len(self.classes_))
+        return augmenter
+
+    def _encoded(self, dataset: Any) -> Any:
+        if np.array_equal(self.classes_, np.arange(len(self.classes_))):
+            return dataset
+        return EncodedDataset(dataset, self._encode_targets)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -135,11 +157,13 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         self.classes_inferred_ = np.unique(labels)
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
-        index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        order = np.argsort(self.classes_)  # classes=[...] need not be sorted
+        rank = np.searchsorted(self.classes_, y, sorter=order).clip(max=len(order) - 1)
+        index = order[rank]
         unseen = np.unique(y[self.classes_[index] != y])
         if len(unseen):
             raise ValueError(
-                f"y holds labels that were not seen in fit: {list(unseen[:5])}. Known: {list(self.classes_)}. "
+                f"y holds labels that were not seen in fit: {unseen[:5].tolist()}. Known: {self.classes_.tolist()}. "
                 "Pass classes=[...] with all labels to the estimator if fit cannot see them all."
             )
         return index.astype(np.int64)

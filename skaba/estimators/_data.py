@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from scipy import sparse
 from skorch.dataset import get_len
 from skorch.utils import is_dataset
 from torch import Tensor
+from torch.utils.data import Dataset, Subset
 
 
 def check_samples(X: Any, *, floats: bool) -> Any:
@@ -36,6 +39,9 @@ def check_samples(X: Any, *, floats: bool) -> Any:
         raise TypeError("X is a sparse matrix, which this network cannot read; pass X.toarray().")
     if hasattr(X, "iloc"):  # skorch would take a frame's columns for inputs of their own
         X = X.to_numpy()
+    if isinstance(X, Mapping):
+        for name, values in X.items():
+            _check_finite(values if isinstance(values, Tensor) else np.asarray(values), f"X[{name!r}]")
     if is_dataset(X) or _has_several_inputs(X):
         return X
     if not isinstance(X, (np.ndarray, Tensor)):
@@ -54,6 +60,8 @@ def check_length(X: Any, y: Any) -> None:
     if n_samples == n_targets:
         return
     shape = f", of shape {tuple(X.shape)}," if hasattr(X, "shape") else ""
+    if isinstance(X, (list, tuple)):
+        shape = ", read as several inputs because it is a list of arrays (np.stack(X) makes one input of them),"
     raise ValueError(
         f"X{shape} has {n_samples} samples, counted by its first axis, but y has {n_targets}. Pass one target "
         "a sample; a single sample needs a batch axis, X[None]."
@@ -76,20 +84,64 @@ def check_targets(y: Any) -> np.ndarray:
     ValueError
         If y is a scalar or holds values that are no finite numbers.
     """
+    if sparse.issparse(y):
+        raise ValueError("y is a sparse matrix; pass y.toarray().")
     y = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     if y.ndim == 0:
         raise ValueError(f"y must hold one target a sample, got the scalar {y!r}.")
     if np.issubdtype(y.dtype, np.complexfloating):
         raise ValueError("Complex data not supported: y has complex numbers.")
+    if y.dtype == object and any(map(_is_missing, y.ravel())):
+        raise ValueError("y contains None or NaN: every sample needs a target; drop those without one.")
     if np.issubdtype(y.dtype, np.floating):
         _check_finite(y, "y")
     return y
 
 
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def is_floating(X: Any) -> bool:
+    """Return whether an array or tensor holds floats."""
+    return bool(X.is_floating_point() if isinstance(X, Tensor) else X.dtype.kind == "f")
+
+
+def root_of(dataset: Any) -> Any:
+    """Return the data set that a subset, or a subset of one, was taken from."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+class EncodedDataset(Dataset[Any]):
+    """A user's data set with its targets encoded as those of ``fit`` are.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Yields a sample and its target.
+    encode : callable
+        Turns an array of targets into what training wants, and refuses what it does not know.
+    """
+
+    def __init__(self, dataset: Any, encode: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.dataset = dataset
+        self.encode = encode
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the sample and its encoded target."""
+        x, y = self.dataset[index]
+        return x, self.encode(np.asarray(y).reshape(-1))[0]
+
+
 def _has_several_inputs(X: Any) -> bool:
-    if hasattr(X, "keys"):
-        return True
-    return isinstance(X, (list, tuple)) and len(X) > 0 and all(hasattr(part, "shape") for part in X)
+    return isinstance(X, Mapping) or (
+        isinstance(X, (list, tuple)) and len(X) > 0 and all(hasattr(part, "shape") for part in X)
+    )
 
 
 def _check_shape(X: np.ndarray | Tensor) -> None:
@@ -125,8 +177,7 @@ def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
     if floats and kind != "f":
         raise ValueError(
             f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
-            "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'; "
-            "or set augmenter=None."
+            "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'."
         )
 
 

@@ -69,6 +69,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         **AugmentedNet._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="both")],
     }
+    n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
     def __init__(
@@ -99,7 +100,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     @property
     def classes_(self) -> np.ndarray:
         """The labels' column numbers."""
-        return np.arange(self.n_labels_)
+        return np.arange(0 if self.n_labels_ is None else self.n_labels_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels whose probability exceeds the threshold.
@@ -132,7 +133,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return macro_auc(np.asarray(y), self.predict_proba(X), sample_weight)
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.n_labels_: Any = None if y is None or y.ndim != 2 else y.shape[1]
+        self.n_labels_ = None if y is None or y.ndim != 2 else y.shape[1]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if y.ndim != 2:
@@ -140,7 +141,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
                 f"Unknown label type: y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and "
                 "ones. For one label a sample use ABAClassifier."
             )
-        if y.dtype.kind not in "bif" or y.min() < 0 or y.max() > 1:
+        if y.dtype.kind not in "biuf" or y.min() < 0 or y.max() > 1:
             raise ValueError(
                 f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values."
             )

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
+from skorch.callbacks import BatchScoring, EpochScoring
 from skorch.dataset import ValidSplit
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
 from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution._asking import first_output
-from skaba.estimators._data import check_length, check_samples, check_targets
+from skaba.attribution import first_output
+from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
 from skaba.estimators._step import AugmentedStep, accepted
@@ -27,7 +28,8 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     ``_check_output``, ``_default_target`` and ``_preset_parameters``.
     """
 
-    fitting_: bool = False
+    learned_: bool = False
+    scoring_: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenter": [str, callable, None],
@@ -72,13 +74,15 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X or y is not allowed; before any work. Whatever fails, the net is
-            afterwards what it was before: a net that was fitted is still the fitted one.
+            If a parameter, X or y is not allowed; before any work. If training itself fails, a net
+            that was fitted is still the fitted one, except that a module given as instance, and a
+            warm start, are trained in place.
         """
         before = self.__dict__.copy()
         try:
-            X, y = self._check_fit(X, y, fit_params, relearn=not (self.warm_start and self.initialized_))
-            if not (self.warm_start and self.initialized_):
+            goes_on = self.warm_start and self.initialized_
+            X, y = self._check_fit(X, y, fit_params, relearn=not (goes_on and self.learned_))
+            if not goes_on:
                 self.history_ = None  # a new history: the old one is cleared in place otherwise
                 self.initialize()
             return self._train(X, y, _routing_method="fit", **fit_params)
@@ -101,7 +105,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         -------
         self
         """
-        X, y = self._check_fit(X, y, fit_params, relearn=not self.initialized_, classes=classes)
+        X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
         return self._train(X, y, **fit_params)
 
     def _check_fit(
@@ -120,6 +124,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         if relearn:
             self._learn_shape(X)
             self._learn_targets(_targets_inside(X) if y is None else y, classes)
+            self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
 
     def _read_targets(self, y: Any) -> np.ndarray:
@@ -127,8 +132,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     def _check_parameters(self) -> None:
         validate_parameters(self, self._parameter_constraints)
-        if isinstance(self.strength, Real) and not np.isfinite(self.strength):
-            raise ValueError(f"strength={self.strength} must be a finite number, 0 or more; 0 switches off.")
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
@@ -163,11 +166,27 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
         self.output_checked_ = False
-        self.fitting_ = True
-        try:
-            return super().partial_fit(X, y, **fit_params)
-        finally:
-            self.fitting_ = False
+        return super().partial_fit(X, y, **fit_params)
+
+    def notify(self, method_name: str, **arguments: Any) -> None:
+        """Tell the net and its callbacks of an event.
+
+        skorch's scorers compare ``predict`` with the encoded targets of their data sets; while they
+        run, and only then, ``predict`` speaks of classes by index.
+
+        Parameters
+        ----------
+        method_name : str
+            Such as ``"on_epoch_end"``.
+        **arguments
+        """
+        getattr(self, method_name)(self, **arguments)
+        for _, callback in self.callbacks_:
+            self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))
+            try:
+                getattr(callback, method_name)(self, **arguments)
+            finally:
+                self.scoring_ = False
 
     def check_data(self, X: Any, y: Any) -> None:
         """Do nothing: ``fit`` has checked X and y before the net was initialised."""
@@ -188,7 +207,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "fitting_": False}
+        return {**super().__getstate__(), "scoring_": False}
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
@@ -203,7 +222,15 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         tuple of Datasets
             For training and for validation; the latter may be None.
         """
-        return super().get_split_datasets(X, y, **accepted(self.train_split, fit_params))
+        train, valid = super().get_split_datasets(X, y, **accepted(self.train_split, fit_params))
+        if not is_dataset(X):  # what the split made of our own data set is encoded already
+            encoded = root_of(train)
+            return train, valid if valid is None or root_of(valid) is encoded else self._encoded(valid)
+        return self._encoded(train), None if valid is None else self._encoded(valid)
+
+    def _encoded(self, dataset: Any) -> Any:
+        """Return a data set of the user's with its targets as training wants them."""
+        return dataset
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the loss of a batch, after a look at what the module returns.
@@ -251,7 +278,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
                 f"X has shape {tuple(shape)}, but the net was fitted on samples of shape {known}. The first axis "
                 "counts the samples; a single sample needs X[None]."
             )
-        tabular = len(shape) == 2 and self.layer is None
+        tabular = len(shape) == 2 and is_floating(X)
         if tabular and shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "

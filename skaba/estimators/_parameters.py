@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +10,8 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from skorch import NeuralNet
 
-from skaba.augmenters import preset
+from skaba.attribution import find_layer
+from skaba.augmenters import PRESETS, preset
 from skaba.estimators._random import RandomStream, resolve_seed
 
 if TYPE_CHECKING:
@@ -32,21 +34,25 @@ class AugmenterParameters(_Net):
         super()._initialize_virtual_params()
         self._register_virtual_param(["augmenter", "augmenter__*"], _set_augmenter)
         seed = resolve_seed(self.random_state)
-        self.random_stream_ = None if self.random_state is None else RandomStream(seed, self.device)
+        self.random_stream_ = None if self.random_state is None else RandomStream(seed)
         self.generator_ = torch.Generator().manual_seed(seed)
         self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
         return self
 
     def _initialize_module(self, reason: str | None = None) -> Any:
         with self._own_random_state():
-            return super()._initialize_module(reason)
+            super()._initialize_module(reason)
+        if self.layer is not None:
+            module: Any = self.module_
+            find_layer(module, self.layer)
+        return self
 
     def _initialize_criterion(self, reason: str | None = None) -> Any:
         with self._own_random_state():
             return super()._initialize_criterion(reason)
 
     def _own_random_state(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.random_stream_ is None else self.random_stream_()
+        return nullcontext() if self.random_stream_ is None else self.random_stream_(self.device)
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters; nested ones as they are in force.
@@ -67,7 +73,8 @@ class AugmenterParameters(_Net):
     def set_params(self, **parameters: Any) -> Any:
         """Set parameters; nested ones are written ``augmenter__target__k``.
 
-        A new ``augmenter`` drops nested parameters that were set for the old one.
+        With a new ``augmenter``, nested parameters that were set for the old one stay in force as far
+        as the new one has them; the others are dropped, with a warning.
 
         Parameters
         ----------
@@ -78,15 +85,25 @@ class AugmenterParameters(_Net):
         self
         """
         if "augmenter" in parameters:
-            for name in [name for name in vars(self) if name.startswith("augmenter__")]:
-                delattr(self, name)
-                self._params_to_validate.discard(name)
+            self._drop_what_does_not_fit(parameters["augmenter"])
         return super().set_params(**parameters)
+
+    def _drop_what_does_not_fit(self, augmenter: Any) -> None:
+        self._make_augmenter(augmenter, {})  # raises before anything is dropped
+        for name, value in self.get_params_for("augmenter").items():
+            try:
+                self._make_augmenter(augmenter, {name: value})
+            except ValueError:
+                warnings.warn(f"augmenter__{name} is dropped: {augmenter!r} has no such parameter.", stacklevel=4)
+                delattr(self, f"augmenter__{name}")
+                self._params_to_validate.discard(f"augmenter__{name}")
 
     def _make_augmenter(self, augmenter: Any, nested: dict[str, Any]) -> Any:
         """Return the augmenter that training uses: never the parameter itself, which is the user's."""
         if isinstance(augmenter, str):
-            augmenter = preset(augmenter, **self._preset_parameters)
+            augmenter = self._preset(augmenter)
+        elif isinstance(augmenter, type) or augmenter in PRESETS.values():
+            raise ValueError(f"augmenter={augmenter.__name__} makes an augmenter: call it, {augmenter.__name__}().")
         elif isinstance(augmenter, BaseEstimator):
             augmenter = clone(augmenter)
         if not nested:
@@ -96,12 +113,15 @@ class AugmenterParameters(_Net):
             raise ValueError(f"{names} cannot be set: augmenter={augmenter!r} has no parameters.")
         return augmenter.set_params(**nested)
 
+    def _preset(self, name: str) -> Any:
+        return preset(name, **self._preset_parameters)
+
 
 def _set_augmenter(net: Any, name: str, value: Any) -> None:
     """Set ``augmenter`` or one of its parameters on an initialised net: all of it, or nothing."""
     nested = net.get_params_for("augmenter")
     if name == "augmenter":
-        made = net._make_augmenter(value, {})
+        made = net._make_augmenter(value, nested)
     else:
         nested[name.removeprefix("augmenter__")] = value
         made = net._make_augmenter(net.augmenter, nested)

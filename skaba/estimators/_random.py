@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 
 RandomState = int | np.random.RandomState | None
 
@@ -23,33 +22,39 @@ class RandomStream:
     ----------
     seed : int
         ``torch.manual_seed(seed)`` gives the same numbers.
-    device : str
-        A CUDA device's state is kept beside the CPU's.
     """
 
-    def __init__(self, seed: int, device: str) -> None:
-        self.cuda = [torch.device(device)] if str(device).startswith("cuda") else []
-        with torch.random.fork_rng(self.cuda):
-            torch.manual_seed(seed)
-            self.states = self._read()
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.states: dict[str, torch.Tensor] = {}
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Run the block on this stream."""
-        with torch.random.fork_rng(self.cuda):
-            self._write(self.states)
+    def __call__(self, device: str) -> Iterator[None]:
+        """Run the block on this stream; a CUDA device's state is kept beside the CPU's.
+
+        Parameters
+        ----------
+        device : str
+            Where the net is now, which may be another place than where it was trained first.
+        """
+        cuda = cuda_devices(device)
+        with torch.random.fork_rng(cuda):
+            torch.manual_seed(self.seed)  # for a device that comes for the first time
+            if "cpu" in self.states:
+                torch.set_rng_state(self.states["cpu"])
+            for each in cuda:
+                if str(each) in self.states:
+                    torch.cuda.set_rng_state(self.states[str(each)], each)
             try:
                 yield
             finally:
-                self.states = self._read()
+                self.states["cpu"] = torch.get_rng_state()
+                self.states.update({str(each): torch.cuda.get_rng_state(each) for each in cuda})
 
-    def _read(self) -> list[torch.Tensor]:
-        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self.cuda)]
 
-    def _write(self, states: list[torch.Tensor]) -> None:
-        torch.set_rng_state(states[0])
-        for device, state in zip(self.cuda, states[1:], strict=True):
-            torch.cuda.set_rng_state(state, device)
+def cuda_devices(device: str) -> list[torch.device]:
+    """Return the device in a list if it is a CUDA device, else an empty list."""
+    return [torch.device(device)] if str(device).startswith("cuda") else []
 
 
 def resolve_seed(random_state: RandomState) -> int:
@@ -67,7 +72,7 @@ def resolve_seed(random_state: RandomState) -> int:
     int
     """
     if isinstance(random_state, np.random.RandomState):
-        return int(check_random_state(random_state).randint(2**31 - 1))
+        return int(random_state.randint(2**31 - 1))
     if random_state is not None:
         return int(random_state)
     copied = torch.Generator()

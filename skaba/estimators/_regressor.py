@@ -52,6 +52,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
+    target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
     def __init__(self, module: type[nn.Module] | nn.Module, *, criterion: Any = nn.MSELoss, **parameters: Any) -> None:
@@ -70,6 +71,8 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
             As y in ``fit``.
         """
         predictions = self.predict_proba(X)
+        if self.target_shape_ is None:  # loaded weights, never fitted
+            return predictions
         return predictions.reshape(len(predictions), *self.target_shape_)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
@@ -92,7 +95,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.target_shape_: Any = None if y is None else y.shape[1:]
+        self.target_shape_ = None if y is None else y.shape[1:]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if y.dtype.kind not in "biuf":

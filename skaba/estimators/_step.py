@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_numpy, to_tensor
+from skorch.utils import is_dataset, to_numpy, to_tensor
 from torch import Tensor, nn
 
+from skaba._validation import validate_parameters
 from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments
 from skaba.estimators._data import check_length
-from skaba.estimators._random import resolve_seed
+from skaba.estimators._random import cuda_devices, resolve_seed
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.
@@ -69,10 +71,7 @@ class AugmentedStep(_Net):
         if not isinstance(model, FromLayer):
             yield x_augmented, y
             return
-        change = x_augmented - x
-        if model.padding is not None:
-            change[model.padding] = 0
-        with model.shifted(change):
+        with model.shifted(x_augmented - x):
             yield inputs, y
 
     def _augments(self) -> bool:
@@ -83,12 +82,12 @@ class AugmentedStep(_Net):
         return self._as_input(inputs), to_tensor(y, device=self.device)
 
     def _as_input(self, inputs: Any) -> Any:
-        """Return the inputs on the device, floats in the module's own precision."""
+        """Return the inputs on the device, single and double floats in the module's own precision."""
         inputs = to_tensor(inputs, device=self.device)
-        if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
-            return inputs
-        dtype = next((p.dtype for p in self.module_.parameters() if p.is_floating_point()), inputs.dtype)
-        return inputs.to(dtype)
+        dtype = next((p.dtype for p in self.module_.parameters() if p.is_floating_point()), None)
+        if isinstance(inputs, Mapping):
+            return {name: _in_precision(value, dtype) for name, value in inputs.items()}
+        return _in_precision(inputs, dtype)
 
     def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> tuple[nn.Module, Tensor]:
         """Return the network as attribution asks it, and the features that it is asked about."""
@@ -111,6 +110,9 @@ class AugmentedStep(_Net):
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
+        padding = getattr(model, "padding", None)
+        if padding is not None:
+            x_augmented = torch.where(padding.unsqueeze(-1), x, x_augmented)
         return model, x, x_augmented
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
@@ -153,15 +155,12 @@ class AugmentedStep(_Net):
             If X or y is not allowed, or a label was not seen in ``fit``.
         """
         self.check_is_fitted()
-        generator = torch.Generator().manual_seed(resolve_seed(self.random_state))
+        generator = self._fresh_generator()
 
         def change(inputs: Any, y: Any) -> Tensor:
             if not self._augments():
                 return self._asked(inputs, {})[1]
-            model, x, x_augmented = self._augment(inputs, y, generator, {})
-            if isinstance(model, FromLayer) and model.padding is not None:
-                x_augmented = torch.where(model.padding.unsqueeze(-1), x, x_augmented)
-            return x_augmented
+            return self._augment(inputs, y, generator, {})[2]
 
         return self._over_batches(X, y, change)
 
@@ -189,15 +188,16 @@ class AugmentedStep(_Net):
             If X or y is not allowed, or a label was not seen in ``fit``.
         """
         self.check_is_fitted()
-        generator = torch.Generator().manual_seed(resolve_seed(self.random_state))
-        method: Any = attribution or getattr(self.augmenter_, "attribution", Gradient())
+        generator = self._fresh_generator()
+        method: Any = getattr(self.augmenter_, "attribution", Gradient()) if attribution is None else attribution
         if target is None:
             target = PredictedClass() if y is None else self._default_target()
+        _check_callable("attribution", method)
+        _check_callable("target", target)
         criterion = original(self.criterion_)
 
         def explain(inputs: Any, labels: Any) -> Tensor:
             model, x = self._asked(inputs, {})
-            labels = None if y is None else labels
             return method(model, x, labels, target=target, criterion=criterion, generator=generator)
 
         return self._over_batches(X, y, explain)
@@ -210,16 +210,37 @@ class AugmentedStep(_Net):
             y = self._read_targets(y)
             check_length(X, y)
             y = self._encode_targets(y)
-        devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
-        with torch.random.fork_rng(devices):
-            batches = self.get_iterator(self.get_dataset(X, y), training=False)
-            results = [to_numpy(function(*self._on_device(batch))) for batch in batches]
+        has_targets = y is not None or is_dataset(X)
+        results = []
+        with torch.random.fork_rng(cuda_devices(self.device)):
+            for batch in self.get_iterator(self.get_dataset(X, y), training=False):
+                inputs, targets = self._on_device(batch)
+                result = function(inputs, targets if has_targets else None)
+                results.append(to_numpy(result.float() if result.dtype == torch.bfloat16 else result))
         return np.concatenate(results)
+
+    def _fresh_generator(self) -> torch.Generator:
+        """Return a generator that starts where ``random_state`` says; drawing from it changes nothing else."""
+        return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
+
+
+def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:
+    """Return a tensor of single or double floats in the other of the two, if the module computes in that."""
+    both = torch.float32, torch.float64
+    if isinstance(values, Tensor) and values.dtype in both and dtype in both:
+        return values.to(dtype)
+    return values
 
 
 def original(component: Any) -> Any:
     """Return what ``torch.compile`` wrapped: hooks that come later work on the original alone."""
     return getattr(component, "_orig_mod", component)
+
+
+def _check_callable(name: str, component: Any) -> None:
+    if isinstance(component, type) or not callable(component):
+        raise ValueError(f"{name}={component!r} must be an instance or a function, for example Gradient() or Loss().")
+    validate_parameters(component)
 
 
 def accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:

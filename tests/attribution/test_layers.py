@@ -44,7 +44,7 @@ class Counted(nn.Module):
 
 
 class Two(nn.Module):
-    """Two inputs, by name or by position, and a further argument."""
+    """Two inputs by name, and a further argument."""
 
     def __init__(self):
         super().__init__()
@@ -132,10 +132,9 @@ def test_variants_of_a_batch_follow_one_another(layer):
 
 def test_variants_repeat_the_other_inputs():
     net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
-    for inputs in ({"a": a, "b": b}, (a, b), [a, b]):
-        rest = FromLayer(net, "left", inputs)
-        hidden = rest.features()
-        torch.testing.assert_close(rest(torch.cat([hidden, hidden])), net(a, b).repeat(2, 1))
+    rest = FromLayer(net, "left", {"a": a, "b": b})
+    hidden = rest.features()
+    torch.testing.assert_close(rest(torch.cat([hidden, hidden])), net(a, b).repeat(2, 1))
 
 
 def test_a_rectifier_may_work_in_place_on_the_layers_output():
@@ -199,10 +198,9 @@ def test_no_padding_where_there_is_none():
 def test_rows_ask_about_some_samples(index):
     net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
     index = torch.tensor(index)
-    for inputs in ({"a": a, "b": b}, (a, b)):
-        some = rows_of(FromLayer(net, "left", inputs, {"scale": 2.0}), index)
-        assert some.layer == "left"
-        torch.testing.assert_close(some(some.features()), net(a, b, scale=2.0)[index])
+    some = rows_of(FromLayer(net, "left", {"a": a, "b": b}, {"scale": 2.0}), index)
+    assert some.layer == "left"
+    torch.testing.assert_close(some(some.features()), net(a, b, scale=2.0)[index])
 
 
 def test_rows_of_a_single_tensor():
@@ -215,13 +213,33 @@ def test_rows_of_a_single_tensor():
 
 
 @pytest.mark.parametrize("layer", ["left", "right", "output"])
-def test_inputs_by_name_and_by_position(layer):
+def test_inputs_by_name(layer):
     net, a, b = Two().eval(), torch.randn(3, 3), torch.randn(3, 2)
-    for inputs in ({"b": b, "a": a}, (a, b), [a, b]):
-        rest = FromLayer(net, layer, inputs, {"scale": 0.5})
-        hidden = rest.features()
-        assert torch.equal(hidden, captured(net, layer, a, b, scale=0.5))
-        torch.testing.assert_close(rest(hidden), net(a, b, scale=0.5))
+    rest = FromLayer(net, layer, {"b": b, "a": a}, {"scale": 0.5})
+    hidden = rest.features()
+    assert torch.equal(hidden, captured(net, layer, a, b, scale=0.5))
+    torch.testing.assert_close(rest(hidden), net(a, b, scale=0.5))
+
+
+class Pair(nn.Module):
+    """Takes its inputs as one sequence, as skorch hands a list of arrays over."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = nn.Linear(3, 2)
+
+    def forward(self, inputs):
+        a, b = inputs
+        return self.left(a) * b
+
+
+def test_inputs_in_a_sequence():
+    net, a, b = Pair(), torch.randn(4, 3), torch.randn(4, 2)
+    rest = FromLayer(net, "left", [a, b])
+    hidden = rest.features()
+    torch.testing.assert_close(rest(torch.cat([hidden, hidden])), net([a, b]).repeat(2, 1))
+    some = rest.rows(torch.tensor([2, 0]))
+    torch.testing.assert_close(some(some.features()), net([a, b])[[2, 0]])
 
 
 def test_arguments_reach_the_network():
@@ -248,7 +266,7 @@ def test_call_as_skorch_does():
 
     x = torch.zeros(1)
     assert call(Echo(), x, {"k": 1}) == ((x,), {"k": 1})
-    assert call(Echo(), (x, x), {"k": 1}) == ((x, x), {"k": 1})
+    assert call(Echo(), (x, x), {"k": 1}) == (((x, x),), {"k": 1})
     assert call(Echo(), {"x": x}, {"k": 1}) == ((), {"x": x, "k": 1})
 
 

@@ -268,7 +268,7 @@ def test_at_a_layer_the_other_inputs_are_those_of_the_asked_rows():
             return (self.left(left) * right).sum(1, keepdim=True)
 
     net, left, right = Product(), torch.randn(40, 4), torch.randn(40, 4)
-    rest = FromLayer(net, "left", (left, right))
+    rest = FromLayer(net, "left", {"left": left, "right": right})
     hidden = rest.features()
     aba = ABA(target=RandomTopClass(1), selection=Cutoff(), adjustments=AdjustmentSet([0, 17]), randomize=False)
     result = augmented(aba, hidden, model=rest, strength=0.5)

@@ -1,5 +1,6 @@
 """Selections: which category a feature belongs to."""
 
+import math
 import pickle
 
 import numpy as np
@@ -36,8 +37,8 @@ def by_hand(map_, percentiles):
     """Categories in plain loops, from the definition."""
     categories = []
     for row in map_.tolist():
-        # 29 % of 100 is 28.999999999999996 to a computer, and 29 to the definition.
-        bounds = [smallest(row, int(round(q * len(row), 6))) for q in percentiles]
+        # 7 % of 100 is 7.000000000000001 to a computer, and 7 to the definition.
+        bounds = [smallest(row, math.ceil(round(q * (len(row) - 1), 6))) for q in percentiles]
         categories.append([sum(value >= bound for bound in bounds) for value in row])
     return categories
 
@@ -62,12 +63,23 @@ def test_cutoff_is_a_comparison(map_, value):
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 400), st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True), st.integers(0, 9))
 def test_shares_without_ties(n_features, percents, seed):
-    # floor(q * D) features lie below the boundary of q.
+    # ceil(q * (D - 1)) features lie below the boundary of q.
     percents = sorted(percents)
     map_ = torch.randperm(n_features, generator=seeded(seed)).float()[None]
     counts = torch.bincount(Percentiles(*[p / 100 for p in percents]).categories(map_)[0], minlength=len(percents) + 1)
-    below = [0, *[p * n_features // 100 for p in percents], n_features]
+    below = [0, *[-(-p * (n_features - 1) // 100) for p in percents], n_features]
     assert counts.tolist() == np.diff(below).tolist()
+
+
+@pytest.mark.parametrize("n_features", [2, 3, 5, 9, 10, 19, 64, 784])
+def test_categories_are_those_of_the_interpolated_percentile(n_features):
+    map_ = torch.randn(20, n_features, generator=seeded(), dtype=torch.float64)
+    low, high = np.quantile(map_.numpy(), [0.1, 0.9], axis=1, keepdims=True)
+    wanted = (map_.numpy() >= low).astype(int) + (map_.numpy() >= high)
+    categories = Percentiles(0.1, 0.9).categories(map_)
+    assert categories.tolist() == wanted.tolist()
+    tails = [(categories == category).sum(1).unique().tolist() for category in (0, 2)]
+    assert tails[0] == tails[1]
 
 
 def test_default_percentiles_of_a_hundred_features():
@@ -87,7 +99,7 @@ def test_a_map_of_ties_is_all_high():
 
 
 def test_fewer_features_than_percents():
-    # floor(0.1 * 1) = 0: nothing lies below a single feature.
+    # Nothing lies below a single feature.
     assert Percentiles(0.1, 0.9).categories(torch.tensor([[-4.0], [4.0]])).tolist() == [[2], [2]]
 
 

@@ -9,6 +9,7 @@ from scipy import sparse
 from skorch.dataset import Dataset, ValidSplit
 from torch import Tensor, nn
 
+from skaba.attribution import Gradient, SmoothGrad
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, mend_aba
 from tests.estimators.conftest import SmallNet
 
@@ -74,6 +75,8 @@ def test_bad_samples(make_net: Any, digits: Any, change: Any, error: type, messa
         (lambda y: np.column_stack([y, y]), "one label a sample.*ABAMultiLabelClassifier"),
         (lambda y: 3, "one target a sample, got the scalar"),
         (lambda y: y * 1j, "Complex data not supported"),
+        (lambda y: np.array([None, *y[1:]], dtype=object), "y contains None or NaN"),
+        (sparse.csr_matrix, "y is a sparse matrix"),
     ],
 )
 def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> None:
@@ -97,6 +100,9 @@ def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> N
         ({"augmenter__target__k": 0}, "'k' parameter of RandomTopClass"),
         ({"augmenter__randomize": "yes"}, "'randomize' parameter of ABA"),
         ({"layer": 3}, "'layer' parameter"),
+        ({"augmenter": mend_aba}, r"call it, mend_aba\(\)"),
+        ({"augmenter": ABA}, r"call it, ABA\(\)"),
+        ({"layer": "feature.2", "strength": 0}, "no layer named 'feature.2'"),
         ({"random_state": -1}, "'random_state' parameter"),
         ({"augmenter": ABA(adjustments=AdjustmentSet([(1, -1)]))}, "speaks of 2 categories, but the selection makes 3"),
         ({"augmenter": ABA(selection=Cutoff(), adjustments=AdjustmentSet([(1, 0, 1)]))}, "speaks of 3 categories"),
@@ -161,6 +167,34 @@ def test_other_samples_than_in_fit(make_net: Any, digits: Any) -> None:
         tabular.predict(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="NaN or infinity"):
         tabular.predict_proba(np.full((2, 4), np.nan))
+
+
+def test_what_explains_must_be_an_instance(make_net: Any, digits: Any) -> None:
+    clf = make_net().fit(*digits)
+    for arguments in ({"target": "loss"}, {"attribution": Gradient}):
+        with pytest.raises(ValueError, match="must be an instance or a function"):
+            clf.attribute(digits[0], **arguments)
+    with pytest.raises(ValueError, match="'samples' parameter of SmoothGrad"):
+        clf.attribute(digits[0], attribution=SmoothGrad(samples=0))
+
+
+def test_a_list_of_arrays(make_net: Any, digits: Any) -> None:
+    with pytest.raises(ValueError, match=r"np.stack\(X\)"):
+        make_net().fit(list(digits[0])[:5], digits[1])
+
+
+def test_nan_in_one_of_several_inputs(make_net: Any, digits: Any) -> None:
+    with pytest.raises(ValueError, match=r"X\['image'\] contains NaN"):
+        make_net(layer="features.0").fit({"image": _with(digits[0], np.nan)}, digits[1])
+
+
+def test_a_part_without_gradient(make_net: Any, digits: Any) -> None:
+    class Frozen(SmallNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.detach())
+
+    with pytest.raises(ValueError, match="gradient does not reach the input"):
+        make_net(module=Frozen).fit(*digits)
 
 
 def test_not_fitted(make_net: Any, digits: Any) -> None:

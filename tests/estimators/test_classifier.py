@@ -14,13 +14,14 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
 from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from skaba import ABAClassifier
-from skaba.attribution import InputXGradient, Loss, PredictedClass, TrueClass
+from skaba.attribution import Gradient, InputXGradient, Loss, PredictedClass, TrueClass
 from skaba.augmenters import ABA, AdjustmentSet, fast_aba, mend_aba
 from tests.estimators.conftest import SmallNet, same, weights
 
@@ -368,3 +369,97 @@ def test_partial_fit_with_all_classes_announced(make_net: Any, digits: Any) -> N
     clf.partial_fit(X, y)
     assert list(clf.classes_) == list(range(10))
     assert isinstance(clf, ABAClassifier)
+
+
+# ------------------------------------------------- labels that a data set brings along
+
+
+@pytest.mark.parametrize("labels", [NAMES, np.arange(1, 11)])
+def test_a_datasets_own_labels_are_encoded(make_net: Any, digits: Any, labels: np.ndarray) -> None:
+    X, y = digits
+    names = np.sort(labels)[y]
+    reference = make_net().fit(X, names)
+    for arguments in ((Dataset(X, names),), (Dataset(X, names), names)):
+        assert same(weights(make_net().fit(*arguments)), weights(reference))
+
+
+def test_a_predefined_validation_set_is_encoded(make_net: Any, digits: Any) -> None:
+    """Classes that validation lacks must not shift the others."""
+    X, y = digits
+    names = y + 1
+    few = y < 6
+    split = predefined_split(Dataset(X[few], names[few]))
+    clf = make_net(train_split=split, max_epochs=12).fit(X, names)
+    assert clf.history[-1, "valid_acc"] == pytest.approx(clf.score(X[few], names[few]))
+    assert clf.history[-1, "valid_acc"] > 0.7
+
+
+def test_a_callback_that_scores_on_its_own_data(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    scores = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, net: Any, **_: Any) -> None:
+            scores.append(net.score(X, NAMES[y]))
+
+    clf = make_net(callbacks=[Watch()], max_epochs=12, train_split=ValidSplit(4, stratified=True)).fit(X, NAMES[y])
+    assert scores[-1] == clf.score(X, NAMES[y]) > 0.7
+
+
+def test_unsorted_classes_keep_their_order(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    clf = make_net(classes=NAMES, max_epochs=12).fit(X, NAMES[y])
+    assert list(clf.classes_) == list(NAMES)
+    assert clf.score(X, NAMES[y]) > 0.7
+
+
+def test_loaded_weights_predict_without_a_fit(make_net: Any, digits: Any, tmp_path: Path) -> None:
+    clf = make_net().fit(*digits)
+    clf.save_params(f_params=tmp_path / "net.pt")
+    fresh = make_net().initialize()
+    fresh.load_params(f_params=tmp_path / "net.pt")
+    assert np.array_equal(fresh.predict(digits[0]), clf.predict(digits[0]))
+    fresh.partial_fit(digits[0], NAMES[digits[1]])
+    assert set(fresh.predict(digits[0])) <= set(NAMES)
+
+
+# ------------------------------------------------------------- presets and the classes
+
+
+@pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba"])
+def test_a_preset_by_name_suits_two_classes(make_net: Any, digits: Any, name: str) -> None:
+    X, y = digits
+    two = y < 2
+    clf = make_net(augmenter=name, module__n_classes=2).fit(X[two], y[two])
+    assert clf.augmenter_.target.k == 2
+    with pytest.raises(ValueError, match="k=4"):
+        clf.set_params(augmenter__target__k=4).fit(X[two], y[two])
+
+
+def test_a_nested_parameter_outlives_another_preset(make_net: Any, digits: Any) -> None:
+    search = GridSearchCV(
+        make_net(augmenter="mend_aba", augmenter__target__k=6, max_epochs=1),
+        {"augmenter": ["mend_aba", "challenger"]},
+        cv=2,
+        error_score="raise",
+    ).fit(*digits)
+    assert search.best_estimator_.augmenter_.target.k == 6
+
+
+def test_augment_without_labels(make_net: Any, digits: Any) -> None:
+    clf = make_net().fit(*digits)
+    assert clf.augment(digits[0]).shape == digits[0].shape
+    with pytest.raises(ValueError, match=r"Loss\(\) needs y"):
+        clf.set_params(augmenter="fgsm").augment(digits[0])
+
+
+def test_a_module_that_works_in_place_on_its_input(make_net: Any, digits: Any) -> None:
+    class Centred(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.sub_(0.5))
+
+    X, y = digits
+    clf = make_net(module=Centred).fit(X, y)
+    x = torch.as_tensor(X[:8].copy())
+    Gradient()(clf.module_, x, target=PredictedClass())
+    assert torch.equal(x, torch.as_tensor(X[:8]))

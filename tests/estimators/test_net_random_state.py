@@ -80,12 +80,12 @@ def test_random_state_instance_is_drawn_from() -> None:
 
 
 def test_stream_continues_and_restores() -> None:
-    stream = RandomStream(4, "cpu")
+    stream = RandomStream(4)
     torch.manual_seed(1)
     outside = torch.get_rng_state()
-    with stream():
+    with stream("cpu"):
         first = torch.rand(2)
-    with stream():
+    with stream("cpu"):
         second = torch.rand(2)
     assert torch.equal(torch.get_rng_state(), outside)
     torch.manual_seed(4)
