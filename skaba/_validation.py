@@ -47,6 +47,12 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """Word the error for a name that does not exist, with the nearest one that does."""
     known = sorted(known)
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    plain = {_plain(candidate): candidate for candidate in known}
+    nearest = difflib.get_close_matches(_plain(name), plain, n=1)
+    hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
     return f"There is no {what} named {name!r}.{hint} Known: {', '.join(known) or 'none'}."
+
+
+def _plain(name: str) -> str:
+    """Return a name without what is often written otherwise: MendABA, mend-aba and mend_aba are one."""
+    return name.lower().replace("_", "").replace("-", "")

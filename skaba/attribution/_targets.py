@@ -94,6 +94,8 @@ class RandomTopClass(BaseEstimator):
             If k exceeds the number of classes, or the task has no classes to draw from.
         """
         _require_classes(self, logits, y)
+        if logits.shape[1] == 1 < self.k:
+            raise ValueError("The model returns a single logit a sample; it must return one for each class.")
         if self.k > logits.shape[1]:
             raise ValueError(
                 f"RandomTopClass(k={self.k}) draws among more classes than the model has: it returns "

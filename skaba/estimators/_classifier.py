@@ -53,7 +53,8 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         A loss that takes logits.
     **parameters
         All of skorch's: ``max_epochs``, ``lr``, ``optimizer``, ``batch_size``, ``device``,
-        ``callbacks``, ``train_split``, ``iterator_train__*``, ...
+        ``callbacks``, ``iterator_train__*``, ... As in skorch, ``train_split`` holds out a fifth of
+        the samples for validation unless it is None, which small data may call for.
 
     Attributes
     ----------
@@ -158,7 +159,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         order = np.argsort(self.classes_)  # classes=[...] need not be sorted
-        rank = np.searchsorted(self.classes_, y, sorter=order).clip(max=len(order) - 1)
+        try:
+            rank = np.searchsorted(self.classes_, y, sorter=order).clip(max=len(order) - 1)
+        except TypeError as error:
+            raise ValueError(f"y holds labels of another type than in fit. Known: {self.classes_.tolist()}.") from error
         index = order[rank]
         unseen = np.unique(y[self.classes_[index] != y])
         if len(unseen):

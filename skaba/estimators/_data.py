@@ -38,7 +38,7 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     if sparse.issparse(X):
         raise TypeError("X is a sparse matrix, which this network cannot read; pass X.toarray().")
     if hasattr(X, "iloc"):  # skorch would take a frame's columns for inputs of their own
-        X = X.to_numpy()
+        X = X.to_numpy(copy=True)  # a view of a frame is not writable, which torch warns about
     if isinstance(X, Mapping):
         for name, values in X.items():
             _check_finite(values if isinstance(values, Tensor) else np.asarray(values), f"X[{name!r}]")
@@ -46,10 +46,10 @@ def check_samples(X: Any, *, floats: bool) -> Any:
         return X
     if not isinstance(X, (np.ndarray, Tensor)):
         X = np.asarray(X)
-    _check_shape(X)
     if isinstance(X, np.ndarray) and X.dtype == object:
         X = _from_objects(X)
     _check_dtype(X, floats)
+    _check_shape(X)
     _check_finite(X, "X")
     return X
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from skorch.callbacks import BatchScoring, EpochScoring
 from skorch.dataset import ValidSplit
@@ -187,6 +189,26 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
                 getattr(callback, method_name)(self, **arguments)
             finally:
                 self.scoring_ = False
+
+    def on_epoch_end(self, net: Any, **arguments: Any) -> None:
+        """Warn when training has diverged, which nothing else would say.
+
+        Parameters
+        ----------
+        net : AugmentedNet
+            This net.
+        **arguments
+            As in skorch.
+        """
+        super().on_epoch_end(net, **arguments)
+        losses = [batch["train_loss"] for batch in self.history[-1]["batches"] if "train_loss" in batch]
+        if not np.isfinite(losses).all():
+            warnings.warn(
+                "Training diverged: the loss is no longer finite. Lower lr, scale X (and y, for a regression), or "
+                "lower the strength.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def check_data(self, X: Any, y: Any) -> None:
         """Do nothing: ``fit`` has checked X and y before the net was initialised."""

@@ -322,7 +322,8 @@ class _Splits(dict[str, tuple[str, ...]]):
 
 def _check_texts(X: Sequence[str]) -> list[str]:
     """Return the texts as a list."""
-    if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
+    # A frame's or a mapping's iterator yields its names, not its texts.
+    if isinstance(X, str | bytes | Mapping) or hasattr(X, "columns") or not hasattr(X, "__iter__"):
         hint = " Put a single text into a list: [text]." if isinstance(X, str) else ""
         raise TypeError(f"X must be a sequence of str, got {type(X).__name__}.{hint}")
     texts = list(X)

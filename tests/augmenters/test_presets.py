@@ -273,7 +273,15 @@ def test_calls_share_nothing(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("mendaba", "mend_aba"), ("fastaba", "fast_aba"), ("FGSM", None), ("chalenger", "challenger")]
+    ("name", "nearest"),
+    [
+        ("mendaba", "mend_aba"),
+        ("fastaba", "fast_aba"),
+        ("FGSM", "fgsm"),
+        ("MendABA", "mend_aba"),
+        ("xyz", None),
+        ("chalenger", "challenger"),
+    ],
 )
 def test_an_unknown_name_gets_the_nearest(name, nearest):
     hint = f" Did you mean '{nearest}'?" if nearest else ""

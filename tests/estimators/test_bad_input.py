@@ -55,6 +55,7 @@ class Unused(SmallNet):
         (lambda X: X.astype(complex), ValueError, "Complex data not supported"),
         (lambda X: X.astype(str), ValueError, "a network needs numbers"),
         (lambda X: np.array([["a", object()]] * 200, dtype=object), ValueError, "objects that are no numbers"),
+        (lambda X: np.array(["some text"] * 200), ValueError, "a network needs numbers.*WordSequences"),
         (lambda X: sparse.csr_matrix(X.reshape(200, -1)), TypeError, "sparse matrix.*toarray"),
     ],
 )
@@ -155,6 +156,14 @@ def test_label_unseen_in_fit(make_net: Any, digits: Any) -> None:
             look(X[y == 7], y[y == 7])
     with pytest.raises(ValueError, match="not seen in fit"):
         clf.partial_fit(X, y)
+    named = make_net().fit(X, np.array(list("abcdefghij"), dtype=object)[y])
+    with pytest.raises(ValueError, match="labels of another type"):
+        named.attribute(X, y)
+
+
+def test_a_single_logit(make_net: Any, digits: Any) -> None:
+    with pytest.raises(ValueError, match="returns a single logit a sample; it must return one for each class"):
+        make_net(module__n_classes=1).fit(digits[0], digits[1] % 2)
 
 
 def test_other_samples_than_in_fit(make_net: Any, digits: Any) -> None:

@@ -463,3 +463,9 @@ def test_a_module_that_works_in_place_on_its_input(make_net: Any, digits: Any) -
     x = torch.as_tensor(X[:8].copy())
     Gradient()(clf.module_, x, target=PredictedClass())
     assert torch.equal(x, torch.as_tensor(X[:8]))
+
+
+def test_a_search_may_mix_methods_that_have_no_class_to_draw(make_net: Any, digits: Any) -> None:
+    clf = make_net(augmenter="mend_aba", augmenter__target__k=2, max_epochs=1)
+    with pytest.warns(UserWarning, match="augmenter__target__k is dropped"):
+        GridSearchCV(clf, {"augmenter": ["challenger", "fgsm", None]}, cv=2, error_score="raise").fit(*digits)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import is_regressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from skorch.dataset import Dataset
@@ -114,3 +115,8 @@ def test_predictions_keep_the_modules_precision(plane: Any) -> None:
     net = ABARegressor(nn.Linear(4, 1).double(), max_epochs=1, verbose=0, random_state=0).fit(*plane)
     assert net.predict(plane[0]).dtype == np.float64
     assert net.module_.weight.dtype == torch.float64
+
+
+def test_diverged_training_warns(plane: Any) -> None:
+    with pytest.warns(ConvergenceWarning, match="Training diverged.*scale X"):
+        _net(augmenter=None).fit(plane[0], 1e30 * plane[1])
