@@ -69,6 +69,10 @@ def answer(model: Model, x: Tensor) -> Tensor:
     return first_output(model(x.clone()))
 
 
+def _gradient(values: Tensor, leaf: Tensor) -> Tensor | None:
+    return torch.autograd.grad(values, leaf, torch.ones_like(values), allow_unused=True)[0]
+
+
 def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
     """Differentiate the sum of the samples' scores with respect to their input.
 
@@ -92,8 +96,8 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     """
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        total = score(answer(model, leaf)).sum()
-        gradient = torch.autograd.grad(total, leaf, allow_unused=True)[0] if total.requires_grad else None
+        values = score(answer(model, leaf))
+        gradient = _gradient(values, leaf) if values.requires_grad else None
     if gradient is None:
         raise ValueError(
             "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "

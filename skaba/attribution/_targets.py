@@ -28,7 +28,8 @@ class ClassScore:
         self.classes = classes
 
     def __call__(self, logits: Tensor) -> Tensor:
-        classes = self.classes.repeat(len(logits) // len(self.classes))
+        variants = len(logits) // len(self.classes)
+        classes = self.classes if variants == 1 else self.classes.repeat(variants)
         return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
 
 

@@ -57,7 +57,7 @@ class Selection(ABC):
         """
         chosen = by_category[:, -1:]
         for category, boundary in reversed(list(enumerate(self.boundaries(attribution)))):
-            chosen = torch.where(attribution < boundary, by_category[:, category : category + 1], chosen)
+            chosen = torch.where(attribution < boundary, by_category.narrow(1, category, 1), chosen)
         return chosen
 
     def categories(self, attribution: Tensor) -> Tensor:
@@ -208,5 +208,5 @@ def order_statistics(values: Tensor, ranks: Sequence[int]) -> list[Tensor]:
     """
     if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
         ordered = torch.from_numpy(np.partition(values.numpy(), ranks, axis=1)) if ranks else values
-        return [ordered[:, rank : rank + 1] for rank in ranks]
+        return [ordered.narrow(1, rank, 1) for rank in ranks]
     return [values.kthvalue(rank + 1, dim=1, keepdim=True).values for rank in ranks]

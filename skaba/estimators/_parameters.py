@@ -42,8 +42,9 @@ class AugmenterParameters(_Net):
     def _initialize_module(self, reason: str | None = None) -> Any:
         with self._own_random_state():
             super()._initialize_module(reason)
+        module: Any = self.module_
+        self.precision_ = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         if self.layer is not None:
-            module: Any = self.module_
             find_layer(module, self.layer)
         return self
 

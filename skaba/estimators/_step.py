@@ -29,6 +29,9 @@ else:
 class AugmentedStep(_Net):
     """Augments batches: in training, and for whoever wants to see what training sees."""
 
+    # The module's floating-point type, looked up once.
+    precision_: torch.dtype | None = None
+
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Augment a batch and train on it: once an optimiser step, however often it evaluates.
 
@@ -84,10 +87,9 @@ class AugmentedStep(_Net):
     def _as_input(self, inputs: Any) -> Any:
         """Return the inputs on the device, single and double floats in the module's own precision."""
         inputs = to_tensor(inputs, device=self.device)
-        dtype = next((p.dtype for p in self.module_.parameters() if p.is_floating_point()), None)
         if isinstance(inputs, Mapping):
-            return {name: _in_precision(value, dtype) for name, value in inputs.items()}
-        return _in_precision(inputs, dtype)
+            return {name: _in_precision(value, self.precision_) for name, value in inputs.items()}
+        return _in_precision(inputs, self.precision_)
 
     def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> tuple[nn.Module, Tensor]:
         """Return the network as attribution asks it, and the features that it is asked about."""
@@ -127,7 +129,8 @@ class AugmentedStep(_Net):
         -------
         The module's output.
         """
-        return super().infer(self._as_input(x), **accepted(self._forward(), fit_params))
+        arguments = accepted(self._forward(), fit_params) if fit_params else {}
+        return super().infer(self._as_input(x), **arguments)
 
     def _forward(self) -> Any:
         return getattr(original(getattr(self, "module_", self.module)), "forward", None)
