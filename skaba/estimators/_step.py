@@ -112,9 +112,8 @@ class AugmentedStep(_Net):
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
-        padding = getattr(model, "padding", None)
-        if padding is not None:
-            x_augmented = torch.where(padding.unsqueeze(-1), x, x_augmented)
+        if isinstance(model, FromLayer) and model.padding is not None:
+            x_augmented = torch.where(model.padding.unsqueeze(-1), x, x_augmented)
         return model, x, x_augmented
 
     def infer(self, x: Any, **fit_params: Any) -> Any:

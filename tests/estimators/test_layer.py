@@ -114,3 +114,10 @@ def test_half_of_the_batch_is_attributed_with_its_own_inputs(text: Any) -> None:
         tail = np.abs(moved[i]) > 0.1
         low, high = np.sort(maps[i].ravel())[[int(0.1 * maps[i].size), int(0.9 * maps[i].size)]]
         assert np.all(maps[i][tail] < low + 1e-6) or np.all(maps[i][tail] >= high - 1e-6)
+
+
+def test_a_module_may_have_a_padding_of_its_own(make_net: Any, digits: Any) -> None:
+    class Padded(SmallNet):
+        padding = 1
+
+    assert same(weights(make_net(module=Padded).fit(*digits)), weights(make_net().fit(*digits)))
