@@ -4,8 +4,8 @@ from skaba.attribution._asking import asking, first_output
 from skaba.attribution._gradients import Gradient, InputXGradient, IntegratedGradients
 from skaba.attribution._layers import FromLayer, WithArguments, find_layer, rows_of
 from skaba.attribution._method import AttributionMethod, normal_like
+from skaba.attribution._noise import SmoothGrad
 from skaba.attribution._random_map import RandomMap
-from skaba.attribution._smooth_grad import SmoothGrad
 from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
 
 __all__ = [

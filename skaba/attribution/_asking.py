@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,25 +22,38 @@ def asking(model: Model) -> Iterator[None]:
     modules override it and because a submodule that was frozen in evaluation mode
     must come back frozen. Torch's global random state is put back too, for models that
     draw at random even in evaluation mode. Buffers are not copied: a module that writes into
-    one even in evaluation mode is the one thing that leaves a trace.
+    one even in evaluation mode is the one thing that leaves a trace. Recurrent layers run without
+    cuDNN, which refuses to differentiate them in evaluation mode.
 
     Parameters
     ----------
     model : nn.Module or callable
         A callable that is no module has no flags; only the random state is kept.
     """
-    modules = model.modules() if isinstance(model, nn.Module) else ()
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
     training = [module for module in modules if module.training]
+    recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
     random_state = torch.get_rng_state()
     cuda_state = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     try:
         _set_training(training, False)
-        yield
+        with _without_cudnn() if recurrent else nullcontext():
+            yield
     finally:
         _set_training(training, True)
         torch.set_rng_state(random_state)
         if cuda_state is not None:
             torch.cuda.set_rng_state(cuda_state)
+
+
+@contextmanager
+def _without_cudnn() -> Iterator[None]:
+    enabled = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = enabled
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:

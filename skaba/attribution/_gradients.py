@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer, input_gradient
-from skaba.attribution._method import AttributionMethod, Fix
+from skaba.attribution._method import About, AttributionMethod, Fix
 
 
 class Gradient(AttributionMethod):
@@ -38,6 +38,8 @@ class Gradient(AttributionMethod):
     True
     """
 
+    about: ClassVar[About] = About("1", "1", signed=True, needs="differentiable")
+
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return input_gradient(model, x, lambda logits: fix(logits)(logits))
 
@@ -62,6 +64,10 @@ class InputXGradient(AttributionMethod):
     >>> torch.allclose(map_.sum(1), model(x).gather(1, y[:, None])[:, 0], atol=1e-6)
     True
     """
+
+    about: ClassVar[About] = About(
+        "1", "1", signed=True, complete="target, if piecewise linear without bias", needs="differentiable"
+    )
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return x * input_gradient(model, x, lambda logits: fix(logits)(logits))
@@ -97,6 +103,15 @@ class IntegratedGradients(AttributionMethod):
     >>> IntegratedGradients(steps=4)(model, x, target=PredictedClass())
     tensor([[1., 8.]])
     """
+
+    about: ClassVar[About] = About(
+        "steps + 1",
+        "steps",
+        signed=True,
+        complete="target - target of the baseline",
+        baseline=True,
+        needs="differentiable",
+    )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "steps": [Interval(Integral, 1, None, closed="left")],

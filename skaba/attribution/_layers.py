@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -186,9 +186,42 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     return layers[name]
 
 
+def within(model: Model, layer: str, x: Tensor) -> FromLayer:
+    """Return what follows a layer of a model that is itself asked about x.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A network, or the view of one: names are always the network's own.
+    layer : str
+    x : Tensor of shape (n, ...)
+        What ``model`` is asked about.
+
+    Returns
+    -------
+    FromLayer
+    """
+    prefix = ""
+    inner = model
+    while isinstance(inner, (FromLayer, WithArguments)):
+        prefix += "module."
+        inner = inner.module
+    if not isinstance(inner, nn.Module):
+        raise TypeError(f"layer={layer!r} needs an nn.Module, got a {type(model).__name__}.")
+    find_layer(inner, layer)
+    return FromLayer(cast(nn.Module, model), prefix + layer, x)
+
+
 def rows_of(model: Model, index: Tensor) -> Model:
     """Return the model as it is to be asked about some of a batch's samples."""
     return model.rows(index) if isinstance(model, FromLayer) else model
+
+
+def channel_axis(model: Model) -> int:
+    """Return the axis of x that holds channels: the last at an embedding's output, else the one after the samples."""
+    if isinstance(model, FromLayer) and isinstance(find_layer(model.module, model.layer), nn.Embedding):
+        return -1
+    return 1
 
 
 def call(module: nn.Module, inputs: Any, arguments: Mapping[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
@@ -19,6 +20,31 @@ Fix = Callable[[Tensor], Score]
 """A target that lacks only the logits: what a method asks once, for the clean batch."""
 
 
+class About(NamedTuple):
+    """What tells a method from the others: the columns of the papers' comparison.
+
+    Parameters
+    ----------
+    forward, backward : str
+        Passes a sample, in the method's own parameters.
+    signed : bool
+        Whether the map tells features that speak for the target from those against it.
+    complete : str, default=""
+        Empty, or what the map sums to.
+    baseline : bool, default=False
+        Whether it compares with an input that stands for "nothing".
+    needs : str, default="any model"
+        What the network must have or be.
+    """
+
+    forward: str
+    backward: str
+    signed: bool
+    complete: str = ""
+    baseline: bool = False
+    needs: str = "any model"
+
+
 class AttributionMethod(ABC, BaseEstimator):
     """A model, an input and a target in; a signed map of the input's shape out.
 
@@ -26,7 +52,14 @@ class AttributionMethod(ABC, BaseEstimator):
     evaluation mode and leaves no trace: training flags, buffers, parameter
     gradients, hooks and the global random state are afterwards as before, also
     after an exception.
+
+    Attributes
+    ----------
+    about : About
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them.
     """
+
+    about: ClassVar[About]
 
     def __call__(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from skaba.attribution._asking import Model
-from skaba.attribution._method import AttributionMethod, Fix, normal_like
+from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
 from skaba.attribution._targets import require_generator
 
 
@@ -26,6 +28,8 @@ class RandomMap(AttributionMethod):
     >>> RandomMap()(None, x, target=PredictedClass(), generator=torch.Generator()).shape
     torch.Size([2, 3])
     """
+
+    about: ClassVar[About] = About("0", "0", signed=True)
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return normal_like(x, require_generator(generator, self))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from sklearn.base import BaseEstimator
@@ -13,12 +13,24 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-Score = Callable[[Tensor], Tensor]
-"""Takes logits of shape (m * n, n_outputs), returns the target's value a row, shape (m * n,).
 
-Rows come sample after sample and that m times over, so that a method can ask about
-m variants of a batch in one pass.
-"""
+
+class Score(Protocol):
+    """What a target fixed: takes logits, returns the target's value a row."""
+
+    def __call__(self, logits: Tensor, /) -> Tensor:
+        """Return the values, shape (m * n,), of logits of shape (m * n, n_outputs).
+
+        Rows come sample after sample and that m times over, so that a method can ask about
+        m variants of a batch in one pass.
+        """
+
+    def rows(self, index: Tensor) -> Score:
+        """Return the score of some of the samples, in the order of the index.
+
+        Only methods that ask about one sample at a time need it; an own target's score may be a
+        plain function.
+        """
 
 
 class ClassScore:
@@ -27,10 +39,13 @@ class ClassScore:
     def __init__(self, classes: Tensor) -> None:
         self.classes = classes
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, /) -> Tensor:
         variants = len(logits) // len(self.classes)
         classes = self.classes if variants == 1 else self.classes.repeat(variants)
         return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
+
+    def rows(self, index: Tensor) -> ClassScore:
+        return ClassScore(self.classes.index_select(0, index))
 
 
 class RandomTopClass(BaseEstimator):
@@ -257,7 +272,7 @@ class Loss(BaseEstimator):
             missing = "y" if y is None else "criterion"
             raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
         _require_one_each(y, logits)
-        return _LossScore(criterion, _matching(y, logits))
+        return LossScore(criterion, _matching(y, logits))
 
 
 def _matching(y: Tensor, logits: Tensor) -> Tensor:
@@ -272,12 +287,17 @@ def _matching(y: Tensor, logits: Tensor) -> Tensor:
     )
 
 
-class _LossScore:
+class LossScore:
+    """The loss of each sample under its own label."""
+
     def __init__(self, criterion: Criterion, y: Tensor) -> None:
         self.criterion = criterion
         self.y = y
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def rows(self, index: Tensor) -> LossScore:
+        return LossScore(self.criterion, self.y.index_select(0, index))
+
+    def __call__(self, logits: Tensor, /) -> Tensor:
         repeats = len(logits) // len(self.y)
         y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
         reduction = getattr(self.criterion, "reduction", None)
