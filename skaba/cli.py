@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 import skaba
+from skaba.attribution import METHODS, ThroughCaptum
 from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
@@ -53,6 +54,25 @@ def demo(
     console.print(_as_table(report))
     console.print(report.conclusion(), highlight=False)
     console.print(f"Wrote {', '.join(file.name for file in files)} into {out.resolve()}", soft_wrap=True)
+
+
+@app.command()
+def methods() -> None:
+    """List the attribution methods: what they cost, need and promise."""
+    table = Table(
+        title="Attribution methods",
+        caption="Passes through the network are counted a sample. * needs captum: pip install 'skaba\\[attribution]'",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for name in ("method", "forward passes", "backward", "signed", "sums to", "baseline", "needs"):
+        table.add_column(name)
+    for name, method in METHODS.items():
+        about = method.about
+        star = "*" if issubclass(method, ThroughCaptum) else ""
+        signed, baseline = ("yes" if answer else "no" for answer in (about.signed, about.baseline))
+        table.add_row(name + star, about.forward, about.backward, signed, about.complete, baseline, about.needs)
+    Console().print(table)
 
 
 def _make_folder(out: Path) -> None:

@@ -1,29 +1,61 @@
 """Attribution: a model, an input and a target in; a signed map of the input's shape out."""
 
-from skaba.attribution._asking import asking, first_output
-from skaba.attribution._gradients import Gradient, InputXGradient, IntegratedGradients
+from skaba.attribution._asking import asking, first_output, unwrapped
+from skaba.attribution._captum import ThroughCaptum
+from skaba.attribution._catalogue import METHODS, Trial, Trials, available
+from skaba.attribution._grad_cam import GradCAM
+from skaba.attribution._gradients import Gradient, InputXGradient
+from skaba.attribution._hill_climbing import HillClimbing
+from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer, WithArguments, find_layer, rows_of
 from skaba.attribution._method import AttributionMethod, normal_like
-from skaba.attribution._noise import SmoothGrad
+from skaba.attribution._micro_batches import MicroBatches
+from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
+from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
+from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
+from skaba.attribution._propagation import LRP, DeconvNet, DeepLift, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
 
 __all__ = [
+    "IBA",
+    "LRP",
+    "METHODS",
     "AttributionMethod",
+    "DeconvNet",
+    "DeepLift",
+    "ExpectedGradients",
+    "FeatureAblation",
     "FromLayer",
+    "GradCAM",
     "Gradient",
+    "GradientShap",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "HillClimbing",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelShap",
+    "Lime",
     "Loss",
+    "MicroBatches",
+    "Occlusion",
     "PredictedClass",
     "RandomMap",
     "RandomTopClass",
     "SmoothGrad",
+    "SquaredSmoothGrad",
+    "ThroughCaptum",
+    "Trial",
+    "Trials",
     "TrueClass",
+    "VarGrad",
     "WithArguments",
     "asking",
+    "available",
     "find_layer",
     "first_output",
     "normal_like",
     "rows_of",
+    "unwrapped",
 ]

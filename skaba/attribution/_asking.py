@@ -66,6 +66,21 @@ def _set_training(modules: list[nn.Module], training: bool) -> None:
             module.training = training
 
 
+def unwrapped(component: Any) -> Any:
+    """Return the module that ``torch.compile`` or data parallelism wrapped.
+
+    Hooks that come later work on that one alone, and asking it waits for no other process. What
+    accelerate puts into a module's ``forward`` (automatic mixed precision) stays in force.
+    """
+    while True:
+        if isinstance(component, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            component = component.module
+        elif "_orig_mod" in getattr(component, "_modules", ()):
+            component = component._orig_mod
+        else:
+            return component
+
+
 def first_output(output: Any) -> Tensor:
     """Return the logits of a model's answer: of a tuple the first entry, as skorch reads it."""
     logits = output[0] if isinstance(output, (tuple, list)) else output

@@ -99,11 +99,7 @@ class AttributionMethod(ABC, BaseEstimator):
         TypeError
             If x is not floating-point.
         """
-        if not x.is_floating_point():
-            raise TypeError(
-                f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
-                "for word ids attribute at the embedding's output (layer='embedding')."
-            )
+        require_floats(x)
 
         def fix(logits: Tensor) -> Score:
             return target(logits.detach(), y, criterion=criterion, generator=generator)
@@ -114,6 +110,15 @@ class AttributionMethod(ABC, BaseEstimator):
     @abstractmethod
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         """Return the map of a detached batch; the model is in evaluation mode already."""
+
+
+def require_floats(x: Tensor) -> None:
+    """Raise a TypeError if x has no gradient to speak of."""
+    if not x.is_floating_point():
+        raise TypeError(
+            f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
+            "for word ids attribute at the embedding's output (layer='embedding')."
+        )
 
 
 def repeat(x: Tensor, times: int) -> Tensor:

@@ -1,7 +1,9 @@
-"""SmoothGrad: the mean map of noisy copies."""
+"""Statistics of another method's maps over noisy copies of the input."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,11 +13,63 @@ from torch import Tensor
 
 from skaba.attribution._asking import Model, answer
 from skaba.attribution._gradients import Gradient
-from skaba.attribution._method import AttributionMethod, Fix, normal_like, per_sample
-from skaba.attribution._targets import require_generator
+from skaba.attribution._layers import rows_of
+from skaba.attribution._method import About, AttributionMethod, Fix, normal_like, per_sample
+from skaba.attribution._targets import Score, require_generator
 
 
-class SmoothGrad(AttributionMethod):
+class NoisyMaps(AttributionMethod):
+    """What SmoothGrad and its relatives share: maps of noisy copies, in one pass several.
+
+    A subclass writes ``_statistic``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "method": [callable],
+        "samples": [Interval(Integral, 1, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "samples_at_once": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        method: AttributionMethod | None = None,
+        samples: int = 10,
+        noise: float = 0.15,
+        samples_at_once: int = 5,
+    ) -> None:
+        self.method = Gradient() if method is None else method
+        self.samples = samples
+        self.noise = noise
+        self.samples_at_once = samples_at_once
+
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        generator = require_generator(generator, self)
+        with torch.no_grad():
+            score = fix(answer(model, x))
+        return self._statistic(self._maps(model, x, score, generator))
+
+    def _maps(self, model: Model, x: Tensor, score: Score, generator: torch.Generator) -> Iterator[Tensor]:
+        flat = x.flatten(1)
+        deviation = self.noise * per_sample(flat.amax(1) - flat.amin(1), x)
+        for start in range(0, self.samples, self.samples_at_once):
+            copies = min(self.samples_at_once, self.samples - start)
+            # Drawn copy after copy, whatever the number that shares a pass.
+            noisy = torch.cat([x + deviation * normal_like(x, generator) for _ in range(copies)])
+            yield from self._map(model, noisy, score, generator, len(x)).reshape(copies, *x.shape)
+
+    def _map(self, model: Model, noisy: Tensor, score: Score, generator: torch.Generator, n: int) -> Tensor:
+        # To the method the copies are samples of their own, also if it asks about one at a time.
+        index = torch.arange(len(noisy), device=noisy.device) % n
+        own = score.rows(index) if hasattr(score, "rows") else score
+        return self.method(rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
+
+    @abstractmethod
+    def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
+        """Return one map from those of the noisy copies."""
+
+
+class SmoothGrad(NoisyMaps):
     """The mean of another method's maps over noisy copies of the input.
 
     ``samples`` times the cost of the method it extends, and one forward pass that fixes
@@ -30,6 +84,11 @@ class SmoothGrad(AttributionMethod):
     noise : float, default=0.15
         Standard deviation of the noise, as a share of each sample's own range
         (maximum minus minimum); the paper recommends 0.1 to 0.2.
+    samples_at_once : int, default=5
+        How many copies share a pass. Memory grows with it; the result does not change,
+        unless the method itself draws at random. Choose 1 for a method that shares passes
+        itself, such as ``IntegratedGradients``: the numbers multiply, and passes that no longer
+        fit the processor's cache are slow.
 
     References
     ----------
@@ -47,25 +106,96 @@ class SmoothGrad(AttributionMethod):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [callable],
-        "samples": [Interval(Integral, 1, None, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
-    }
+    about: ClassVar[About] = About("samples * method + 1", "samples * method", signed=True, needs="what method needs")
 
-    def __init__(self, method: AttributionMethod | None = None, samples: int = 10, noise: float = 0.15) -> None:
-        self.method = Gradient() if method is None else method
-        self.samples = samples
-        self.noise = noise
-
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        generator = require_generator(generator, self)
-        with torch.no_grad():
-            score = fix(answer(model, x))
-        flat = x.flatten(1)
-        deviation = self.noise * per_sample(flat.amax(1) - flat.amin(1), x)
-        total = torch.zeros_like(x)
-        for _ in range(self.samples):
-            noisy = x + deviation * normal_like(x, generator)
-            total += self.method(model, noisy, target=lambda *_, **__: score, generator=generator)
+    def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
+        total = next(maps).clone()
+        for map_ in maps:
+            total += map_
         return total / self.samples
+
+
+class SquaredSmoothGrad(NoisyMaps):
+    """The mean of another method's squared maps over noisy copies of the input.
+
+    Costs what ``SmoothGrad`` costs. Without a sign: maps that cancel out in a mean add up here.
+
+    Parameters
+    ----------
+    method : attribution method, default=None
+        Whose maps are squared; by default ``Gradient()``.
+    samples : int, default=10
+        Noisy copies.
+    noise : float, default=0.15
+        Standard deviation of the noise, as a share of each sample's own range.
+    samples_at_once : int, default=5
+        How many copies share a pass; see :class:`SmoothGrad`.
+
+    References
+    ----------
+    Hooker, Erhan, Kindermans and Kim (2019), "A Benchmark for Interpretability Methods in Deep
+    Neural Networks", section 4 ("SmoothGrad-Squared").
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import Gradient, PredictedClass, SquaredSmoothGrad
+    >>> model, x = torch.nn.Linear(3, 2), torch.randn(4, 3)
+    >>> squared = SquaredSmoothGrad()(model, x, target=PredictedClass(), generator=torch.Generator())
+    >>> torch.allclose(squared, Gradient()(model, x, target=PredictedClass()) ** 2)
+    True
+    """
+
+    about: ClassVar[About] = SmoothGrad.about._replace(signed=False)
+
+    def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
+        total = next(maps).square()
+        for map_ in maps:
+            total += map_.square()
+        return total / self.samples
+
+
+class VarGrad(NoisyMaps):
+    """The variance of another method's maps over noisy copies of the input.
+
+    Costs what ``SmoothGrad`` costs. Without a sign: it tells where the map depends on the noise.
+
+    Parameters
+    ----------
+    method : attribution method, default=None
+        Whose maps vary; by default ``Gradient()``.
+    samples : int, default=10
+        Noisy copies; with a single one the map is 0.
+    noise : float, default=0.15
+        Standard deviation of the noise, as a share of each sample's own range.
+    samples_at_once : int, default=5
+        How many copies share a pass; see :class:`SmoothGrad`.
+
+    References
+    ----------
+    Adebayo et al. (2018), "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to
+    Parameter Values", section 2: the variance over the copies, divided by their number.
+
+    Examples
+    --------
+    The gradient of a linear model does not vary.
+
+    >>> import torch
+    >>> from skaba.attribution import PredictedClass, VarGrad
+    >>> model, x = torch.nn.Linear(3, 2), torch.randn(4, 3)
+    >>> varied = VarGrad()(model, x, target=PredictedClass(), generator=torch.Generator())
+    >>> torch.allclose(varied, torch.zeros(4, 3))
+    True
+    """
+
+    about: ClassVar[About] = SmoothGrad.about._replace(signed=False)
+
+    def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
+        # Welford's update: the difference of two sums would drown a small variance in rounding.
+        mean = next(maps).clone()
+        squares = torch.zeros_like(mean)
+        for seen, map_ in enumerate(maps, 2):
+            step = map_ - mean
+            mean += step / seen
+            squares += step * (map_ - mean)
+        return squares / self.samples

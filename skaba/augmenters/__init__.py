@@ -4,7 +4,7 @@ from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import ADJUSTMENTS, AdjustmentSet, group_of
 from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
 from skaba.augmenters._gaussian_noise import GaussianNoise
-from skaba.augmenters._presets import PRESETS, challenger, fast_aba, fgsm, mend_aba, preset
+from skaba.augmenters._presets import PRESETS, challenger, challenger_original, fast_aba, fgsm, mend_aba, preset
 from skaba.augmenters._selections import Cutoff, Percentiles, Selection
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Proportional",
     "Selection",
     "challenger",
+    "challenger_original",
     "fast_aba",
     "fgsm",
     "group_of",

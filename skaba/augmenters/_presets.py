@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skaba._validation import unknown_name
-from skaba.attribution import Loss, RandomTopClass
+from skaba.attribution import LRP, Loss, RandomTopClass
 from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import AdjustmentSet
 from skaba.augmenters._selections import Cutoff, Percentiles
@@ -48,6 +48,38 @@ def challenger(k: int = 4, **parameters: Any) -> ABA:
         "randomize": False,
     }
     return ABA(**{**own, **parameters})
+
+
+def challenger_original(k: int = 4, **parameters: Any) -> ABA:
+    """Return Challenger as first published: with layer-wise relevance propagation in place of the gradient.
+
+    Needs captum (``pip install "skaba[attribution]"``) and a network for whose layers LRP has
+    rules; ``skaba.attribution.available`` tells.
+
+    Parameters
+    ----------
+    k : int, default=4
+        The target is drawn from the k classes that the model ranks highest.
+    **parameters
+        Any parameter of :class:`ABA`, in place of the method's own.
+
+    Returns
+    -------
+    ABA
+        LRP; percentiles 10 and 90; adjustments {0, 0, 0, 0, 3, 4, 5, 6}; no random factor.
+
+    References
+    ----------
+    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps". A strength of its own
+    for each category, which the source allows, is written as adjustments: ``AdjustmentSet([(0.5, 0, 1)])``.
+
+    Examples
+    --------
+    >>> from skaba.augmenters import challenger_original
+    >>> challenger_original().attribution
+    LRP()
+    """
+    return challenger(k, **{"attribution": LRP(), **parameters})
 
 
 def mend_aba(k: int = 4, **parameters: Any) -> ABA:
@@ -167,6 +199,7 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
 
 PRESETS: dict[str, Callable[..., ABA]] = {
     "challenger": challenger,
+    "challenger_original": challenger_original,
     "fast_aba": fast_aba,
     "fgsm": fgsm,
     "mend_aba": mend_aba,
@@ -179,7 +212,7 @@ def preset(name: str, **parameters: Any) -> ABA:
     Parameters
     ----------
     name : str
-        ``"challenger"``, ``"fast_aba"``, ``"fgsm"`` or ``"mend_aba"``.
+        ``"challenger"``, ``"challenger_original"``, ``"fast_aba"``, ``"fgsm"`` or ``"mend_aba"``.
     **parameters
         Any parameter of the method or of :class:`ABA`.
 

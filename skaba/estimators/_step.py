@@ -15,7 +15,7 @@ from skorch.utils import is_dataset, to_numpy, to_tensor
 from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments
+from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped
 from skaba.estimators._data import check_length
 from skaba.estimators._random import cuda_devices, resolve_seed
 
@@ -93,7 +93,7 @@ class AugmentedStep(_Net):
 
     def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> tuple[nn.Module, Tensor]:
         """Return the network as attribution asks it, and the features that it is asked about."""
-        module = original(self.module_)
+        module = unwrapped(self.module_)
         arguments = accepted(module.forward, fit_params)
         if self.layer is not None:
             rest = FromLayer(module, self.layer, inputs, arguments)
@@ -107,7 +107,7 @@ class AugmentedStep(_Net):
     ) -> tuple[nn.Module, Tensor, Tensor]:
         model, x = self._asked(inputs, fit_params)
         x_augmented = self.augmenter_(
-            model, x, y, strength=self.strength, criterion=original(self.criterion_), generator=generator
+            model, x, y, strength=self.strength, criterion=unwrapped(self.criterion_), generator=generator
         )
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
@@ -132,7 +132,7 @@ class AugmentedStep(_Net):
         return super().infer(self._as_input(x), **arguments)
 
     def _forward(self) -> Any:
-        return getattr(original(getattr(self, "module_", self.module)), "forward", None)
+        return getattr(unwrapped(getattr(self, "module_", self.module)), "forward", None)
 
     def augment(self, X: Any, y: Any = None) -> np.ndarray:
         """Return X as training would see it.
@@ -196,7 +196,7 @@ class AugmentedStep(_Net):
             target = PredictedClass() if y is None else self._default_target()
         _check_callable("attribution", method)
         _check_callable("target", target)
-        criterion = original(self.criterion_)
+        criterion = unwrapped(self.criterion_)
 
         def explain(inputs: Any, labels: Any) -> Tensor:
             model, x = self._asked(inputs, {})
@@ -232,11 +232,6 @@ def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:
     if isinstance(values, Tensor) and values.dtype in both and dtype in both:
         return values.to(dtype)
     return values
-
-
-def original(component: Any) -> Any:
-    """Return what ``torch.compile`` wrapped: hooks that come later work on the original alone."""
-    return getattr(component, "_orig_mod", component)
 
 
 def _check_callable(name: str, component: Any) -> None:

@@ -25,6 +25,8 @@ class FCN(nn.Module):
     ----------
     features : torch.nn.Sequential
         The three blocks; ``features.0`` gives (n, 128, samples).
+    pool : torch.nn.Sequential
+        The average over all samples.
     classifier : torch.nn.Linear
         From the 128 averages to the logits.
 
@@ -48,6 +50,8 @@ class FCN(nn.Module):
             _block(128, 256, kernel_size=5),
             _block(256, 128, kernel_size=3),
         )
+        # As a module, so that attribution methods with rules for layers know it.
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten())
         self.classifier = nn.Linear(128, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +66,7 @@ class FCN(nn.Module):
         -------
         logits : torch.Tensor of shape (n, n_classes)
         """
-        logits: Tensor = self.classifier(self.features(x).mean(dim=2))
+        logits: Tensor = self.classifier(self.pool(self.features(x)))
         return logits
 
 

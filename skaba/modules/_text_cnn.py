@@ -43,6 +43,8 @@ class TextCNN(nn.Module):
         what ``layer="embedding"`` augments.
     features : torch.nn.Sequential
         Convolutions and the pools between them.
+    pool : torch.nn.Sequential
+        The maximum over all positions.
     classifier : torch.nn.Sequential
         The two linear layers.
 
@@ -94,6 +96,8 @@ class TextCNN(nn.Module):
             nn.MaxPool1d(pool_size),
             *_convolution(channels, channels, kernel_size, batch_norm),
         )
+        # As a module, so that attribution methods with rules for layers know it.
+        self.pool = nn.Sequential(nn.AdaptiveMaxPool1d(1), nn.Flatten())
         self.classifier = nn.Sequential(
             nn.Linear(channels, hidden),
             nn.ReLU(),
@@ -119,8 +123,7 @@ class TextCNN(nn.Module):
                 f"{tuple(x.shape)}. Pad the texts with 0, or lower pool_size."
             )
         embedded: Tensor = self.embedding(x).transpose(1, 2)
-        features: Tensor = self.features(embedded)
-        logits: Tensor = self.classifier(features.amax(dim=2))
+        logits: Tensor = self.classifier(self.pool(self.features(embedded)))
         return logits
 
 

@@ -1,0 +1,115 @@
+"""The one door to captum, an optional library of attribution methods."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skaba.attribution._asking import Model, answer
+from skaba.attribution._layers import rows_of
+from skaba.attribution._method import AttributionMethod, Fix
+from skaba.attribution._targets import Score
+
+_EXPECTED_WARNINGS = re.compile(r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs").pattern
+
+
+class Scored(nn.Module):
+    """What captum asks: the target's value of any of the batch's rows, in any order.
+
+    captum repeats, interleaves and slices the rows, and ``index``, an additional argument of the forward
+    pass, along with them; so each row meets its own target and its own hidden inputs. To captum it has
+    no weights and no submodules but the layers that it may change.
+    """
+
+    def __init__(self, model: Model, score: Score, index: Tensor, layers: Sequence[nn.Module] = ()) -> None:
+        super().__init__()
+        self._asked = (model,)  # in a tuple it is not registered
+        self.score = score
+        self.index = index
+        self.layers = tuple(layers)
+
+    @property
+    def model(self) -> Model:
+        """The network that answers."""
+        return self._asked[0]
+
+    def children(self) -> Iterator[nn.Module]:
+        """Yield the layers that captum may change."""
+        yield from self.layers
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Return the values, shape (m,), of rows x that belong to the samples in index."""
+        return self.value(answer(rows_of(self.model, index), x), self._score_of(index))
+
+    def value(self, logits: Tensor, score: Score) -> Tensor:
+        """Return what is differentiated: the score itself."""
+        return score(logits)
+
+    def _score_of(self, index: Tensor) -> Score:
+        if hasattr(self.score, "rows"):
+            return self.score.rows(index)
+        if torch.equal(index, self.index.repeat(len(index) // len(self.index))):
+            return self.score
+        raise TypeError(
+            f"The target's score is a {type(self.score).__name__} without rows(index), and the method asks about the "
+            "samples in an order of its own. Return an object with rows(index) from the target."
+        )
+
+
+class ThroughCaptum(AttributionMethod):
+    """A method whose computation is captum's: needs ``pip install "skaba[attribution]"``."""
+
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        scored = self._scored(model, x, fix)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
+            map_ = self._explain(scored, x.clone().requires_grad_(), generator)
+        return map_.detach().to(x.dtype)
+
+    def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
+        with torch.no_grad():
+            score = fix(answer(model, x))
+        return Scored(model, score, torch.arange(len(x), device=x.device))
+
+    @abstractmethod
+    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return the map of a leaf x by one of ``captum.attr``'s classes."""
+
+
+def captum(module: str = "attr") -> ModuleType:
+    """Import one of captum's modules, or say how to get it."""
+    try:
+        return import_module(f"captum.{module}")
+    except ImportError as error:
+        raise ImportError('This attribution method needs captum: pip install "skaba[attribution]"') from error
+
+
+@contextmanager
+def seeded(generator: torch.Generator) -> Iterator[None]:
+    """Let a generator decide what captum draws from the global states; torch's own is put back by ``asking``."""
+    seed = int(torch.randint(2**32, (), generator=generator))
+    state = np.random.get_state()
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
+def spread(baseline: float | Tensor, x: Tensor) -> float | Tensor:
+    """Return a baseline as captum takes it: a number, or a tensor of x's shape."""
+    if not isinstance(baseline, Tensor):
+        return float(baseline)
+    return baseline.to(x).expand_as(x)

@@ -1,0 +1,166 @@
+"""All methods by name, and which of them a network can use."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from skaba.attribution._asking import answer, asking, unwrapped
+from skaba.attribution._grad_cam import GradCAM
+from skaba.attribution._gradients import Gradient, InputXGradient
+from skaba.attribution._hill_climbing import HillClimbing
+from skaba.attribution._iba import IBA
+from skaba.attribution._layers import FromLayer
+from skaba.attribution._method import AttributionMethod, Target, require_floats
+from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
+from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
+from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
+from skaba.attribution._propagation import LRP, DeconvNet, DeepLift, GuidedBackprop, GuidedGradCAM
+from skaba.attribution._random_map import RandomMap
+from skaba.attribution._targets import Criterion, PredictedClass
+
+METHODS: dict[str, type[AttributionMethod]] = {
+    method.__name__: method
+    for method in (
+        Gradient,
+        InputXGradient,
+        IntegratedGradients,
+        ExpectedGradients,
+        SmoothGrad,
+        SquaredSmoothGrad,
+        VarGrad,
+        GradCAM,
+        IBA,
+        HillClimbing,
+        RandomMap,
+        DeconvNet,
+        GuidedBackprop,
+        GuidedGradCAM,
+        LRP,
+        DeepLift,
+        GradientShap,
+        KernelShap,
+        Lime,
+        Occlusion,
+        FeatureAblation,
+    )
+}
+
+
+class Trial(NamedTuple):
+    """What came of trying a method on a network.
+
+    Parameters
+    ----------
+    method : str
+    usable : bool
+    reason : str
+        Why not; empty if usable.
+    """
+
+    method: str
+    usable: bool
+    reason: str
+
+
+class Trials(tuple[Trial, ...]):
+    """The table that ``available`` returns; ``print`` shows it."""
+
+    __slots__ = ()
+
+    @property
+    def usable(self) -> list[str]:
+        """Names of the methods that the network can use."""
+        return [trial.method for trial in self if trial.usable]
+
+    def __str__(self) -> str:
+        width = max(len(trial.method) for trial in self)
+        return "\n".join(
+            f"{trial.method:{width}}  {'yes' if trial.usable else 'no: ' + trial.reason}" for trial in self
+        )
+
+
+def available(
+    module: nn.Module,
+    x: Any,
+    y: Any = None,
+    *,
+    layer: str | None = None,
+    target: Target | None = None,
+    criterion: Criterion | None = None,
+) -> Trials:
+    """Try every method, with its default parameters, on one sample of a network.
+
+    Nothing is guessed from names: a method is usable if it returns a finite map.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Returns logits; of a fitted estimator its ``module_``. It is left without a trace.
+    x : Tensor or array of shape (n, ...)
+        What the module takes; the first sample is tried.
+    y : Tensor or array of shape (n, ...), default=None
+        Its target, if ``target`` needs one.
+    layer : str, default=None
+        Attribute at this submodule's output, for example ``"embedding"`` for word ids.
+    target : callable, default=None
+        What is explained, by default ``PredictedClass()``.
+    criterion : callable, default=None
+        The loss, for the target ``Loss``.
+
+    Returns
+    -------
+    Trials
+        A tuple of ``(method, usable, reason)``, with the names of those that work in ``.usable``.
+
+    Raises
+    ------
+    TypeError
+        If the module is no ``nn.Module``, or x holds no floats.
+    ValueError
+        If x is empty. What the module itself raises for x comes through as it is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import available
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> trials = available(net, torch.randn(1, 3))
+    >>> "LRP" in trials.usable, "GradCAM" in trials.usable
+    (True, False)
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"available needs an nn.Module, got a {type(module).__name__}; of a fitted estimator its module_."
+        )
+    # Twice the same: some methods compare the samples of a batch.
+    x = _twice(x)
+    y = None if y is None else _twice(y)
+    model: nn.Module = unwrapped(module)
+    if layer is not None:
+        model = FromLayer(model, layer, x)
+        x = model.features()
+    asked = {"target": PredictedClass() if target is None else target, "criterion": criterion}
+    require_floats(x)
+    with asking(model), torch.no_grad():
+        answer(model, x)  # a module that cannot be called at all fails here, once, in its own words
+    return Trials(_try(name, method(), model, x, y, asked) for name, method in METHODS.items())
+
+
+def _twice(values: Any) -> Tensor:
+    first = torch.as_tensor(values)[:1]
+    if not len(first):
+        raise ValueError("x has no sample; pass at least one.")
+    return torch.cat([first, first])
+
+
+def _try(name: str, method: AttributionMethod, model: nn.Module, x: Tensor, y: Tensor | None, asked: Any) -> Trial:
+    try:
+        map_ = method(model, x, y, generator=torch.Generator().manual_seed(0), **asked)
+    except Exception as error:  # noqa: BLE001 - whatever stops the method is the answer that was asked for
+        return Trial(name, False, str(error) or type(error).__name__)
+    if map_.shape != x.shape or not map_.isfinite().all():
+        return Trial(name, False, "the map is not finite.")
+    return Trial(name, True, "")

@@ -1,0 +1,113 @@
+"""Grad-CAM: where a convolution sees the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skaba.attribution._asking import Model, answer
+from skaba.attribution._layers import channel_axis, find_layer, within
+from skaba.attribution._method import About, AttributionMethod, Fix
+from skaba.attribution._spatial import require_places, upsample
+
+
+class GradCAM(AttributionMethod):
+    """Gradient-weighted class activation map.
+
+    One forward and one backward pass a sample, the backward pass down to the layer only. Each
+    channel of the layer is weighted by the mean of its gradient; the weighted sum is stretched
+    (bilinearly) to the input's height and width, or length, and every channel of the input gets
+    the same map. Not implementation invariant: the map is that of a layer, not of the function.
+
+    Parameters
+    ----------
+    layer : str, default=None
+        The submodule whose output is weighted, as in ``named_modules()`` of the network. It must
+        return channels first, (n, channels, ...). By default the convolution (one- or
+        two-dimensional) that the forward pass calls last. Of a layer that is called several
+        times the last call counts.
+    relu : bool, default=True
+        Keep what speaks for the target only, as in the paper; False keeps the sign.
+
+    References
+    ----------
+    Selvaraju et al. (2017), "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+    Localization", section 3, equations 1 and 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import GradCAM, PredictedClass
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+    >>> map_ = GradCAM()(net, torch.randn(5, 3, 8, 8), target=PredictedClass())
+    >>> map_.shape, bool((map_ >= 0).all())
+    (torch.Size([5, 3, 8, 8]), True)
+    """
+
+    about: ClassVar[About] = About("1", "1", signed=False, needs="a convolution")
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"layer": [None, str], "relu": ["boolean"]}
+
+    def __init__(self, layer: str | None = None, relu: bool = True) -> None:
+        self.layer = layer
+        self.relu = relu
+
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        with torch.enable_grad(), _outputs(self._watched(model, x)) as outputs:
+            logits = answer(model, x)
+            values = fix(logits)(logits)
+        if not outputs:
+            raise ValueError(f"The forward pass never reaches {self._place()}; choose another layer.")
+        activation = outputs[-1]
+        require_places("GradCAM", x, activation)
+        gradient = None
+        if values.requires_grad:
+            (gradient,) = torch.autograd.grad(values, activation, torch.ones_like(values), allow_unused=True)
+        if gradient is None:
+            raise ValueError(
+                f"The target's gradient does not reach {self._place()}: it lies before the layer that the model is "
+                "viewed from (or at it), or what follows it is not differentiable. Choose a later layer."
+            )
+        weights = gradient.flatten(2).mean(2)
+        map_ = torch.einsum("nc,nc...->n...", weights, activation.detach())
+        return upsample(map_.relu() if self.relu else map_, x, channel_axis(model))
+
+    def _watched(self, model: Model, x: Tensor) -> list[nn.Module]:
+        """Return the layers whose outputs may be weighted."""
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"GradCAM looks for a convolution in an nn.Module, got a {type(model).__name__}.")
+        if self.layer is not None:
+            view = within(model, self.layer, x)
+            return [find_layer(view.module, view.layer)]
+        convolutions: list[nn.Module] = [
+            module for module in model.modules() if isinstance(module, (nn.Conv1d, nn.Conv2d))
+        ]
+        if not convolutions:
+            raise ValueError("GradCAM finds no convolution in the network: name a layer, or use another method.")
+        return convolutions
+
+    def _place(self) -> str:
+        return "any convolution" if self.layer is None else f"layer={self.layer!r}"
+
+
+@contextmanager
+def _outputs(layers: list[nn.Module]) -> Iterator[list[Tensor]]:
+    """Hold what was returned last by one of the layers, as a leaf to differentiate by."""
+    outputs: list[Tensor] = []
+
+    def gather(layer: nn.Module, args: Any, output: Any) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"GradCAM needs a layer that returns one tensor; this one returns a {type(output).__name__}."
+            )
+        outputs[:] = [output.detach().requires_grad_()]
+        return outputs[0].clone()  # what follows may work in place
+
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.callback(layer.register_forward_hook(gather).remove)
+        yield outputs

@@ -1,0 +1,78 @@
+"""The axes of a sample that are places: what runs along them, whatever its channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_INTERPOLATION = {3: "linear", 4: "bilinear"}
+
+
+def positions(x: Tensor, channels: int) -> torch.Size:
+    """Return the sizes of a sample's axes without its channels; of a table all features.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, ...)
+    channels : int
+        The axis that holds channels, 1 or -1.
+    """
+    return x.shape[1:] if x.dim() == 2 else x.select(channels, 0).shape[1:]
+
+
+def to_channels(values: Tensor, x: Tensor, channels: int) -> Tensor:
+    """Give values of shape (..., n, *positions) the axis that lets them broadcast over x's channels."""
+    return values if x.dim() == 2 else values.unsqueeze(channels if channels < 0 else channels - x.dim())
+
+
+def require_places(who: str, x: Tensor, features: Tensor) -> None:
+    """Raise a ValueError unless a layer's output has as many spatial axes as the input, at least one."""
+    if x.dim() not in _INTERPOLATION:
+        raise ValueError(
+            f"{who} needs an input with one or two spatial axes, (n, channels, length) or (n, channels, height, "
+            f"width), got shape {tuple(x.shape)}. For tables use another method, for example IntegratedGradients."
+        )
+    if features.dim() != x.dim():
+        raise ValueError(
+            f"{who}: the layer's output {tuple(features.shape)} has another number of spatial axes than the input "
+            f"{tuple(x.shape)}. Choose a layer between them, for example the last convolution."
+        )
+
+
+def upsample(values: Tensor, x: Tensor, channels: int) -> Tensor:
+    """Stretch values of shape (n, *places of a layer) to x's places and give them to each of its channels."""
+    stretched = functional.interpolate(
+        values.unsqueeze(1), tuple(positions(x, channels)), mode=_INTERPOLATION[x.dim()], align_corners=False
+    )
+    return stretched.squeeze(1).unsqueeze(channels).expand_as(x).contiguous()
+
+
+def blur(values: Tensor, channels: int, sigma: float) -> Tensor:
+    """Smooth values along their spatial axes with a Gaussian that ends at two deviations.
+
+    Beyond the border the outermost value goes on, so a constant stays what it is.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, ...)
+    channels : int
+        The axis that holds channels, 1 or -1; it is not smoothed.
+    sigma : float
+        Standard deviation in positions; below 0.25 nothing is changed.
+    """
+    radius = int(2 * sigma + 0.5)
+    if radius == 0:
+        return values
+    offsets = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)
+    smoothed = values.movedim(channels, 1)
+    for axis in range(2, values.dim()):
+        smoothed = _convolve(smoothed.movedim(axis, -1), kernel).movedim(-1, axis)
+    return smoothed.movedim(1, channels).contiguous()
+
+
+def _convolve(values: Tensor, kernel: Tensor) -> Tensor:
+    radius = len(kernel) // 2
+    rows = functional.pad(values.flatten(0, -2).unsqueeze(1), (radius, radius), mode="replicate")
+    return functional.conv1d(rows, kernel.reshape(1, 1, -1)).reshape(values.shape)
