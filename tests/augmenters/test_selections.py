@@ -8,29 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as stnp
 from sklearn.base import clone
 
 from skaba.augmenters import ABA, Cutoff, Percentiles, Selection
-from skaba.augmenters._selections import order_statistics
+from tests.augmenters.test_order_statistics import maps, smallest
 from tests.tiny_nets import seeded
 
-TIED = st.integers(-3, 3).map(float)  # few values, so that many are equal
-SPREAD = st.floats(-100, 100, allow_nan=False, width=32)
 PERCENTILES = [(), (0.5,), (0.1, 0.9), (0.3, 0.31), (0.2, 0.4, 0.6, 0.8)]
-
-
-@st.composite
-def maps(draw):
-    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 30)))
-    elements = draw(st.sampled_from([TIED, SPREAD]))
-    return torch.from_numpy(draw(stnp.arrays(np.float32, shape, elements=elements)))
-
-
-def smallest(row, rank):
-    """The order statistic by counting, without sorting: the value with rank or fewer below and more at or below."""
-    (value,) = {v for v in row if sum(w < v for w in row) <= rank < sum(w <= v for w in row)}
-    return value
 
 
 def by_hand(map_, percentiles):
@@ -111,6 +95,19 @@ SELECTIONS = [Percentiles(*values) for values in PERCENTILES] + [Cutoff(), Cutof
 @given(map_=maps(), seed=st.integers(0, 99))
 def test_choose_gives_every_feature_its_categorys_value(selection, map_, seed):
     by_category = torch.randn(len(map_), selection.n_categories, generator=seeded(seed))
+    categories = selection.categories(map_)
+    wanted = torch.stack([values[row] for values, row in zip(by_category, categories, strict=True)])
+    chosen = selection.choose(map_, by_category).expand_as(map_)
+    torch.testing.assert_close(chosen, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
+@settings(deadline=None, max_examples=30)
+@given(map_=maps(), seed=st.integers(0, 99))
+def test_choose_is_exact_for_steps_of_one_size(selection, map_, seed):
+    # What an adjustment of 0, 1 and -1 makes of a strength and a random factor; equal neighbours are frequent here.
+    signs = torch.randint(-1, 2, (len(map_), selection.n_categories), generator=seeded(seed))
+    by_category = signs * torch.randn(len(map_), 1, generator=seeded(seed)).abs()
     categories = selection.categories(map_).tolist()
     wanted = [[by_category[i, c].item() for c in row] for i, row in enumerate(categories)]
     assert selection.choose(map_, by_category).expand_as(map_).tolist() == wanted
@@ -131,21 +128,6 @@ def test_samples_do_not_touch_each_other(selection, map_, data):
 def test_percentiles_know_order_only(map_, factor):
     selection = Percentiles(0.1, 0.9)
     assert torch.equal(selection.categories(map_ * factor), selection.categories(map_))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-@settings(deadline=None, max_examples=20)
-@given(map_=maps(), data=st.data())
-def test_order_statistics_by_counting(dtype, map_, data):
-    # float16 and bfloat16 take kthvalue, the others NumPy's partition.
-    map_ = map_.to(dtype)
-    ranks = data.draw(st.lists(st.integers(0, map_.shape[1] - 1), max_size=4))
-    copy = map_.clone()
-    got = order_statistics(map_, ranks)
-    assert all(values.dtype == dtype and values.shape == (len(map_), 1) for values in got)
-    wanted = [[[smallest(row, rank)] for row in map_.tolist()] for rank in ranks]
-    assert [values.tolist() for values in got] == wanted
-    assert torch.equal(map_, copy)
 
 
 @settings(deadline=None, max_examples=20)
