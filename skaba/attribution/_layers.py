@@ -137,23 +137,37 @@ class FromLayer(nn.Module):
         FromLayer
         """
         picked = _each(self.inputs, lambda x: x.index_select(0, index.to(x.device)))
-        return FromLayer(self.module, self.layer, picked, self.arguments)
+        module = cast(nn.Module, rows_of(self.module, index))  # itself a view, if views are nested
+        return FromLayer(module, self.layer, picked, self.arguments)
 
     @contextmanager
-    def shifted(self, change: Tensor) -> Iterator[None]:
+    def shifted(self, change: Tensor, watch: Callable[[Tensor], None] | None = None) -> Iterator[None]:
         """Add a change to the layer's output in every forward pass inside the block.
 
         Parameters
         ----------
         change : Tensor of the output's shape
             Gradients still flow to the layers before.
+        watch : callable, default=None
+            Is given the loss's gradient at the changed output in every backward pass.
         """
 
         def shift(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
-            return output + change
+            shifted = output + change
+            return shifted if watch is None else watched(shifted, watch)
 
         with _hooked(find_layer(self.module, self.layer), shift):
             yield
+
+
+def watched(x: Tensor, watch: Callable[[Tensor], None]) -> Tensor:
+    """Return x such that a backward pass tells its gradient; outside of one it is x itself."""
+    if not torch.is_grad_enabled():
+        return x
+    # A copy, for the first layer may work in place, which a leaf does not allow.
+    x = x if x.requires_grad else x.detach().requires_grad_().clone()
+    x.register_hook(watch)  # type: ignore[no-untyped-call]
+    return x
 
 
 class WithArguments(nn.Module):

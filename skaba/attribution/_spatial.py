@@ -28,15 +28,19 @@ def to_channels(values: Tensor, x: Tensor, channels: int) -> Tensor:
 
 def require_places(who: str, x: Tensor, features: Tensor) -> None:
     """Raise a ValueError unless a layer's output has as many spatial axes as the input, at least one."""
-    if x.dim() not in _INTERPOLATION:
-        raise ValueError(
-            f"{who} needs an input with one or two spatial axes, (n, channels, length) or (n, channels, height, "
-            f"width), got shape {tuple(x.shape)}. For tables use another method, for example IntegratedGradients."
-        )
+    _require_interpolable(who, x)
     if features.dim() != x.dim():
         raise ValueError(
             f"{who}: the layer's output {tuple(features.shape)} has another number of spatial axes than the input "
             f"{tuple(x.shape)}. Choose a layer between them, for example the last convolution."
+        )
+
+
+def _require_interpolable(who: str, x: Tensor) -> None:
+    if x.dim() not in _INTERPOLATION:
+        raise ValueError(
+            f"{who} needs an input with one or two spatial axes, (n, channels, length) or (n, channels, height, "
+            f"width), got shape {tuple(x.shape)}. For tables use another method, for example IntegratedGradients."
         )
 
 
@@ -46,6 +50,27 @@ def upsample(values: Tensor, x: Tensor, channels: int) -> Tensor:
         values.unsqueeze(1), tuple(positions(x, channels)), mode=_INTERPOLATION[x.dim()], align_corners=False
     )
     return stretched.squeeze(1).unsqueeze(channels).expand_as(x).contiguous()
+
+
+def scaled(x: Tensor, factor: float, channels: int) -> Tensor:
+    """Shrink x along its spatial axes by averaging, each to at least one place.
+
+    Raises
+    ------
+    ValueError
+        If x has no spatial axes, or more than two.
+    """
+    _require_interpolable("resolution", x)
+    size = [max(1, round(factor * places)) for places in positions(x, channels)]
+    return functional.interpolate(x.movedim(channels, 1), size, mode="area").movedim(1, channels).contiguous()
+
+
+def stretched(values: Tensor, x: Tensor, channels: int) -> Tensor:
+    """Stretch values, which have x's channels, to x's places."""
+    size = tuple(positions(x, channels))
+    mode = _INTERPOLATION[x.dim()]
+    wide = functional.interpolate(values.movedim(channels, 1), size, mode=mode, align_corners=False)
+    return wide.movedim(1, channels).contiguous()
 
 
 def blur(values: Tensor, channels: int, sigma: float) -> Tensor:

@@ -2,9 +2,19 @@
 
 from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import ADJUSTMENTS, AdjustmentSet, group_of
+from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
 from skaba.augmenters._gaussian_noise import GaussianNoise
-from skaba.augmenters._presets import PRESETS, challenger, challenger_original, fast_aba, fgsm, mend_aba, preset
+from skaba.augmenters._presets import (
+    PRESETS,
+    challenger,
+    challenger_original,
+    fast_aba,
+    fgsm,
+    free_aba,
+    mend_aba,
+    preset,
+)
 from skaba.augmenters._selections import Cutoff, Percentiles, Selection
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "PRESETS",
     "AdjustmentSet",
     "Baseline",
+    "CategoryMemory",
     "Change",
     "Constant",
     "Cutoff",
@@ -24,6 +35,7 @@ __all__ = [
     "challenger_original",
     "fast_aba",
     "fgsm",
+    "free_aba",
     "group_of",
     "mend_aba",
     "preset",

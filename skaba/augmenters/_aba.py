@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba.attribution import Gradient, RandomTopClass, rows_of
+from skaba.attribution import Gradient, Loss, RandomTopClass, channel_axis, rows_of, scaled, stretched
 from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._changes import Change, Constant
-from skaba.augmenters._selections import Percentiles, Selection
+from skaba.augmenters._category_memory import CategoryMemory
+from skaba.augmenters._changes import Change, Constant, Proportional
+from skaba.augmenters._selections import Cutoff, Percentiles, Selection, spread_out
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -41,6 +45,22 @@ class ABA(BaseEstimator):
         What a step does to a feature, by default ``Constant()``.
     randomize : bool, default=True
         Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+    share : float, default=1.0
+        Share of a batch that is attributed and augmented, drawn at random; the rest is trained on as it is.
+        Cost falls in proportion.
+    every : int, default=1
+        One batch in so many, drawn at random, is attributed and augmented. Cost falls in proportion.
+    resolution : float, default=1.0
+        Below 1, maps of images, series and texts are asked at this share of each spatial axis, on an averaged
+        input, and stretched. Cost falls with the number of places; the network must take inputs of any size.
+    reuse : {None, "epoch"}, default=None
+        With ``"epoch"`` an estimator does not ask for maps: it takes the gradient of the loss that training
+        computes anyway, and keeps each feature's category until the sample is drawn again. So the map is an
+        epoch old, of the input as it was augmented then, in training mode; a sample's first visit is not
+        augmented. Needs the gradient of the loss, and boundaries that know order or sign alone.
+        Called as a function, outside an estimator, ABA asks for a map all the same.
+    store : path-like, default=None
+        With ``reuse``, a folder on whose disk the categories are kept, in place of memory.
 
     References
     ----------
@@ -70,6 +90,11 @@ class ABA(BaseEstimator):
         "adjustments": [AdjustmentSet],
         "change": [callable],
         "randomize": ["boolean"],
+        "share": [Interval(Real, 0, 1, closed="right")],
+        "every": [Interval(Integral, 1, None, closed="left")],
+        "resolution": [Interval(Real, 0, 1, closed="right")],
+        "reuse": [StrOptions({"epoch"}), None],
+        "store": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -80,6 +105,11 @@ class ABA(BaseEstimator):
         adjustments: AdjustmentSet | None = None,
         change: Change | None = None,
         randomize: bool = True,
+        share: float = 1.0,
+        every: int = 1,
+        resolution: float = 1.0,
+        reuse: str | None = None,
+        store: str | os.PathLike[str] | None = None,
     ) -> None:
         self.attribution = Gradient() if attribution is None else attribution
         self.target = RandomTopClass() if target is None else target
@@ -87,6 +117,11 @@ class ABA(BaseEstimator):
         self.adjustments = AdjustmentSet([1, 2, 3, 4, 5, 6]) if adjustments is None else adjustments
         self.change = Constant() if change is None else change
         self.randomize = randomize
+        self.share = share
+        self.every = every
+        self.resolution = resolution
+        self.reuse = reuse
+        self.store = store
 
     def __call__(
         self,
@@ -146,9 +181,13 @@ class ABA(BaseEstimator):
 
     def _draw(self, n_samples: int, strength: float, generator: torch.Generator) -> Tensor:
         """Return each sample's step a category, shape (n, n_categories), on the CPU."""
+        if self.every > 1 and torch.randint(self.every, (), generator=generator):
+            return torch.zeros(n_samples, self.selection.n_categories)
         steps = self.adjustments.draw(n_samples, self.selection.n_categories, generator) * strength
         if self.randomize:
             steps *= torch.randn(n_samples, 1, generator=generator).abs()
+        if self.share < 1:
+            steps[torch.randperm(n_samples, generator=generator)[round(self.share * n_samples) :]] = 0
         return steps
 
     def _push(
@@ -161,12 +200,85 @@ class ABA(BaseEstimator):
         generator: torch.Generator,
     ) -> Tensor:
         """Attribute samples that all move, and move them."""
-        attribution = self.attribution(model, x, y, target=self.target, criterion=criterion, generator=generator)
+        attribution = self._attribute(model, x, y, criterion, generator)
         attribution = attribution.detach().reshape(len(x), -1)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
-        step = self.selection.choose(attribution, by_category)
-        return self.change(x.detach().reshape(len(x), -1), attribution, step).reshape(x.shape)
+        return self._moved(x, attribution, self.selection.choose(attribution, by_category))
+
+    def _attribute(
+        self,
+        model: Callable[[Tensor], Any],
+        x: Tensor,
+        y: Tensor | None,
+        criterion: Criterion | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        asked: dict[str, Any] = {"target": self.target, "criterion": criterion, "generator": generator}
+        if self.resolution == 1:
+            return self.attribution(model, x, y, **asked)
+        channels = channel_axis(model)
+        return stretched(self.attribution(model, scaled(x, self.resolution, channels), y, **asked), x, channels)
+
+    def _moved(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
+        changed = self.change(x.detach().reshape(len(x), -1), attribution, step).reshape(x.shape)
+        if not x.is_contiguous() and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            return changed.contiguous(memory_format=torch.channels_last)  # else convolutions would convert it
+        return changed
+
+    def recall(
+        self, memory: CategoryMemory, index: Tensor, x: Tensor, *, strength: float, generator: torch.Generator
+    ) -> Tensor:
+        """Augment a batch by the categories of its samples' last visit: ``reuse="epoch"``.
+
+        Parameters
+        ----------
+        memory : CategoryMemory
+            Allocated for x's features.
+        index : int64 Tensor of shape (n,)
+            The samples' numbers.
+        x : floating-point Tensor of shape (n, ...)
+        strength : float
+        generator : torch.Generator on the CPU
+
+        Returns
+        -------
+        Tensor of x's shape
+            Samples that are visited for the first time are as they were.
+        """
+        steps = self._draw(len(x), strength, generator)
+        below, known = memory.recall(index)
+        by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True) * known.to(x.device).unsqueeze(1)
+        step = spread_out(by_category, [mask.to(x.device) for mask in below])
+        return self._moved(x, x.detach().reshape(len(x), -1), step)
+
+    def keep(self, memory: CategoryMemory, index: Tensor, gradient: Tensor) -> None:
+        """Keep the categories of a batch for its next visit.
+
+        Parameters
+        ----------
+        memory : CategoryMemory
+        index : int64 Tensor of shape (n,)
+        gradient : Tensor of shape (n, ...)
+            Of the loss, at the augmented input; any positive multiple will do.
+        """
+        memory.keep(index, self.selection.below(gradient.detach().reshape(len(gradient), -1)))
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if the adjustments do not match the selection."""
+        """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
         self.adjustments.table(self.selection.n_categories)
+        if self.reuse is None:
+            return
+        if type(self.attribution) is not Gradient or not isinstance(self.target, Loss):
+            raise ValueError(
+                'reuse="epoch" takes the gradient of the loss that training computes: set attribution=Gradient() and '
+                f"target=Loss(); got {self.attribution!r} and {self.target!r}."
+            )
+        if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
+            raise ValueError(
+                f'reuse="epoch" sees gradients of the mean over a batch, so {self.selection!r} would depend on the '
+                "batch size. Use Cutoff(0) or Percentiles."
+            )
+        if isinstance(self.change, Proportional):
+            raise ValueError('reuse="epoch" keeps categories, not sizes: change=Proportional() needs reuse=None.')
+        if self.resolution != 1:
+            raise ValueError('reuse="epoch" asks for no maps, so resolution has no effect: set it to 1.')

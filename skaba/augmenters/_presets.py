@@ -156,6 +156,39 @@ def fast_aba(k: int = 4, **parameters: Any) -> ABA:
     return ABA(**{**own, **parameters})
 
 
+def free_aba(**parameters: Any) -> ABA:
+    """Return FreeABA: FastABA on the loss's gradient that training computes anyway, one epoch late.
+
+    No map is asked for. The gradient at the input falls out of the training step's own backward pass, the
+    signs of its entries are kept as one bit a feature, and when the sample is drawn again they decide
+    its augmentation. By operation count only the first layer's input gradient is added: next to nothing
+    for images and series, but a third of a text network whose first convolution does most of the work.
+
+    Parameters
+    ----------
+    **parameters
+        Any parameter of :class:`ABA`, in place of the method's own.
+
+    Returns
+    -------
+    ABA
+        Gradient of the loss; cut-off 0; FastABA's adjustments {0, 0, 3, 4, 5, 6, 16, 17}; a random factor;
+        ``reuse="epoch"``.
+
+    References
+    ----------
+    FastABA-CE of Kinkel (2023), section 3.4, with the maps of the previous epoch; reusing the training
+    step's input gradient is the idea of Shafahi et al. (2019), "Adversarial Training for Free!".
+
+    Examples
+    --------
+    >>> from skaba.augmenters import free_aba
+    >>> free_aba().reuse
+    'epoch'
+    """
+    return fast_aba(**{"target": Loss(), "reuse": "epoch", **parameters})
+
+
 def fgsm(tension: bool = False, **parameters: Any) -> ABA:
     """Return FGSM training: every feature moves by s in the direction that raises the loss.
 
@@ -202,6 +235,7 @@ PRESETS: dict[str, Callable[..., ABA]] = {
     "challenger_original": challenger_original,
     "fast_aba": fast_aba,
     "fgsm": fgsm,
+    "free_aba": free_aba,
     "mend_aba": mend_aba,
 }
 
@@ -212,7 +246,8 @@ def preset(name: str, **parameters: Any) -> ABA:
     Parameters
     ----------
     name : str
-        ``"challenger"``, ``"challenger_original"``, ``"fast_aba"``, ``"fgsm"`` or ``"mend_aba"``.
+        ``"challenger"``, ``"challenger_original"``, ``"fast_aba"``, ``"fgsm"``, ``"free_aba"`` or
+        ``"mend_aba"``.
     **parameters
         Any parameter of the method or of :class:`ABA`.
 

@@ -43,13 +43,23 @@ class Selection(ABC):
         sequence of float or of Tensors of shape (n, 1)
         """
 
+    def below(self, attribution: Tensor, wanted: Tensor | None = None) -> list[Tensor]:
+        """Return, for each boundary, which features lie below it: all that is known of the categories.
+
+        Parameters
+        ----------
+        attribution : Tensor of shape (n, n_features)
+        wanted : bool Tensor of shape (n, n_categories - 1), default=None
+            Which boundaries are needed, by default all.
+
+        Returns
+        -------
+        list of bool Tensors of shape (n, n_features)
+        """
+        return [_less(attribution, boundary) for boundary in self.boundaries(attribution, wanted)]
+
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
-
-        The highest category's value is the offset, and each boundary adds what the category
-        below it differs by to the features below it (Kinkel 2023, table A.1): no category is
-        ever held as a mask of its own. Sums of 0, s and -s are exact; other values may be off
-        by a rounding.
 
         Parameters
         ----------
@@ -61,12 +71,8 @@ class Selection(ABC):
         -------
         Tensor of shape (n, n_features), or (n, 1) if there is one category
         """
-        below = by_category[:, :-1] - by_category[:, 1:]
-        chosen = by_category[:, -1:]
-        boundaries = self.boundaries(attribution, wanted=below != 0)
-        for category in reversed(range(len(boundaries))):
-            chosen = chosen + _below(attribution, boundaries[category], below.narrow(1, category, 1))
-        return chosen
+        differ = by_category[:, :-1] != by_category[:, 1:]
+        return spread_out(by_category, self.below(attribution, wanted=differ))
 
     def categories(self, attribution: Tensor) -> Tensor:
         """Return each feature's category.
@@ -200,10 +206,43 @@ class Cutoff(Selection):
         return self.values
 
 
-def _below(attribution: Tensor, boundary: float | Tensor, values: Tensor) -> Tensor:
-    """Return each sample's value where its attribution is below the boundary, 0 elsewhere."""
-    if attribution.device.type == "cpu" and attribution.dtype in (torch.float32, torch.float64):
-        # NumPy multiplies by a comparison 10 times as fast as torch fills it in.
-        bound = boundary.numpy() if isinstance(boundary, Tensor) else boundary
-        return torch.from_numpy((attribution.numpy() < bound) * values.numpy())
-    return torch.where(attribution < boundary, values, torch.zeros_like(values))
+def spread_out(by_category: Tensor, below: Sequence[Tensor]) -> Tensor:
+    """Give every feature the value of its category.
+
+    The highest category's value is the offset, and each boundary adds what the category below
+    it differs by to the features below it (Kinkel 2023, table A.1), so that no category is ever
+    held as a mask of its own. Sums of 0, s and -s are exact; others may be off by a rounding.
+
+    Parameters
+    ----------
+    by_category : Tensor of shape (n, n_categories)
+    below : sequence of bool Tensors of shape (n, n_features)
+        Of each boundary, the features below it.
+
+    Returns
+    -------
+    Tensor of shape (n, n_features), or (n, 1) if there is one category
+    """
+    differences = by_category[:, :-1] - by_category[:, 1:]
+    values = by_category[:, -1:]
+    for boundary in reversed(range(len(below))):
+        values = values + _where(below[boundary], differences.narrow(1, boundary, 1))
+    return values
+
+
+def _less(attribution: Tensor, boundary: float | Tensor) -> Tensor:
+    if not _numpy_knows(attribution):
+        return attribution < boundary
+    # NumPy compares rows with a number each several times as fast as torch.
+    return torch.from_numpy(attribution.numpy() < (boundary.numpy() if isinstance(boundary, Tensor) else boundary))
+
+
+def _where(mask: Tensor, values: Tensor) -> Tensor:
+    """Return each sample's value where the mask is true, 0 elsewhere."""
+    if not _numpy_knows(values):
+        return torch.where(mask, values, torch.zeros_like(values))
+    return torch.from_numpy(mask.numpy() * values.numpy())
+
+
+def _numpy_knows(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.dtype != torch.bfloat16

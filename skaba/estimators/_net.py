@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
+from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
 from skaba.estimators._step import AugmentedStep, accepted
@@ -32,6 +33,8 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     learned_: bool = False
     scoring_: bool = False
+    # A net that was fitted on a GPU is loaded where there is none.
+    cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenter": [str, callable, None],
@@ -182,6 +185,8 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             Such as ``"on_epoch_end"``.
         **arguments
         """
+        if isinstance(arguments.get("batch"), IndexedBatch):
+            arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
         for _, callback in self.callbacks_:
             self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))

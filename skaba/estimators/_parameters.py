@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from skorch import NeuralNet
 
 from skaba.attribution import find_layer
-from skaba.augmenters import PRESETS, preset
+from skaba.augmenters import PRESETS, CategoryMemory, preset
 from skaba.estimators._random import RandomStream, resolve_seed
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class AugmenterParameters(_Net):
         self.random_stream_ = None if self.random_state is None else RandomStream(seed)
         self.generator_ = torch.Generator().manual_seed(seed)
         self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
+        self.categories_ = CategoryMemory()
         return self
 
     def _initialize_module(self, reason: str | None = None) -> Any:

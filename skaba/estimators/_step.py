@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from skorch.utils import is_dataset, to_numpy, to_tensor
 from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped
+from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped, watched
+from skaba.augmenters import CategoryMemory
 from skaba.estimators._data import check_length
+from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._random import cuda_devices, resolve_seed
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ class AugmentedStep(_Net):
 
     # The module's floating-point type, looked up once.
     precision_: torch.dtype | None = None
+    # What an augmenter with reuse keeps, and of how many samples.
+    categories_: CategoryMemory
+    n_indexed_: int = 0
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Augment a batch and train on it: once an optimiser step, however often it evaluates.
@@ -69,6 +75,10 @@ class AugmentedStep(_Net):
         if not self._augments():
             yield batch
             return
+        if isinstance(batch, IndexedBatch):
+            with self._reusing(*batch, fit_params) as augmented:
+                yield augmented
+            return
         inputs, y = self._on_device(batch)
         model, x, x_augmented = self._augment(inputs, y, self.generator_, fit_params)
         if not isinstance(model, FromLayer):
@@ -76,6 +86,56 @@ class AugmentedStep(_Net):
             return
         with model.shifted(x_augmented - x):
             yield inputs, y
+
+    @contextmanager
+    def _reusing(self, batch: Any, index: Tensor, fit_params: dict[str, Any]) -> Iterator[Any]:
+        """Augment by what is known of the samples, and learn from the step's own gradient."""
+        inputs, y = self._on_device(batch)
+        model, x = self._asked(inputs, fit_params)
+        self._allocate(x)
+        recalled = self.augmenter_.recall(self.categories_, index, x, strength=self.strength, generator=self.generator_)
+        x_augmented = self._unpadded(model, x, recalled)
+        keep = partial(self.augmenter_.keep, self.categories_, index)
+        if not isinstance(model, FromLayer):
+            yield watched(x_augmented, keep), y
+            return
+        with model.shifted(x_augmented - x, watch=keep):
+            yield inputs, y
+
+    def _allocate(self, x: Tensor) -> None:
+        """Make room for all samples' categories at the first batch, and say how much."""
+        n_features, n_boundaries = x[0].numel(), self.augmenter_.selection.n_categories - 1
+        if self.categories_.fits(self.n_indexed_, n_features, n_boundaries):
+            return
+        n_bytes = self.categories_.bytes_for(self.n_indexed_, n_features, n_boundaries)
+        if self.verbose:
+            print(  # noqa: T201 - as skorch reports
+                f"Categories of {self.n_indexed_:,} samples x {n_features:,} features, {n_boundaries} bit(s) each, "
+                f"take {n_bytes / 1e6:,.2f} MB {'on disk' if self.augmenter_.store else 'of memory'}."
+            )
+        self.categories_.allocate(self.n_indexed_, n_features, n_boundaries, x.device, self.augmenter_.store)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the iterator over a data set; if the augmenter reuses gradients, batches are numbered.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        training : bool, default=False
+
+        Returns
+        -------
+        iterator
+        """
+        if not training or not self._augments() or getattr(self.augmenter_, "reuse", None) is None:
+            return super().get_iterator(dataset, training=training)
+        indexed = Indexed(dataset)
+        name, self.n_indexed_ = indexed.name(), len(indexed)
+        if self.categories_.data != name:
+            self.categories_ = CategoryMemory(name)
+        iterator = super().get_iterator(indexed, training=True)
+        iterator.collate_fn = IndexedCollate(iterator.collate_fn)
+        return iterator
 
     def _augments(self) -> bool:
         return self.augmenter is not None and self.strength > 0
@@ -112,9 +172,14 @@ class AugmentedStep(_Net):
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
+        return model, x, self._unpadded(model, x, x_augmented)
+
+    @staticmethod
+    def _unpadded(model: nn.Module, x: Tensor, x_augmented: Tensor) -> Tensor:
+        """Return the augmented batch with padding as it was."""
         if isinstance(model, FromLayer) and model.padding is not None:
-            x_augmented = torch.where(model.padding.unsqueeze(-1), x, x_augmented)
-        return model, x, x_augmented
+            return torch.where(model.padding.unsqueeze(-1), x, x_augmented)
+        return x_augmented
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.

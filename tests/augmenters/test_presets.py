@@ -287,7 +287,7 @@ def test_an_unknown_name_gets_the_nearest(name, nearest):
     hint = f" Did you mean '{nearest}'?" if nearest else ""
     message = rf"There is no augmenter named '{name}'\.{hint}".replace("?", r"\?")
     with pytest.raises(
-        ValueError, match=message + r" Known: challenger, challenger_original, fast_aba, fgsm, mend_aba\."
+        ValueError, match=message + r" Known: challenger, challenger_original, fast_aba, fgsm, free_aba, mend_aba\."
     ):
         preset(name)
 

@@ -1,0 +1,154 @@
+"""Categories that are kept from one visit of a sample to the next."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class CategoryMemory:
+    """For every sample and boundary, which features lay below: one bit each.
+
+    Two categories take 1 bit a feature, three take 2. It is empty until ``allocate``.
+
+    Parameters
+    ----------
+    data : str, default=""
+        A name for the data that the samples belong to: what is kept of others is worth nothing.
+
+    Attributes
+    ----------
+    bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
+    known : bool Tensor of shape (n_samples,), or None
+        Which samples have been visited.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters import CategoryMemory
+    >>> memory = CategoryMemory()
+    >>> memory.allocate(n_samples=100, n_features=784, n_boundaries=1, device=torch.device("cpu"))
+    >>> memory.n_bytes
+    9900
+    >>> memory.keep(torch.tensor([7]), [torch.arange(784)[None] < 3])
+    >>> below, known = memory.recall(torch.tensor([7, 8]))
+    >>> below[0].sum(1).tolist(), known.tolist()
+    ([3, 0], [True, False])
+    """
+
+    def __init__(self, data: str = "") -> None:
+        self.data = data
+        self.n_features = 0
+        self.bits: Tensor | None = None
+        self.known: Tensor | None = None
+
+    @staticmethod
+    def bytes_for(n_samples: int, n_features: int, n_boundaries: int) -> int:
+        """Return how much memory it will take."""
+        return n_samples * (n_boundaries * -(-n_features // 8) + 1)
+
+    @property
+    def n_bytes(self) -> int:
+        """How much memory it takes."""
+        return sum(tensor.numel() for tensor in (self.bits, self.known) if tensor is not None)
+
+    def fits(self, n_samples: int, n_features: int, n_boundaries: int) -> bool:
+        """Return whether it has been allocated for this many."""
+        if self.bits is None or self.n_features != n_features:
+            return False
+        return self.bits.shape[:2] == (n_boundaries, n_samples)
+
+    def allocate(
+        self,
+        n_samples: int,
+        n_features: int,
+        n_boundaries: int,
+        device: torch.device,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Make room, and forget what was there.
+
+        Parameters
+        ----------
+        n_samples, n_features, n_boundaries : int
+        device : torch.device
+            Where the bits are, unless a folder is given.
+        folder : path-like, default=None
+            Keep the bits in a file on this disk, which is deleted when they are no longer needed.
+        """
+        shape = n_boundaries, n_samples, -(-n_features // 8)
+        if folder is None:
+            self.bits = torch.zeros(shape, dtype=torch.uint8, device=device)
+        else:
+            # The mapping keeps the file alive after this block; it has no name and cannot be left behind.
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self.bits = torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
+        self.known = torch.zeros(n_samples, dtype=torch.bool, device=self.bits.device)
+        self.n_features = n_features
+
+    def recall(self, index: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return what is known of some samples.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+
+        Returns
+        -------
+        below : list of bool Tensors of shape (n, n_features), one a boundary
+        known : bool Tensor of shape (n,)
+        """
+        bits, known = self._allocated()
+        index = index.to(bits.device, non_blocking=True)
+        return [_unpacked(rows.index_select(0, index), self.n_features) for rows in bits], known[index]
+
+    def keep(self, index: Tensor, below: Sequence[Tensor]) -> None:
+        """Keep what was found of some samples, in place of what was known.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+        below : sequence of bool Tensors of shape (n, n_features), one a boundary
+        """
+        bits, known = self._allocated()
+        index = index.to(bits.device, non_blocking=True)
+        for rows, features in zip(bits, below, strict=True):
+            rows[index] = _packed(features.to(bits.device))
+        known[index] = True
+
+    def _allocated(self) -> tuple[Tensor, Tensor]:
+        if self.bits is None or self.known is None:
+            raise ValueError("The memory of categories is empty: call allocate first.")
+        return self.bits, self.known
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it, as ``save_params(f_categories=...)`` wants it."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` returned."""
+        vars(self).update(state)
+
+
+def _packed(mask: Tensor) -> Tensor:
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
+    padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
+    eights = padded.reshape(len(mask), -1, 8)
+    return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)
+
+
+def _unpacked(bits: Tensor, n_features: int) -> Tensor:
+    if bits.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n_features).view(bool))
+    return ((bits.unsqueeze(2) >> _places(bits.device)) & 1).flatten(1)[:, :n_features].bool()
+
+
+def _places(device: torch.device) -> Tensor:
+    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

@@ -1,0 +1,78 @@
+"""Batches that know their samples' numbers, for what an augmenter keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+
+class IndexedBatch(NamedTuple):
+    """A batch as the iterator would yield it, and the numbers of its samples."""
+
+    batch: Any
+    numbers: Tensor
+
+
+class Indexed(Dataset[Any]):
+    """A data set whose samples come with their numbers.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a length and numbered samples.
+
+    Raises
+    ------
+    ValueError
+        If it is an ``IterableDataset``, whose samples have no numbers.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        if isinstance(dataset, IterableDataset):
+            raise ValueError(
+                'reuse="epoch" (free_aba) knows samples by their number, which an IterableDataset does not give. '
+                "Pass arrays or a Dataset with __getitem__ and __len__, or use an augmenter without reuse."
+            )
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> tuple[Any, int]:
+        return self.dataset[number], number
+
+    def name(self) -> str:
+        """Return a name by which the same data are known again: from the first, middle and last sample."""
+        n = len(self)
+        samples = [_arrays(self.dataset[number]) for number in (0, n // 2, n - 1)]
+        return str(joblib.hash([n, samples]))
+
+
+class IndexedCollate:
+    """Collates samples as before, and their numbers beside them.
+
+    Parameters
+    ----------
+    collate : callable
+        The iterator's own ``collate_fn``.
+    """
+
+    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, samples: list[tuple[Any, int]]) -> IndexedBatch:
+        return IndexedBatch(self.collate([sample for sample, _ in samples]), torch.tensor([n for _, n in samples]))
+
+
+def _arrays(sample: Any) -> Any:
+    if isinstance(sample, dict):
+        return {name: _arrays(value) for name, value in sample.items()}
+    if isinstance(sample, (tuple, list)):
+        return [_arrays(value) for value in sample]
+    return np.asarray(sample)
