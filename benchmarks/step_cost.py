@@ -1,97 +1,332 @@
 """What a training step with augmentation costs, in units of skorch's plain step.
 
-    python benchmarks/step_cost.py [--batch 64] [--repetitions 31] [--json FILE]
+    python benchmarks/step_cost.py [--domains image text ecg] [--batch 32 256] [--repetitions 15] [--json FILE]
+    python benchmarks/step_cost.py --device cuda --amp bf16 --compile
 
-Runs the demo's ConvNet on digits in one thread. Plain and augmented steps take turns, so that a
-machine whose speed drifts slows both; each ratio is of two neighbouring measurements, and the table
-gives the median and the quartiles. Beside them stands the floor by operation count: a backward
-pass counts as two forward passes, of which an input gradient needs only one, and a sample
-whose adjustment is all zero is never attributed.
+Three convolution-bound networks: VGG11 on 1 x 28 x 28, TextCNN on 200 words x 100, FCN on 12 x 1000. On a CPU
+in one thread. Contestants take turns, so that a machine whose speed drifts slows all; each ratio is of
+two neighbouring measurements, and the tables give median and range.
+
+"floor" is measured in the same run: one plain step, and one forward pass and input gradient in evaluation mode
+on as many samples as the preset attributes (its own draw), and nothing else. "by count" is the floor if a backward
+pass costs two forward passes, of which an input gradient needs one. "selecting" is the time of selection and
+adjustment alone, as a share of the step. Peak memory is that of a process of its own, above what it
+held before its first step.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from skorch import NeuralNetClassifier
+from skorch.hf import AccelerateMixin
+from torch import Tensor, nn
 
 from skaba import ABAClassifier
-from skaba.augmenters import PRESETS
-from skaba.modules import ConvNet
+from skaba.augmenters import ABA, preset
+from skaba.modules import FCN, VGG11, TextCNN
 
 # (3 + 2 * share of attributed samples) / 3
-FLOORS = {"challenger": 1.33, "fast_aba": 1.50, "mend_aba": 1.67, "fgsm": 1.67}
-STEPS = 8
-WARM_UP = 60
+BY_COUNT = {"challenger": 1.33, "fast_aba": 1.5, "mend_aba": 1.67, "fgsm": 1.67}
+OPTIONS = {
+    "free_aba": preset("free_aba"),
+    "mend_aba(share=0.5)": preset("mend_aba", share=0.5),
+    "mend_aba(every=4)": preset("mend_aba", every=4),
+    "mend_aba(resolution=0.5)": preset("mend_aba", resolution=0.5),
+}
+SHORTEST = 0.4
+"""Seconds that a measurement takes at least, if 10 steps do."""
+SEEDS = 3
+N_CLASSES = 5
 
 
-def measure(batch_size: int, repetitions: int) -> dict[str, np.ndarray]:
-    """Return the ratio to a plain step, one a repetition, of every preset."""
-    torch.set_num_threads(1)
-    X, y = load_digits(return_X_y=True)
-    batch = torch.as_tensor(X[:batch_size].reshape(-1, 1, 8, 8) / 16).float(), torch.as_tensor(y[:batch_size])
-    plain = stepper(NeuralNetClassifier(ConvNet, criterion=torch.nn.CrossEntropyLoss, lr=0), batch)
-    nets = {name: stepper(ABAClassifier(ConvNet, augmenter=name, lr=0), batch) for name in FLOORS}
-    nets["strength=0"] = stepper(ABAClassifier(ConvNet, strength=0, lr=0), batch)
-    ratios: dict[str, list[float]] = {name: [] for name in nets}
-    for _ in range(repetitions):
-        for name, step in nets.items():
-            ratios[name].append(seconds(step) / seconds(plain))
-    return {name: np.array(values) for name, values in ratios.items()}
+class Contestant(NamedTuple):
+    """A step, and the generator of its draws, which starts anew before each measurement."""
+
+    step: Callable[[], Any]
+    generator: torch.Generator | None = None
 
 
-def stepper(net: Any, batch: tuple[torch.Tensor, torch.Tensor]) -> Callable[[], Any]:
-    """Return a function that takes a training step on one batch, warmed up."""
+class Domain(NamedTuple):
+    """A network, what it is trained on, and where it is augmented."""
+
+    make: Callable[[], nn.Module]
+    batch: tuple[Tensor, Tensor]
+    layer: str | None
+
+
+def domain(name: str, batch_size: int) -> Domain:
+    """Return one of the three domains."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.randint(N_CLASSES, (batch_size,), generator=draw)
+    if name == "image":
+        return Domain(lambda: VGG11(N_CLASSES), (torch.rand(batch_size, 1, 28, 28, generator=draw), y), None)
+    if name == "text":
+        vectors = torch.randn(1000, 100, generator=draw)
+        ids = torch.randint(1, 1000, (batch_size, 200), generator=draw)
+        return Domain(lambda: TextCNN(n_classes=N_CLASSES, vectors=vectors), (ids, y), "embedding")
+    return Domain(lambda: FCN(N_CLASSES), (torch.randn(batch_size, 12, 1000, generator=draw), y), None)
+
+
+class Setting(NamedTuple):
+    """Where and how networks are trained."""
+
+    device: str = "cpu"
+    amp: str | None = None
+    compiled: bool = False
+
+
+class AcceleratedNet(AccelerateMixin, NeuralNetClassifier):
+    """Plain skorch in mixed precision."""
+
+
+class AcceleratedABA(AccelerateMixin, ABAClassifier):
+    """Augmented in mixed precision."""
+
+
+def net_of(kind: type, own: Domain, setting: Setting, **parameters: Any) -> Any:
+    """Return an initialised net on a module with weights of its own, always the same."""
     torch.manual_seed(0)
-    net.initialize()
+    shared = {"module": own.make(), "lr": 0, "criterion": nn.CrossEntropyLoss, "compile": setting.compiled}
+    if setting.amp:
+        from accelerate import Accelerator  # noqa: PLC0415
+
+        kind = AcceleratedABA if issubclass(kind, ABAClassifier) else AcceleratedNet
+        shared |= {"accelerator": Accelerator(mixed_precision=setting.amp), "device": None}
+    else:
+        shared["device"] = setting.device
+    net = kind(**{**shared, **parameters}, verbose=0).initialize()
+    net.notify("on_train_begin", X=None, y=None)
     if isinstance(net, ABAClassifier):
-        net.classes_inferred_ = np.arange(10)
+        net.classes_inferred_ = np.arange(N_CLASSES)
         net.output_checked_ = False
+    return net
+
+
+def plain(own: Domain, setting: Setting) -> Contestant:
+    """Return plain skorch's step."""
+    net = net_of(NeuralNetClassifier, own, setting)
+    return Contestant(lambda: net.train_step(own.batch))
+
+
+def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0.1) -> Contestant:
+    """Return our step; with reuse, on batches that carry numbers, as the estimator's iterator makes them."""
+    place = {"layer": own.layer, "strength": strength}
+    net = net_of(ABAClassifier, own, setting, augmenter=augmenter, random_state=0, **place)
+    batch: Any = own.batch
+    if strength and getattr(net.augmenter_, "reuse", None):
+        batch = next(iter(net.get_iterator(torch.utils.data.TensorDataset(*own.batch), training=True)))
+    return Contestant(lambda: net.train_step(batch), net.generator_)
+
+
+def loop(own: Domain, setting: Setting) -> Contestant:
+    """Return a plain PyTorch loop's step."""
+    torch.manual_seed(0)
+    module, criterion = own.make().to(setting.device), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0)
+    x, y = (tensor.to(setting.device) for tensor in own.batch)
 
     def step() -> None:
-        net.train_step(batch)
+        module.train()
+        optimizer.zero_grad()
+        criterion(module(x), y).backward()
+        optimizer.step()
 
-    # Each number of attributed samples is a shape of its own, which the convolution library
-    # prepares at its first use and keeps.
-    for _ in range(WARM_UP):
-        step()
-    return step
+    return Contestant(step)
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    """Time a few steps; one before them, not counted, fetches the net back into the caches as in training."""
-    step()
+def floor(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
+    """Return the least that a preset has to do: a plain step, and input gradients of the samples that it moves."""
+    net = net_of(NeuralNetClassifier, own, setting)
+    module = getattr(net.module_, "_orig_mod", net.module_)
+    x = own.batch[0].to(setting.device)
+    generator = torch.Generator().manual_seed(0)
+
+    def step() -> None:
+        moved = int(augmenter._draw(len(x), 0.1, generator).any(dim=1).sum())
+        module.eval()
+        if moved:
+            with leaf_at(module, own.layer, x[:moved]) as (inputs, leaves):
+                logits = module(inputs)
+                torch.autograd.grad(logits.sum(), leaves[0])
+        net.train_step(own.batch)
+
+    return Contestant(step, generator)
+
+
+@contextmanager
+def leaf_at(module: nn.Module, layer: str | None, x: Tensor) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Make the input, or a layer's output, the leaf that is differentiated by."""
+    if layer is None:
+        leaf = x.detach().requires_grad_()
+        yield leaf, [leaf]
+        return
+    leaves: list[Tensor] = []
+
+    def cut(layer: nn.Module, args: Any, output: Tensor) -> Tensor:
+        leaves[:] = [output.detach().requires_grad_()]
+        return leaves[0]
+
+    handle = module.get_submodule(layer).register_forward_hook(cut)
+    try:
+        yield x, leaves
+    finally:
+        handle.remove()
+
+
+def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
+    """Return what a preset does besides asking and training: draw, select, adjust."""
+    x = own.batch[0].to(setting.device)
+    shape = (*x.shape, 100) if own.layer else x.shape
+    flat = torch.randn(shape, device=setting.device).flatten(1)
+    maps = torch.randn(shape, device=setting.device).flatten(1)
+    generator = torch.Generator().manual_seed(0)
+
+    def select() -> None:
+        steps = augmenter._draw(len(x), 0.1, generator)
+        active = steps.any(dim=1).nonzero().squeeze(1)
+        rows = active.to(flat.device)
+        by_category = steps[active].to(flat.device)
+        moved = augmenter.change(flat[rows], maps[rows], augmenter.selection.choose(maps[rows], by_category))
+        flat.index_copy(0, rows, moved)
+
+    return Contestant(select, generator)
+
+
+def seconds(contestant: Contestant, seed: int, steps: int, device: str) -> float:
+    """Time a few steps; where a step is short, one before them fetches the net back into the caches as in training."""
+    if steps > 1:
+        contestant.step()
+    if contestant.generator is not None:
+        contestant.generator.manual_seed(seed)
+    synchronize(device)
     start = time.perf_counter()
-    for _ in range(STEPS):
-        step()
+    for _ in range(steps):
+        contestant.step()
+    synchronize(device)
     return time.perf_counter() - start
 
 
+def synchronize(device: str) -> None:
+    """Wait for a GPU."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def take_turns(contestants: dict[str, Contestant], repetitions: int, device: str) -> dict[str, np.ndarray]:
+    """Time contestants one after the other, again and again, all with the same draws.
+
+    Each number of attributed samples is a shape of its own, which the convolution library prepares at its first
+    use and keeps: what is timed has been run before with the same draws.
+    """
+    longest = max(seconds(contestant, seed, 1, device) for contestant in contestants.values() for seed in range(2))
+    steps = max(1, min(10, round(SHORTEST / longest)))
+    for seed in range(SEEDS):
+        for contestant in contestants.values():
+            seconds(contestant, seed, steps, device)
+    times = [
+        [seconds(contestant, repetition % SEEDS, steps, device) for contestant in contestants.values()]
+        for repetition in range(repetitions)
+    ]
+    return dict(zip(contestants, np.array(times).T, strict=True))
+
+
+def measure(own: Domain, setting: Setting, repetitions: int) -> dict[str, list[float]]:
+    """Return all ratios of a domain, by what they compare."""
+    base = plain(own, setting)
+    found: dict[str, list[float]] = {}
+
+    def add(name: str, ratios: np.ndarray) -> None:
+        found[name] = ratios.tolist()
+        low, median, high = np.percentile(ratios, [0, 50, 100])
+        print(f"  {name:48} {median:6.3f}  ({low:.3f}-{high:.3f})", flush=True)
+
+    def against_plain(name: str, contestant: Contestant) -> None:
+        times = take_turns({"it": contestant, "plain": base}, repetitions, setting.device)
+        add(f"{name} over plain", times["it"] / times["plain"])
+
+    against_plain("a plain loop", loop(own, setting))
+    against_plain("strength=0", augmented(own, setting, "mend_aba", strength=0))
+    for name, count in BY_COUNT.items():
+        aba = preset(name)
+        contestants = {"step": augmented(own, setting, aba), "floor": floor(own, setting, aba), "plain": base}
+        contestants["selecting"] = selecting(own, setting, aba)
+        times = take_turns(contestants, repetitions, setting.device)
+        add(f"{name} over plain (by count {count})", times["step"] / times["plain"])
+        add(f"{name}'s floor over plain", times["floor"] / times["plain"])
+        add(f"{name} over its floor", times["step"] / times["floor"])
+        add(f"{name}: selecting over its step", times["selecting"] / times["step"])
+    for name, augmenter in OPTIONS.items():
+        try:
+            against_plain(name, augmented(own, setting, augmenter))
+        except (RuntimeError, ValueError) as error:
+            print(f"  {name:48} does not fit: {str(error).splitlines()[0]}")
+    return found
+
+
+def peak(name: str, batch_size: int, augmenter: Any) -> float:
+    """Return the megabytes that ten steps add to what a process holds at its peak: asked in one of its own (Linux)."""
+    torch.set_num_threads(1)
+    own = domain(name, batch_size)
+    step = plain(own, Setting()) if augmenter is None else augmented(own, Setting(), augmenter)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
+    before = held("VmRSS")
+    for _ in range(10):
+        step.step()
+    return held("VmHWM") - before
+
+
+def held(what: str) -> float:
+    """Return one of the process's figures of memory, in megabytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def peaks(name: str, batch_size: int) -> dict[str, float]:
+    """Return peak memory over plain training's, medians of three processes each."""
+    context = multiprocessing.get_context("spawn")
+    found = {}
+    for label in (None, *BY_COUNT, "free_aba"):
+        with context.Pool(1, maxtasksperchild=1) as pool:
+            found[label or "plain"] = float(np.median(pool.starmap(peak, [(name, batch_size, label)] * 3, chunksize=1)))
+    ratios = {label: value / found["plain"] for label, value in found.items()}
+    print(f"  peak memory over plain ({found['plain']:.0f} MB): {', '.join(f'{n} {r:.3f}' for n, r in ratios.items())}")
+    return ratios
+
+
 def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--repetitions", type=int, default=31)
+    parser.add_argument("--domains", nargs="+", default=["image", "text", "ecg"], choices=["image", "text", "ecg"])
+    parser.add_argument("--batch", nargs="+", type=int, default=[32, 256])
+    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--amp", choices=["bf16", "fp16"], help="mixed precision, through accelerate")
+    parser.add_argument("--compile", action="store_true", help="torch.compile; not with a layer, so not for text")
+    parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    ratios = measure(arguments.batch, arguments.repetitions)
-    print(f"step over plain skorch, ConvNet on digits, batch {arguments.batch}, 1 thread")
-    print(f"{'':12} {'median':>7} {'quartiles':>13} {'floor':>6}")
-    for name, values in ratios.items():
-        low, median, high = np.percentile(values, [25, 50, 75])
-        print(f"{name:12} {median:7.2f} {f'{low:.2f}-{high:.2f}':>13} {FLOORS.get(name, 1.0):6.2f}")
+    torch.set_num_threads(1)
+    setting = Setting(arguments.device, arguments.amp, arguments.compile)
+    results = {}
+    for name in arguments.domains:
+        for batch_size in arguments.batch:
+            print(f"{name}, batch {batch_size}, {setting.device}: median (range)")
+            results[f"{name}, batch {batch_size}"] = measure(domain(name, batch_size), setting, arguments.repetitions)
+            if setting.device == "cpu" and not arguments.no_memory:
+                results[f"{name}, batch {batch_size}, peak memory"] = peaks(name, batch_size)
     if arguments.json:
-        arguments.json.write_text(json.dumps({name: values.tolist() for name, values in ratios.items()}))
+        arguments.json.write_text(json.dumps({"setting": setting._asdict(), "ratios": results}))
 
 
 if __name__ == "__main__":
-    assert set(FLOORS) <= set(PRESETS)  # noqa: S101
     main()

@@ -84,7 +84,7 @@ class AugmentedStep(_Net):
         if not isinstance(model, FromLayer):
             yield x_augmented, y
             return
-        with model.shifted(x_augmented - x):
+        with model.shifted(_change(model, x, x_augmented)):
             yield inputs, y
 
     @contextmanager
@@ -93,13 +93,14 @@ class AugmentedStep(_Net):
         inputs, y = self._on_device(batch)
         model, x = self._asked(inputs, fit_params)
         self._allocate(x)
-        recalled = self.augmenter_.recall(self.categories_, index, x, strength=self.strength, generator=self.generator_)
-        x_augmented = self._unpadded(model, x, recalled)
+        x_augmented = self.augmenter_.recall(
+            self.categories_, index, x, strength=self.strength, generator=self.generator_
+        )
         keep = partial(self.augmenter_.keep, self.categories_, index)
         if not isinstance(model, FromLayer):
             yield watched(x_augmented, keep), y
             return
-        with model.shifted(x_augmented - x, watch=keep):
+        with model.shifted(_change(model, x, x_augmented), watch=keep):
             yield inputs, y
 
     def _allocate(self, x: Tensor) -> None:
@@ -172,14 +173,7 @@ class AugmentedStep(_Net):
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
-        return model, x, self._unpadded(model, x, x_augmented)
-
-    @staticmethod
-    def _unpadded(model: nn.Module, x: Tensor, x_augmented: Tensor) -> Tensor:
-        """Return the augmented batch with padding as it was."""
-        if isinstance(model, FromLayer) and model.padding is not None:
-            return torch.where(model.padding.unsqueeze(-1), x, x_augmented)
-        return x_augmented
+        return model, x, x_augmented
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.
@@ -227,7 +221,8 @@ class AugmentedStep(_Net):
         def change(inputs: Any, y: Any) -> Tensor:
             if not self._augments():
                 return self._asked(inputs, {})[1]
-            return self._augment(inputs, y, generator, {})[2]
+            model, x, x_augmented = self._augment(inputs, y, generator, {})
+            return x + _change(model, x, x_augmented) if isinstance(model, FromLayer) else x_augmented
 
         return self._over_batches(X, y, change)
 
@@ -289,6 +284,16 @@ class AugmentedStep(_Net):
     def _fresh_generator(self) -> torch.Generator:
         """Return a generator that starts where ``random_state`` says; drawing from it changes nothing else."""
         return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
+
+
+def _change(model: FromLayer, x: Tensor, x_augmented: Tensor) -> Tensor:
+    """Return what is to be added to a layer's output: nothing where there is padding."""
+    change = x_augmented - x
+    if model.padding is None:
+        return change
+    if change.device.type != "cpu":  # where looking for the rows would wait for the device
+        return change.masked_fill_(model.padding.unsqueeze(-1), 0)
+    return change.flatten(0, -2).index_fill_(0, model.padding.flatten().nonzero().squeeze(1), 0).view_as(x)
 
 
 def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:
