@@ -64,15 +64,15 @@ def image(quick: bool) -> Domain:
 
 def text(quick: bool) -> Domain:
     """Return messages as word ids."""
-    messages, y, vectors = make_messages(64 if quick else 192, dimension=50, random_state=0)
+    messages, y, vectors = make_messages(32 if quick else 192, dimension=50, random_state=0)
     words = WordSequences(vectors, length=40)
     X = words.fit_transform(messages)
     return Domain(X, y, lambda: TextCNN(words.embedding_matrix(), n_classes=3), layer="embedding")
 
 
 def ecg(quick: bool) -> Domain:
-    """Return electrocardiograms of two seconds."""
-    X, y = make_ecg(32 if quick else 64, n_times=200, random_state=0)
+    """Return electrocardiograms of one second."""
+    X, y = make_ecg(16 if quick else 64, n_times=100, random_state=0)
     return Domain(ECGScaler().fit_transform(X), y, lambda: FCN(n_classes=3))
 
 
@@ -152,11 +152,11 @@ def main() -> None:
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="few samples, twice: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few samples, once: to see that it runs")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    repetitions = 2 if arguments.quick else arguments.repetitions
+    repetitions = 1 if arguments.quick else arguments.repetitions
     tables = {
         name: measure(DOMAINS[name](arguments.quick), arguments.epochs, repetitions) for name in arguments.domains
     }

@@ -61,17 +61,19 @@ def methods() -> None:
     """List the attribution methods: what they cost, need and promise."""
     table = Table(
         title="Attribution methods",
-        caption="Passes through the network are counted a sample. * needs captum: pip install 'skaba\\[attribution]'",
+        caption="Passes forward and backward are counted a sample. * needs captum: pip install 'skaba\\[attribution]'",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    for name in ("method", "forward passes", "backward", "signed", "sums to", "baseline", "needs"):
-        table.add_column(name)
+    table.add_column("method", no_wrap=True)
+    for name in ("forward", "backward", "signed", "baseline", "needs; sums to"):
+        table.add_column(name, min_width=len(name))
     for name, method in METHODS.items():
         about = method.about
         star = "*" if issubclass(method, ThroughCaptum) else ""
         signed, baseline = ("yes" if answer else "no" for answer in (about.signed, about.baseline))
-        table.add_row(name + star, about.forward, about.backward, signed, about.complete, baseline, about.needs)
+        complete = f"; {about.complete}" if about.complete else ""
+        table.add_row(name + star, about.forward, about.backward, signed, baseline, about.needs + complete)
     Console().print(table)
 
 

@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 import skaba
+from skaba.attribution import METHODS
 from skaba.cli import app
 from skaba.demo import CONTROLS, GRIDS
 
@@ -112,3 +113,16 @@ def test_a_failed_run_keeps_the_earlier_results(tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
     assert (tmp_path / "results.json").read_text() == "earlier"
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_methods_lists_all_of_them(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    result = run(app, ["methods"])
+    assert result.exit_code == 0
+    names = [line.split()[0] for line in result.stdout.splitlines() if line.split()]
+    assert [name.rstrip("*") for name in names if name.rstrip("*") in METHODS] == list(METHODS)
+    assert "LRP*" in names
+    assert "skaba[attribution]" in result.stdout
+    if columns == "160":
+        assert "target - target of the baseline" in result.stdout

@@ -34,7 +34,7 @@ def asking(model: Model) -> Iterator[None]:
     training = [module for module in modules if module.training]
     recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
     random_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     try:
         _set_training(training, False)
         with _without_cudnn() if recurrent else nullcontext():
@@ -43,7 +43,7 @@ def asking(model: Model) -> Iterator[None]:
         _set_training(training, True)
         torch.set_rng_state(random_state)
         if cuda_state is not None:
-            torch.cuda.set_rng_state(cuda_state)
+            torch.cuda.set_rng_state_all(cuda_state)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from skaba.attribution._asking import Model, answer
@@ -19,7 +19,7 @@ from skaba.attribution._layers import rows_of
 from skaba.attribution._method import AttributionMethod, Fix
 from skaba.attribution._targets import Score
 
-_EXPECTED_WARNINGS = re.compile(r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs").pattern
+_EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
 
 
 class Scored(nn.Module):
@@ -75,6 +75,10 @@ class ThroughCaptum(AttributionMethod):
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
         return map_.detach().to(x.dtype)
 
+    def _check_consistency(self) -> None:
+        """Raise an ImportError if captum is missing: before any work."""
+        captum()
+
     def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
         with torch.no_grad():
             score = fix(answer(model, x))
@@ -100,7 +104,7 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
     state = np.random.get_state()
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed(seed)
+        torch.cuda.manual_seed_all(seed)
     np.random.seed(seed)
     try:
         yield
@@ -108,8 +112,8 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
         np.random.set_state(state)
 
 
-def spread(baseline: float | Tensor, x: Tensor) -> float | Tensor:
+def spread(baseline: float | ArrayLike, x: Tensor) -> float | Tensor:
     """Return a baseline as captum takes it: a number, or a tensor of x's shape."""
-    if not isinstance(baseline, Tensor):
+    if isinstance(baseline, (int, float)):
         return float(baseline)
-    return baseline.to(x).expand_as(x)
+    return torch.as_tensor(baseline).to(x).expand_as(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -99,8 +100,8 @@ def available(
     ----------
     module : nn.Module
         Returns logits; of a fitted estimator its ``module_``. It is left without a trace.
-    x : Tensor or array of shape (n, ...)
-        What the module takes; the first sample is tried.
+    x : Tensor or array of shape (n, ...), or a mapping of them
+        What the module takes; the first sample is tried, in the module's precision.
     y : Tensor or array of shape (n, ...), default=None
         Its target, if ``target`` needs one.
     layer : str, default=None
@@ -135,24 +136,31 @@ def available(
         raise TypeError(
             f"available needs an nn.Module, got a {type(module).__name__}; of a fitted estimator its module_."
         )
-    # Twice the same: some methods compare the samples of a batch.
-    x = _twice(x)
-    y = None if y is None else _twice(y)
     model: nn.Module = unwrapped(module)
+    inputs = _twice(x, model)
+    y = None if y is None else _twice(y, model)
     if layer is not None:
-        model = FromLayer(model, layer, x)
-        x = model.features()
-    asked = {"target": PredictedClass() if target is None else target, "criterion": criterion}
-    require_floats(x)
+        model = FromLayer(model, layer, inputs)
+        inputs = model.features()
+    asked: dict[str, Any] = {"target": PredictedClass() if target is None else target, "criterion": criterion}
+    require_floats(inputs)
     with asking(model), torch.no_grad():
-        answer(model, x)  # a module that cannot be called at all fails here, once, in its own words
-    return Trials(_try(name, method(), model, x, y, asked) for name, method in METHODS.items())
+        # A module or a target that cannot be called at all fails here, once, in its own words.
+        logits = answer(model, inputs)
+        asked["target"](logits, y, criterion=criterion, generator=torch.Generator())
+    return Trials(_try(name, method(), model, inputs, y, asked) for name, method in METHODS.items())
 
 
-def _twice(values: Any) -> Tensor:
+def _twice(values: Any, module: nn.Module) -> Any:
+    """Return the first sample twice, for some methods compare the samples of a batch; floats as the module's."""
+    if isinstance(values, Mapping):
+        return {name: _twice(value, module) for name, value in values.items()}
     first = torch.as_tensor(values)[:1]
     if not len(first):
         raise ValueError("x has no sample; pass at least one.")
+    own = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
+    if own is not None:
+        first = first.to(own.device, own.dtype if first.is_floating_point() else None)
     return torch.cat([first, first])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
@@ -36,7 +37,7 @@ class HillClimbing(AttributionMethod):
     start : float, default=0.5
         Share of the positions that the first mask keeps. A mask only ever shrinks, so with the source's
         random start half of the input is given up before the model is asked; 1 starts from all of it.
-    fill : float or Tensor, default=0.0
+    fill : float, Tensor or ndarray, default=0.0
         What stands for removed features, in the units of the input: one number, or a tensor
         that broadcasts against a batch.
 
@@ -67,7 +68,7 @@ class HillClimbing(AttributionMethod):
         "neighbours": [Interval(Integral, 1, None, closed="left")],
         "block": [Interval(Integral, 1, None, closed="left")],
         "start": [Interval(Real, 0, 1, closed="right")],
-        "fill": [Real, Tensor],
+        "fill": [Real, Tensor, np.ndarray],
     }
 
     def __init__(

@@ -134,8 +134,8 @@ class IBA(AttributionMethod):
         background = background_of(self, x)
         if len(background) < 2:
             raise ValueError(
-                "IBA measures how features vary, which takes at least two samples: attribute more of them, "
-                "or set background= to samples of the same shape."
+                "IBA measures how features vary, which takes at least two samples; it was asked about one, such as "
+                "the last of an epoch. Set background= to samples of the same shape."
             )
         if self.layer is None:
             return model, x, background

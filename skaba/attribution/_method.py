@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model, asking
 from skaba.attribution._targets import Criterion, Score
 
@@ -60,6 +61,7 @@ class AttributionMethod(ABC, BaseEstimator):
     """
 
     about: ClassVar[About]
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def __call__(
         self,
@@ -98,14 +100,18 @@ class AttributionMethod(ABC, BaseEstimator):
         ------
         TypeError
             If x is not floating-point.
+        ValueError
+            If a parameter is not allowed, or the method does not fit the model.
         """
         require_floats(x)
+        if self._parameter_constraints:
+            validate_parameters(self)
 
         def fix(logits: Tensor) -> Score:
             return target(logits.detach(), y, criterion=criterion, generator=generator)
 
         with asking(model):
-            return self._attribute(model, x.detach(), fix, generator)
+            return self._attribute(model, x.detach(), fix, generator).to(x.dtype)
 
     @abstractmethod
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:

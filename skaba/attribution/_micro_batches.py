@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
@@ -73,6 +74,7 @@ class MicroBatches(BaseEstimator):
         -------
         Tensor of x's shape
         """
+        validate_parameters(self)
 
         def attribute(index: Tensor) -> Tensor:
             return self.method(

@@ -26,7 +26,7 @@ class IntegratedGradients(AttributionMethod):
     ----------
     steps : int, default=20
         Points of the Gauss-Legendre quadrature on the path.
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         Where the path starts, in the units of the input: one number, or a tensor that
         broadcasts against a batch.
     steps_at_once : int, default=10
@@ -57,7 +57,7 @@ class IntegratedGradients(AttributionMethod):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "steps": [Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor],
+        "baseline": [Real, Tensor, np.ndarray],
         "steps_at_once": [Interval(Integral, 1, None, closed="left")],
     }
 

@@ -146,7 +146,7 @@ class KernelShap(_Surrogate):
     segments : int, default=None
         Segments along each spatial axis (words of a text) that are replaced as one, with all their
         channels; at most one a position. None: every feature by itself.
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         What a missing feature is replaced by: a number, or a tensor that broadcasts against a batch.
     perturbations_at_once : int, default=10
         How many coalitions of a sample share a pass. The result does not change.
@@ -174,7 +174,7 @@ class KernelShap(_Surrogate):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "samples": [Interval(Integral, 3, None, closed="left")],
         "segments": [None, Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor],
+        "baseline": [Real, Tensor, np.ndarray],
         "perturbations_at_once": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -208,7 +208,7 @@ class Lime(_Surrogate):
     segments : int, default=None
         Segments along each spatial axis (words of a text) that are replaced as one, with all their
         channels; at most one a position. None: every feature by itself.
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         What a missing feature is replaced by: a number, or a tensor that broadcasts against a batch.
     alpha : float, default=0.01
         Weight of the Lasso's penalty, in units of the target: the larger, the more features are 0.
@@ -235,7 +235,7 @@ class Lime(_Surrogate):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "samples": [Interval(Integral, 2, None, closed="left")],
         "segments": [None, Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor],
+        "baseline": [Real, Tensor, np.ndarray],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "perturbations_at_once": [Interval(Integral, 1, None, closed="left")],
     }
@@ -269,7 +269,7 @@ class FeatureAblation(_Segmented):
     segments : int, default=None
         Segments along each spatial axis (words of a text) that are replaced as one, with all their
         channels; at most one a position. None: every feature by itself.
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         What a feature is replaced by: a number, or a tensor that broadcasts against a batch.
     perturbations_at_once : int, default=10
         How many replacements share a pass. Memory grows with it, the result does not change.
@@ -291,7 +291,7 @@ class FeatureAblation(_Segmented):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "segments": [None, Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor],
+        "baseline": [Real, Tensor, np.ndarray],
         "perturbations_at_once": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -331,7 +331,7 @@ class Occlusion(ThroughCaptum):
         of the input along each axis. In a table, where columns have no neighbours, it is one feature.
     stride : int, default=1
         Step of the window; no larger than the window, so that every feature is covered.
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         What the window shows: a number, or a tensor that broadcasts against a batch.
     perturbations_at_once : int, default=10
         How many windows share a pass. Memory grows with it, the result does not change.
@@ -354,7 +354,7 @@ class Occlusion(ThroughCaptum):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "window": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor],
+        "baseline": [Real, Tensor, np.ndarray],
         "perturbations_at_once": [Interval(Integral, 1, None, closed="left")],
     }
 

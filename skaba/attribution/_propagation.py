@@ -30,7 +30,7 @@ from skaba.attribution._structure import (
 from skaba.attribution._targets import Score
 
 # Rectifiers, also where they are written in another way.
-_RECTIFYING = operations("relu threshold clamp clampmin hardtanh")
+_RECTIFYING = operations("relu threshold clamp clampmin hardtanh maximum minimum maskedfill where")
 
 # A weighted sum of their inputs, in evaluation mode.
 _WEIGHTED: Kinds = (
@@ -67,6 +67,13 @@ class _ThroughLayers(ThroughCaptum):
 
     _asks: ClassVar[type[Scored]] = Scored
     _kinds: ClassVar[Kinds]
+
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        if x.dtype is torch.float16:
+            raise ValueError(f"{type(self).__name__} divides by what float16 rounds to 0: use float32 or bfloat16.")
+        # Mixed precision is left out for the same reason.
+        with torch.autocast(x.device.type, enabled=False):
+            return super()._attribute(model, x, fix, generator)
 
     def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
         network = twin(model)
@@ -106,8 +113,8 @@ class _ThroughRectifiers(_ThroughLayers):
 class DeconvNet(_ThroughRectifiers):
     """The gradient, with only what is positive passed back through each ReLU, whatever its input was.
 
-    Two forward passes and one backward pass a sample. Other activations than ReLU pass the plain
-    gradient. Not implementation invariant.
+    Two forward passes and one backward pass a sample. Smooth activations pass the plain gradient;
+    networks that cut values off in another way than by ``nn.ReLU`` are refused. Not implementation invariant.
 
     References
     ----------
@@ -250,7 +257,13 @@ class LRP(_ThroughLayers):
 
     def _check(self, structure: Structure) -> None:
         others = [step for step in structure.outside(self._kinds) if step.operation not in RESHAPING | _SELECTING]
-        self._refuse(others, "There is no rule for it: write it as one of the modules that LRP knows, or use DeepLift.")
+        self._refuse(others, "Write it as a module that LRP has a rule for, or use IntegratedGradients.")
+        for call in structure.calls_of((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+            if call.module.running_mean is None:
+                raise ValueError(
+                    f"LRP needs batch normalization with running statistics; {call.name!r} has none and mixes "
+                    "the samples of a batch. Use IntegratedGradients."
+                )
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         rules = captum("attr._utils.lrp_rules")
@@ -287,7 +300,7 @@ class DeepLift(_ThroughLayers):
 
     Parameters
     ----------
-    baseline : float or Tensor, default=0.0
+    baseline : float, Tensor or ndarray, default=0.0
         What the input is compared with: a number, or a tensor that broadcasts against a batch.
 
     Notes
@@ -322,7 +335,7 @@ class DeepLift(_ThroughLayers):
         needs="nonlinear modules that DeepLIFT has rules for",
     )
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"baseline": [Real, Tensor]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"baseline": [Real, Tensor, np.ndarray]}
     _asks = _Rescaled
     _kinds = _RESCALED
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
@@ -95,6 +96,8 @@ def twin(model: Model) -> nn.Module:
         network: nn.Module = copy.deepcopy(model, memo)
     except (TypeError, RuntimeError) as error:
         raise TypeError(f"The method works on a copy of the network, and copy.deepcopy fails: {error}") from error
+    if hasattr(network, "_original_forward"):  # accelerate wraps it in mixed precision, which rounds too much here
+        network.forward = network._original_forward  # type: ignore[assignment]
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]
@@ -104,9 +107,15 @@ def twin(model: Model) -> nn.Module:
 def _shared(module: nn.Module) -> dict[int, Any]:
     """Return what a copy of a module is to hold in place of its tensors, as deepcopy's memo."""
     own = {id(parameter): nn.Parameter(parameter.data, False) for parameter in module.parameters(recurse=False)}
-    tensors = [*module.buffers(recurse=False), *(value for value in vars(module).values() if isinstance(value, Tensor))]
+    tensors = [*module.buffers(recurse=False), *_tensors(_held(module))]
     held = [vars(module).get(name) for name in ("inputs", "arguments")] if isinstance(module, _VIEWS) else []
-    return {**own, **{id(tensor): tensor.detach() for tensor in tensors}, **{id(value): value for value in held}}
+    held += [value for value in _held(module) if isinstance(value, np.ndarray)]
+    return {**{id(tensor): tensor.detach() for tensor in tensors}, **own, **{id(value): value for value in held}}
+
+
+def _held(module: nn.Module) -> list[Any]:
+    """Return what a module keeps besides its parameters, buffers and submodules."""
+    return [value for name, value in vars(module).items() if name not in ("_parameters", "_buffers", "_modules")]
 
 
 def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:

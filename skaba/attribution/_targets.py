@@ -301,15 +301,22 @@ class LossScore:
         repeats = len(logits) // len(self.y)
         y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
         reduction = getattr(self.criterion, "reduction", None)
-        if reduction not in ("mean", "sum"):
-            return self.criterion(logits, y).expand(len(logits))
+        if reduction not in ("mean", "sum", "none"):
+            return self._of_a_mean(logits, y)
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
         losses = unreduced(logits, y)
         if losses.dim() == 0:  # it does not read its own reduction
-            return losses.expand(len(logits))
+            return self._of_a_mean(logits, y)
         losses = losses.reshape(len(logits), -1)
-        return losses.mean(dim=1) if reduction == "mean" else losses.sum(dim=1)
+        return losses.sum(dim=1) if reduction == "sum" else losses.mean(dim=1)
+
+    def _of_a_mean(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return each row's loss under a criterion that tells only the mean over a batch."""
+        if logits.requires_grad:  # the sum of these is the sum of the losses, and so are its gradients
+            return self.criterion(logits, y).expand(len(logits))
+        rows = zip(logits.split(1), y.split(1), strict=True)  # type: ignore[no-untyped-call]
+        return torch.stack([self.criterion(*row).mean() for row in rows])
 
 
 def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:

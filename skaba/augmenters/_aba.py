@@ -177,7 +177,8 @@ class ABA(BaseEstimator):
             criterion,
             generator,
         )
-        return x.detach().index_copy(0, rows, pushed)
+        # Not index_copy(), which would lay a batch of channels_last out anew.
+        return x.detach().clone().index_copy_(0, rows, pushed)
 
     def _draw(self, n_samples: int, strength: float, generator: torch.Generator) -> Tensor:
         """Return each sample's step a category, shape (n, n_categories), on the CPU."""
@@ -266,6 +267,10 @@ class ABA(BaseEstimator):
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
         self.adjustments.table(self.selection.n_categories)
+        for name in ("attribution", "target"):
+            if isinstance(getattr(self, name), type):
+                kind = getattr(self, name).__name__
+                raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")
         if self.reuse is None:
             return
         if type(self.attribution) is not Gradient or not isinstance(self.target, Loss):

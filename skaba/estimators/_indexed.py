@@ -75,4 +75,6 @@ def _arrays(sample: Any) -> Any:
         return {name: _arrays(value) for name, value in sample.items()}
     if isinstance(sample, (tuple, list)):
         return [_arrays(value) for value in sample]
+    if isinstance(sample, Tensor):  # on any device, of any precision; only bfloat16 is unknown to NumPy
+        sample = (sample.float() if sample.dtype == torch.bfloat16 else sample).detach().cpu()
     return np.asarray(sample)

@@ -210,8 +210,8 @@ def test_a_plain_callable_can_be_asked():
 def test_the_gpu_random_state_is_put_back_where_there_is_one(monkeypatch):
     state = {"now": torch.tensor([1])}
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: state["now"])
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value: state.update(now=value))
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: state["now"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda value: state.update(now=value))
     with asking(lambda x: x):
         state["now"] = torch.tensor([2])
     assert state["now"].tolist() == [1]

@@ -13,7 +13,7 @@ from skaba.attribution import (
     WithArguments,
     rows_of,
 )
-from skaba.attribution._layers import call, count, find_layer
+from skaba.attribution._layers import call, count, find_layer, watched
 from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
 
 CONV_LAYERS = ["0", "1", "2", "3", "4", "5", "6"]
@@ -313,6 +313,102 @@ def test_a_shift_is_undone_after_an_exception():
         fail()
     assert seen != [before]
     assert trace_of(net) == before
+
+
+# --- the gradient of a step
+
+
+def test_a_watched_batch_tells_its_gradient_in_every_backward_pass():
+    net, x, seen = conv_net(), images(), []
+    watched_x = watched(x, seen.append)
+    for scale in (1.0, 3.0):  # an optimiser may evaluate several times
+        (scale * net(watched_x).square().sum()).backward()
+    leaf = x.clone().requires_grad_()
+    net(leaf).square().sum().backward()
+    assert len(seen) == 2
+    torch.testing.assert_close(seen[0], leaf.grad)
+    torch.testing.assert_close(seen[1], 3 * leaf.grad)
+
+
+def test_watching_a_batch_changes_neither_it_nor_the_parameters_gradients():
+    x, gradients = images(), []
+    copy = x.clone()
+    for batch in (x, watched(x, lambda gradient: None)):
+        net = conv_net()
+        net(batch).square().sum().backward()
+        gradients.append([parameter.grad for parameter in net.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+    assert torch.equal(x, copy)
+    assert (x.requires_grad, x.grad, x._backward_hooks) == (False, None, None)
+
+
+def test_nothing_is_watched_where_there_is_no_backward_pass():
+    x = images()
+    with torch.no_grad():
+        assert watched(x, pytest.fail) is x
+
+
+def test_a_watched_batch_may_be_worked_on_in_place():
+    net, x, seen = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(72, 5)), images(), []
+    copy = x.clone()
+    net(watched(x, seen.append)).sum().backward()
+    assert torch.equal(x, copy)
+    assert torch.equal(seen[0] != 0, x > 0)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("layer", CONV_LAYERS)
+def test_a_watched_layer_tells_the_gradient_at_its_changed_output(layer, frozen):
+    net, x, seen = conv_net().eval(), images(), []
+    net.requires_grad_(not frozen)
+    rest = FromLayer(net, layer, x)
+    hidden = rest.features()
+    change = torch.randn(hidden.shape, generator=seeded())
+    before = trace_of(net)
+    with rest.shifted(change, watch=seen.append):
+        for scale in (1.0, 2.0):
+            (scale * net(x).square().sum()).backward()
+    net.zero_grad()
+    leaf = (hidden + change).requires_grad_()
+    rest(leaf).square().sum().backward()
+    assert len(seen) == 2
+    torch.testing.assert_close(seen[0], leaf.grad)
+    torch.testing.assert_close(seen[1], 2 * leaf.grad)
+    net.zero_grad()
+    assert hooks_in(trace_of(net)) == hooks_in(before)
+
+
+def hooks_in(trace):
+    return {name: value for name, value in trace.items() if "hooks" in name}
+
+
+def test_watching_a_layer_changes_no_gradient():
+    x, gradients = images(), []
+    for watch in (None, lambda gradient: None):
+        net = conv_net().eval()
+        rest = FromLayer(net, "2", x)
+        with rest.shifted(0.1 * torch.ones_like(rest.features()), watch=watch):
+            net(x).square().sum().backward()
+        gradients.append([parameter.grad for parameter in net.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+
+
+def test_a_watched_layers_output_may_be_worked_on_in_place():
+    net, ids, seen = TextNet(), words(), []
+    rest = FromLayer(net, "convolution", ids)
+    hidden = rest.features()
+    with rest.shifted(torch.zeros_like(hidden), watch=seen.append):
+        net(ids)[:, 0].sum().backward()
+    net.act.inplace = False
+    leaf = hidden.clone().requires_grad_()
+    torch.testing.assert_close(seen[0], torch.autograd.grad(rest(leaf)[:, 0].sum(), leaf)[0])
+    assert torch.equal(seen[0] != 0, hidden > 0)
+
+
+def test_a_pass_without_gradients_is_not_watched():
+    net, x = conv_net(), images()
+    with FromLayer(net, "2", x).shifted(torch.zeros(1), watch=pytest.fail), torch.no_grad():
+        assert not net(x).requires_grad
 
 
 # --- errors

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torch.nn import functional
 
-from skaba.attribution._spatial import blur, positions, require_places, to_channels, upsample
+from skaba.attribution._spatial import blur, positions, require_places, scaled, stretched, to_channels, upsample
 
 IMAGES = torch.randn(2, 3, 9, 7, dtype=torch.float64)
 SHAPES = [
@@ -71,6 +72,55 @@ def test_a_map_of_the_inputs_own_size_is_given_to_every_channel(shape, channels)
     assert stretched.is_contiguous()
     for channel in stretched.unbind(channels):
         torch.testing.assert_close(channel, values)
+
+
+PLACES = [((2, 3, 8), 1), ((2, 8, 3), -1), ((2, 3, 8, 6), 1)]
+
+
+@pytest.mark.parametrize(("shape", "channels"), PLACES)
+def test_half_the_size_is_the_mean_of_neighbours(shape, channels):
+    x = torch.randn(shape)
+    pool = functional.avg_pool1d if len(shape) == 3 else functional.avg_pool2d
+    wanted = pool(x.movedim(channels, 1), 2).movedim(1, channels)
+    small = scaled(x, 0.5, channels)
+    assert small.is_contiguous()
+    torch.testing.assert_close(small, wanted)
+
+
+@pytest.mark.parametrize("factor", [0.001, 0.3, 0.5, 0.77, 1.0])
+@pytest.mark.parametrize(("shape", "channels"), [*PLACES, ((2, 3, 9, 7), 1), ((2, 3, 1, 2), 1), ((2, 1, 3), -1)])
+def test_sizes_are_rounded_and_never_nothing(shape, channels, factor):
+    x = torch.randn(shape)
+    small = scaled(x, factor, channels)
+    assert positions(small, channels) == tuple(max(1, round(factor * size)) for size in positions(x, channels))
+    assert small.shape[channels] == x.shape[channels]
+    back = stretched(small, x, channels)
+    assert (back.shape, back.dtype) == (x.shape, x.dtype)
+    assert back.is_contiguous()
+    if factor == 1:
+        assert torch.equal(back, x)
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize(("shape", "channels"), PLACES)
+def test_a_channels_constant_outlives_scaling_and_stretching(shape, channels, factor):
+    constants = torch.randn(2, 3, *[1] * (len(shape) - 2)).movedim(1, channels)
+    x = constants.expand(shape)
+    small = scaled(x, factor, channels)
+    torch.testing.assert_close(small, constants.expand_as(small))
+    torch.testing.assert_close(stretched(small, x, channels), x.contiguous())
+
+
+def test_the_mean_over_all_places_is_kept_by_a_size_that_divides():
+    x = torch.randn(2, 3, 12, 6, dtype=torch.float64)
+    for factor in (0.5, 1 / 3, 1 / 6):
+        torch.testing.assert_close(scaled(x, factor, 1).mean((2, 3)), x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 3, 4, 4, 4)])
+def test_what_has_no_axes_to_scale_is_refused(shape):
+    with pytest.raises(ValueError, match="resolution needs an input with one or two spatial axes"):
+        scaled(torch.zeros(shape), 0.5, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,266 @@
+"""What training with augmentation costs beside other ways to the same thing.
+
+    pip install ".[peers]"
+    python benchmarks/peers.py [--epochs 2] [--repetitions 15] [--json FILE]
+    python benchmarks/peers.py --quick
+
+One thread. Two contestants take turns, and the one that goes first changes; each ratio is of two neighbouring
+measurements. A peer that is not installed is reported as such.
+
+"training" is from a new network to the end of the last epoch, data loading included, of ConvNet on scikit-learn's
+digits enlarged to 16 x 16: the same network, samples, batch size, epochs, optimizer and loss for all, no
+validation, nothing printed. FGSM training moves every sample of every batch (ART: ``ratio=1``), in evaluation mode, by
+the sign of one input gradient. The loop by hand is the leanest we know: it asks for the input's gradient alone,
+as torchattacks does too; ART computes those of the parameters as well, and sets up a loader for every batch.
+
+"erasing" drops the tenth of each image that the network looks at most to 0; on our side: ABA with percentile 90
+of the gradient of the true class. bnnr's ICD drops the tiles above the same percentile to the same value, so that
+its side pays neither for a blur nor for finer tiles. A batch is handed over at once, in the form that each works on
+(floats; bytes, channels last), and asked for maps of that batch and of the network as it is. ICD can also keep the
+maps of an earlier epoch on disk: that row sets reading them against our asking anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import json
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from skaba import ABAClassifier
+from skaba.attribution import Gradient, TrueClass
+from skaba.augmenters import ABA, AdjustmentSet, Baseline, Percentiles
+from skaba.datasets import load_digits
+from skaba.modules import ConvNet
+
+BATCH_SIZE = 32
+LR = 0.01
+STRENGTH = 0.1
+
+Function = Callable[[], Any]
+
+
+class Contest(NamedTuple):
+    """Two contestants, made when their turn comes, as a peer may be missing; and what the ratio should be."""
+
+    title: str
+    first: Callable[[], Function]
+    second: Callable[[], Function]
+    goal: str = ""
+
+
+class Data(NamedTuple):
+    """Images in [0, 1], enlarged by repeating pixels, and their classes."""
+
+    X: np.ndarray
+    y: np.ndarray
+    epochs: int
+
+
+def digits(enlarged: int, n_samples: int, epochs: int = 0) -> Data:
+    """Return digits of 8 times so many pixels a side."""
+    found = load_digits()
+    X = found.X_train[:n_samples].repeat(enlarged, axis=2).repeat(enlarged, axis=3)
+    return Data(X, found.y_train[:n_samples], epochs)
+
+
+# Training ---------------------------------------------------------------------------------------------------
+
+
+def fit(kind: type, data: Data, **own: Any) -> Function:
+    """Return a function that fits a new net, skorch's or ours."""
+    shared = {"criterion": nn.CrossEntropyLoss, "lr": LR, "max_epochs": data.epochs, "batch_size": BATCH_SIZE}
+    shared |= {"iterator_train__shuffle": True, "train_split": None, "verbose": 0}
+    return lambda: kind(ConvNet, **shared, **own).fit(data.X, data.y)
+
+
+Attack = Callable[[Tensor, Tensor], Tensor]
+
+
+def loop(data: Data, make_attack: Callable[[nn.Module], Attack] | None = None) -> Function:
+    """Return a function that trains a new network in plain PyTorch, on attacked batches if there is an attack."""
+
+    def train() -> None:
+        module, criterion = ConvNet(), nn.CrossEntropyLoss()
+        attack = make_attack(module) if make_attack else None
+        optimizer = torch.optim.SGD(module.parameters(), lr=LR)
+        for x, y in batches(data):
+            if attack:
+                x = attack(x, y)  # noqa: PLW2901
+            optimizer.zero_grad()
+            criterion(module(x), y).backward()
+            optimizer.step()
+
+    return train
+
+
+def batches(data: Data) -> Iterator[list[Tensor]]:
+    """Yield shuffled batches, epoch after epoch."""
+    samples = TensorDataset(torch.as_tensor(data.X), torch.as_tensor(data.y))
+    loader = DataLoader(samples, batch_size=BATCH_SIZE, shuffle=True)
+    for _ in range(data.epochs):
+        yield from loader
+
+
+def by_hand(module: nn.Module) -> Attack:
+    """Return FGSM as one would write it."""
+
+    def attack(x: Tensor, y: Tensor) -> Tensor:
+        module.eval()
+        leaf = x.requires_grad_()
+        gradient = torch.autograd.grad(nn.functional.cross_entropy(module(leaf), y), leaf)[0]
+        module.train()
+        return x.detach() + STRENGTH * gradient.sign()
+
+    return attack
+
+
+def torchattacks_loop(data: Data) -> Function:
+    """Return a loop with torchattacks' FGSM."""
+    import torchattacks  # noqa: PLC0415
+
+    return loop(data, lambda module: torchattacks.FGSM(module, eps=STRENGTH))
+
+
+def art_trainer(data: Data) -> Function:
+    """Return the adversarial trainer of the Adversarial Robustness Toolbox."""
+    from art.attacks.evasion import FastGradientMethod  # noqa: PLC0415
+    from art.defences.trainer import AdversarialTrainer  # noqa: PLC0415
+    from art.estimators.classification import PyTorchClassifier  # noqa: PLC0415
+
+    def train() -> None:
+        module = ConvNet()
+        optimizer = torch.optim.SGD(module.parameters(), lr=LR)
+        about = {"input_shape": data.X.shape[1:], "nb_classes": 10, "device_type": "cpu"}
+        classifier = PyTorchClassifier(module, nn.CrossEntropyLoss(), optimizer=optimizer, **about)
+        attack = FastGradientMethod(classifier, eps=STRENGTH, batch_size=BATCH_SIZE)
+        with redirect_stderr(io.StringIO()):  # its progress bars
+            trainer = AdversarialTrainer(classifier, attack, ratio=1.0)
+            trainer.fit(data.X, data.y, batch_size=BATCH_SIZE, nb_epochs=data.epochs)
+
+    return train
+
+
+# Erasing ----------------------------------------------------------------------------------------------------
+
+
+def our_erasing(data: Data) -> Function:
+    """Return attribution-guided dropout of a batch."""
+    aba = ABA(Gradient(), TrueClass(), Percentiles(0.9), AdjustmentSet([(0, 1)]), change=Baseline(0), randomize=False)
+    model = ConvNet(channels=3)
+    x, y = torch.as_tensor(data.X).repeat(1, 3, 1, 1), torch.as_tensor(data.y)
+    return lambda: aba(model, x, y, strength=1, criterion=None, generator=torch.Generator())
+
+
+def icd(data: Data, explainer: str | None = None, cached: bool = False) -> Function:
+    """Return bnnr's erasing of a batch, with its default explainer or another."""
+    from bnnr.icd import ICD  # noqa: PLC0415
+    from bnnr.xai_cache import XAICache  # noqa: PLC0415
+
+    logging.getLogger("bnnr").setLevel(logging.ERROR)  # it tells of every map that it computes
+    warnings.filterwarnings("ignore", "ICD initialized without XAICache", RuntimeWarning)
+    model = ConvNet(channels=3)
+    own: dict[str, Any] = {"explainer": explainer} if explainer else {}
+    if cached:
+        own["cache"] = XAICache(tempfile.mkdtemp(prefix="icd_"))
+    erase = ICD(
+        model, [model.features[-2]], threshold_percentile=90, fill_strategy="solid", fill_value=0, use_cuda=False, **own
+    )
+    images = (255 * data.X).astype(np.uint8).repeat(3, axis=1).transpose(0, 2, 3, 1)
+    index = np.arange(len(images))
+    return lambda: erase.apply_batch_with_labels(images, data.y, index)
+
+
+# Measuring --------------------------------------------------------------------------------------------------
+
+
+def contests(quick: bool, epochs: int) -> list[Contest]:
+    """Return all contests."""
+    data, images = digits(2, 64 if quick else 500, epochs), digits(4, 8 if quick else 32)
+    plain, ours = partial(fit, NeuralNetClassifier, data), partial(fit, ABAClassifier, data, augmenter="fgsm")
+    erasing = partial(our_erasing, images)
+    return [
+        Contest("training: skorch / PyTorch loop", plain, partial(loop, data)),
+        Contest("FGSM training: ours / loop by hand", ours, partial(loop, data, by_hand), "<= 1.03"),
+        Contest("FGSM training: ours / torchattacks", ours, partial(torchattacks_loop, data)),
+        Contest("FGSM training: ours / ART", ours, partial(art_trainer, data), "<= 0.90"),
+        Contest("erasing: bnnr, Grad-CAM / ours", partial(icd, images, "gradcam"), erasing, ">= 5"),
+        Contest("erasing: bnnr, its default / ours", partial(icd, images), erasing, ">= 50"),
+        Contest("erasing: bnnr, kept maps / ours", partial(icd, images, "gradcam", cached=True), erasing),
+    ]
+
+
+def measure(contest: Contest, repetitions: int) -> np.ndarray | str:
+    """Return the ratios of a contest, or why there are none."""
+    try:
+        contestants = contest.first(), contest.second()
+    except ImportError as error:
+        return f"not installed ({error})"
+    return in_turns(*contestants, repetitions)
+
+
+def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
+    """Time two functions in turns, after a run of each that does not count, and return the ratios."""
+    first(), second()
+    ratios = []
+    for repetition in range(repetitions):
+        if repetition % 2:
+            base, time_of = seconds(second), seconds(first)
+        else:
+            time_of, base = seconds(first), seconds(second)
+        ratios.append(time_of / base)
+    return np.array(ratios)
+
+
+def seconds(function: Function) -> float:
+    """Time one call; garbage of the one before is not charged to it."""
+    gc.collect()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def show(contest: Contest, found: np.ndarray | str) -> None:
+    """Print a row."""
+    if isinstance(found, str):
+        print(f"{contest.title:36} {found}")
+        return
+    print(f"{contest.title:36} {np.median(found):8.2f} {f'{found.min():.2f}-{found.max():.2f}':>15} {contest.goal:>8}")
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="few samples, twice: to see that it runs")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    repetitions = 2 if arguments.quick else arguments.repetitions
+    print(f"1 thread, {repetitions} ratios\n{'':36} {'median':>8} {'range':>15} {'goal':>8}")
+    ratios = {}
+    for contest in contests(arguments.quick, arguments.epochs):
+        ratios[contest.title] = measure(contest, repetitions)
+        show(contest, ratios[contest.title])
+    if arguments.json:
+        arguments.json.write_text(json.dumps(ratios, default=np.ndarray.tolist))
+
+
+if __name__ == "__main__":
+    main()

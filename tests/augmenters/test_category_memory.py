@@ -1,0 +1,191 @@
+"""CategoryMemory: what was kept comes back, in as many bits as are said."""
+
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
+
+from skaba.augmenters import CategoryMemory, Cutoff, Percentiles
+from tests.tiny_nets import seeded
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+class PretendedGPU(TorchFunctionMode):
+    """Tensors say that they lie on a GPU, so that its formulas run; they are computed on the CPU."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func == torch.Tensor.device.__get__:
+            return GPU
+        args = [CPU if isinstance(value, torch.device) else value for value in args]
+        return func(*args, **{name: CPU if name == "device" else value for name, value in (kwargs or {}).items()})
+
+
+def masks(n_boundaries, n_samples, n_features, seed=0):
+    """Random bits for each boundary."""
+    shape = n_boundaries, n_samples, n_features
+    return list(torch.randint(2, shape, generator=seeded(seed)).bool())
+
+
+def filled(n_samples, n_features, n_boundaries, device=CPU, folder=None, seed=0):
+    memory = CategoryMemory("some data")
+    memory.allocate(n_samples, n_features, n_boundaries, device, folder)
+    below = masks(n_boundaries, n_samples, n_features, seed)
+    memory.keep(torch.arange(n_samples), below)
+    return memory, below
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+# --- what is kept comes back
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(0, 3), st.integers(0, 99))
+def test_what_was_kept_comes_back(n_samples, n_features, n_boundaries, seed):
+    memory, below = filled(n_samples, n_features, n_boundaries, seed=seed)
+    recalled, known = memory.recall(torch.arange(n_samples))
+    assert equal(recalled, below)
+    assert known.all()
+    assert all(features.dtype == torch.bool for features in recalled)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(0, 3), st.integers(0, 99))
+def test_on_a_gpu_the_same_bits_are_kept(n_samples, n_features, n_boundaries, seed):
+    """So a net that was pickled there goes on here."""
+    memory, below = filled(n_samples, n_features, n_boundaries, seed=seed)
+    with PretendedGPU():
+        there, _ = filled(n_samples, n_features, n_boundaries, GPU, seed=seed)
+        recalled, known = there.recall(torch.arange(n_samples))
+        assert memory.bits.device == GPU  # the formulas were not those of the CPU
+    assert torch.equal(there.bits, memory.bits)
+    assert equal(recalled, below)
+    assert known.tolist() == [True] * n_samples
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=10, unique=True), st.data())
+def test_samples_are_kept_and_recalled_in_any_order(index, data):
+    memory = CategoryMemory()
+    memory.allocate(10, 13, 2, CPU)
+    below = masks(2, len(index), 13)
+    memory.keep(torch.tensor(index), below)
+    order = data.draw(st.permutations(range(10)))
+    recalled, known = memory.recall(torch.tensor(order))
+    assert known.tolist() == [number in index for number in order]
+    for row, number in enumerate(order):
+        for boundary in range(2):
+            wanted = below[boundary][index.index(number)] if number in index else torch.zeros(13, dtype=torch.bool)
+            assert torch.equal(recalled[boundary][row], wanted)
+
+
+def test_a_later_visit_replaces_an_earlier_one_and_nothing_else():
+    memory, below = filled(6, 21, 2)
+    later = masks(2, 2, 21, seed=1)
+    memory.keep(torch.tensor([4, 1]), later)
+    recalled, _ = memory.recall(torch.arange(6))
+    assert equal([features[[4, 1]] for features in recalled], later)
+    rest = [0, 2, 3, 5]
+    assert equal([features[rest] for features in recalled], [features[rest] for features in below])
+
+
+# --- how much it takes
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 300), st.integers(0, 4))
+def test_it_takes_as_much_as_is_said(n_samples, n_features, n_boundaries):
+    memory = CategoryMemory()
+    assert memory.n_bytes == 0
+    memory.allocate(n_samples, n_features, n_boundaries, CPU)
+    assert memory.n_bytes == CategoryMemory.bytes_for(n_samples, n_features, n_boundaries)
+    assert memory.n_bytes == sum(t.untyped_storage().nbytes() for t in (memory.bits, memory.known))
+
+
+@pytest.mark.parametrize(("selection", "bits"), [(Cutoff(), 1), (Percentiles(0.5), 1), (Percentiles(0.1, 0.9), 2)])
+def test_bits_a_feature(selection, bits):
+    n_samples, n_features = 50, 784
+    n_bytes = CategoryMemory.bytes_for(n_samples, n_features, selection.n_categories - 1)
+    assert (n_bytes - n_samples) * 8 == bits * n_samples * n_features  # and a byte a sample for whether it is known
+
+
+def test_a_part_of_a_byte_counts_as_a_byte():
+    assert [CategoryMemory.bytes_for(1, n, 1) for n in (1, 8, 9, 16, 17)] == [2, 2, 3, 3, 4]
+
+
+# --- on disk
+
+
+def test_on_disk_it_is_the_same_and_leaves_no_file(tmp_path):
+    memory, below = filled(7, 19, 2)
+    on_disk, _ = filled(7, 19, 2, folder=tmp_path)
+    on_disk.keep(torch.tensor([3]), masks(2, 1, 19, seed=4))
+    memory.keep(torch.tensor([3]), masks(2, 1, 19, seed=4))
+    assert list(tmp_path.iterdir()) == []  # it never has a name
+    index = torch.tensor([6, 3, 0])
+    assert equal(on_disk.recall(index)[0], memory.recall(index)[0])
+    assert not equal(on_disk.recall(index)[0], [features[index] for features in below])
+    assert on_disk.n_bytes == memory.n_bytes
+
+
+def test_on_disk_without_a_gpu_being_asked(tmp_path):
+    """With a folder the bits are on the disk, whatever the device."""
+    memory, _ = filled(2, 9, 1, device=torch.device("meta"), folder=tmp_path)
+    assert (memory.bits.device, memory.known.device) == (CPU, CPU)
+
+
+def test_a_folder_that_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        CategoryMemory().allocate(2, 9, 1, CPU, tmp_path / "nowhere")
+
+
+# --- its state
+
+
+def test_too_early():
+    memory = CategoryMemory()
+    for use in (lambda: memory.recall(torch.tensor([0])), lambda: memory.keep(torch.tensor([0]), [])):
+        with pytest.raises(ValueError, match="memory of categories is empty: call allocate first"):
+            use()
+
+
+def test_boundaries_that_do_not_match_are_refused():
+    memory, _ = filled(4, 9, 2)
+    with pytest.raises(ValueError, match="zip"):
+        memory.keep(torch.arange(4), masks(1, 4, 9))
+
+
+def test_fits_what_it_was_allocated_for():
+    memory = CategoryMemory()
+    assert not memory.fits(4, 9, 2)
+    memory.allocate(4, 9, 2, CPU)
+    assert memory.fits(4, 9, 2)
+    # 10 features take as many bytes as 9, and are others all the same.
+    assert not any(memory.fits(*other) for other in [(5, 9, 2), (4, 10, 2), (4, 9, 1), (9, 4, 2)])
+
+
+def test_allocating_again_forgets():
+    memory, _ = filled(4, 9, 2)
+    memory.allocate(4, 9, 2, CPU)
+    recalled, known = memory.recall(torch.arange(4))
+    assert not known.any()
+    assert not torch.stack(recalled).any()
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_goes_through_pickle_and_through_saved_files(tmp_path, disk):
+    memory, below = filled(5, 20, 2, folder=tmp_path if disk else None)
+    torch.save(memory.state_dict(), tmp_path / "state.pt")
+    loaded = CategoryMemory("other data")
+    loaded.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for copy in (loaded, pickle.loads(pickle.dumps(memory))):  # noqa: S301
+        assert (copy.data, copy.n_features) == ("some data", 20)
+        recalled, known = copy.recall(torch.arange(5))
+        assert equal(recalled, below)
+        assert known.all()
