@@ -65,9 +65,8 @@ def methods() -> None:
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("method", no_wrap=True)
-    for name in ("forward", "backward", "signed", "baseline", "needs; sums to"):
-        table.add_column(name, min_width=len(name))
+    for name in ("method", "forward", "backward", "signed", "baseline", "needs; sums to"):
+        table.add_column(name, no_wrap=name in {"method", "signed", "baseline"})
     for name, method in METHODS.items():
         about = method.about
         star = "*" if issubclass(method, ThroughCaptum) else ""
