@@ -3,18 +3,20 @@
 from skaba.attribution._asking import asking, first_output, unwrapped
 from skaba.attribution._captum import ThroughCaptum
 from skaba.attribution._catalogue import METHODS, Trial, Trials, available
+from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer, WithArguments, channel_axis, find_layer, rows_of, watched
+from skaba.attribution._lrp import LRP
 from skaba.attribution._method import AttributionMethod, normal_like
 from skaba.attribution._micro_batches import MicroBatches
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
 from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
-from skaba.attribution._propagation import LRP, DeconvNet, DeepLift, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._random_map import RandomMap
+from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._spatial import scaled, stretched
 from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
 

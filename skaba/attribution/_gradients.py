@@ -35,7 +35,7 @@ class Gradient(AttributionMethod):
     True
     """
 
-    about: ClassVar[About] = About("1", "1", signed=True, needs="differentiable")
+    about: ClassVar[About] = About("1", "1", signed=True, needs="a gradient")
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return input_gradient(model, x, lambda logits: fix(logits)(logits))
@@ -63,7 +63,7 @@ class InputXGradient(AttributionMethod):
     """
 
     about: ClassVar[About] = About(
-        "1", "1", signed=True, complete="target, if piecewise linear without bias", needs="differentiable"
+        "1", "1", signed=True, complete="target, if piecewise linear without bias", needs="a gradient"
     )
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:

@@ -82,7 +82,7 @@ class IBA(AttributionMethod):
     """
 
     about: ClassVar[About] = About(
-        "steps * samples + 1", "steps * samples", signed=False, needs="differentiable; two samples or a background"
+        "steps * samples + 1", "steps * samples", signed=False, needs="a gradient; two samples or a background"
     )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -52,7 +52,7 @@ class IntegratedGradients(AttributionMethod):
         signed=True,
         complete="target - target of the baseline",
         baseline=True,
-        needs="differentiable",
+        needs="a gradient",
     )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -126,7 +126,7 @@ class ExpectedGradients(AttributionMethod):
         signed=True,
         complete="target - mean target of the background, in expectation",
         baseline=True,
-        needs="differentiable",
+        needs="a gradient",
     )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -55,7 +55,7 @@ class GradientShap(ThroughCaptum):
         signed=True,
         complete="target - mean target of the background, in expectation",
         baseline=True,
-        needs="differentiable",
+        needs="a gradient",
     )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -1,0 +1,64 @@
+"""What methods share that go back through a network by rules of their own for its layers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skaba.attribution._asking import Model
+from skaba.attribution._captum import Scored, ThroughCaptum
+from skaba.attribution._method import Fix
+from skaba.attribution._structure import (
+    Kinds,
+    Step,
+    Structure,
+    described,
+    observe,
+    separated,
+    twin,
+)
+from skaba.attribution._targets import Score
+
+
+class ThroughLayers(ThroughCaptum):
+    """A method that changes how a network's layers go back: on a twin, and only if it knows them all."""
+
+    _asks: ClassVar[type[Scored]] = Scored
+    _kinds: ClassVar[Kinds]
+
+    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+        if x.dtype is torch.float16:
+            raise ValueError(f"{type(self).__name__} divides by what float16 rounds to 0: use float32 or bfloat16.")
+        # Mixed precision is left out for the same reason.
+        with torch.autocast(x.device.type, enabled=False):
+            return super()._attribute(model, x, fix, generator)
+
+    def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
+        network = twin(model)
+        logits, structure = observe(network, x)
+        self._check(structure)
+        return self._asks(network, fix(logits), torch.arange(len(x), device=x.device), self._layers(structure))
+
+    def _layers(self, structure: Structure) -> list[nn.Module]:
+        """Return the layers that captum may change."""
+        return separated(structure.calls_of(self._kinds))
+
+    @abstractmethod
+    def _check(self, structure: Structure) -> None:
+        """Raise a ValueError if the method would return a wrong map."""
+
+    def _refuse(self, steps: Iterable[Step], advice: str) -> None:
+        found = described(steps)
+        if found:
+            raise ValueError(f"{type(self).__name__} does not fit this network: it has {found}. {advice}")
+
+
+def slope_of(score: Score, logits: Tensor) -> Tensor:
+    """Differentiate the sum of the samples' scores with respect to the logits."""
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        return torch.autograd.grad(score(leaf).sum(), leaf)[0]

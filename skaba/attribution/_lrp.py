@@ -1,0 +1,105 @@
+"""Layer-wise relevance propagation, computed by captum."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+
+from skaba.attribution._captum import Scored, captum
+from skaba.attribution._layer_rules import ThroughLayers, slope_of
+from skaba.attribution._method import About
+from skaba.attribution._structure import (
+    RESHAPING,
+    Kinds,
+    Structure,
+    operations,
+)
+from skaba.attribution._targets import Score
+
+# A weighted sum of their inputs, in evaluation mode.
+_WEIGHTED: Kinds = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+)
+# Relevance stays where it is.
+_ELEMENTWISE: Kinds = (
+    *(nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Softplus, nn.Softsign),
+)
+# The gradient gives all to the winner or the same element, as relevance does.
+_SELECTING = operations("relu amax max maxpool2dwithindices maxpool3dwithindices adaptivemaxpool2d adaptivemaxpool3d")
+
+
+class _Relevance(Scored):
+    """Starts relevance at the logits: each has its part in the target, logit times the target's slope."""
+
+    def value(self, logits: Tensor, score: Score) -> Tensor:
+        """Return ones whose gradient is the relevance; captum multiplies by the value in the end."""
+        relevance = logits.detach() * slope_of(score, logits)
+        return 1 + (relevance * (logits - logits.detach())).sum(1)
+
+
+class LRP(ThroughLayers):
+    """Layer-wise relevance propagation with the epsilon rule.
+
+    Three forward passes and one backward pass a sample. Relevance starts at the logits, of which each
+    has the logit times the target's slope (for a class: the logit alone), and goes back through
+    weighted sums (linear, convolution, batch normalization, average pool) in proportion to what each
+    input contributed; activations hand it on, maxima give it to the winner. Biases absorb some of it.
+    Networks that do anything else (add, mean, multiply outside of such modules, normalise, attend,
+    recur) are refused. Not implementation invariant.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-9
+        Added to the size of every sum that is divided by: the larger, the more relevance weak and
+        contradictory contributions lose.
+
+    References
+    ----------
+    Bach et al. (2015), "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise
+    Relevance Propagation", equation 58.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import LRP, TrueClass
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 9, False), torch.nn.ReLU(), torch.nn.Linear(9, 2, False))
+    >>> x, y = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
+    >>> map_ = LRP()(net, x, y, target=TrueClass())
+    >>> torch.allclose(map_.sum(1), net(x).gather(1, y[:, None])[:, 0], atol=1e-5)
+    True
+    """
+
+    about: ClassVar[About] = About(
+        "3", "1", signed=True, complete="target, if without bias", needs="layers that LRP has rules for"
+    )
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"epsilon": [Interval(Real, 0, None, closed="neither")]}
+    _asks = _Relevance
+    _kinds = (*_WEIGHTED, *_ELEMENTWISE)
+
+    def __init__(self, epsilon: float = 1e-9) -> None:
+        self.epsilon = epsilon
+
+    def _check(self, structure: Structure) -> None:
+        others = [step for step in structure.outside(self._kinds) if step.operation not in RESHAPING | _SELECTING]
+        self._refuse(others, "Write it as a module that LRP has a rule for, or use IntegratedGradients.")
+        for call in structure.calls_of((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+            if call.module.running_mean is None:
+                raise ValueError(
+                    f"LRP needs batch normalization with running statistics; {call.name!r} has none and mixes "
+                    "the samples of a batch. Use IntegratedGradients."
+                )
+
+    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        rules = captum("attr._utils.lrp_rules")
+        for layer in scored.layers:
+            layer.rule = rules.EpsilonRule(self.epsilon) if isinstance(layer, _WEIGHTED) else rules.IdentityRule()
+        map_: Tensor = captum().LRP(scored).attribute(x, additional_forward_args=(scored.index,))
+        return map_
