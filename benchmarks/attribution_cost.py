@@ -109,10 +109,10 @@ def against_captum(case: Case, repetitions: int) -> dict[str, np.ndarray]:
 
 def show(title: str, tables: dict[str, dict[str, np.ndarray]]) -> None:
     """Print medians and quartiles, a method a row and a network a column."""
-    print(f"\n{title}\n{'':20}" + "".join(f"{name:>22}" for name in tables))
+    print(f"\n{title}\n{'':20}" + "".join(f"{name:>25}" for name in tables))
     for method in dict.fromkeys(name for table in tables.values() for name in table):
         cells = [_cell(table.get(method)) for table in tables.values()]
-        print(f"{method:20}" + "".join(f"{cell:>22}" for cell in cells))
+        print(f"{method:20}" + "".join(f"{cell:>25}" for cell in cells))
 
 
 def _cell(values: np.ndarray | None) -> str:

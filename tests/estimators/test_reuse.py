@@ -1,9 +1,9 @@
-"""``reuse="epoch"``: the training step's own gradient decides the next epoch's augmentation, as in a plain loop."""
+"""``reuse="epoch"`` in an estimator: what is remembered, what is left behind, and what it works with."""
 
 import gc
 import pickle
+import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,14 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Checkpoint
+from skorch.callbacks import Checkpoint, EpochScoring
 from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
+from skaba import ABAClassifier
 from skaba.attribution import InputXGradient, Loss, PredictedClass
-from skaba.augmenters import ABA, AdjustmentSet, Baseline, Cutoff, Proportional, free_aba, mend_aba
+from skaba.augmenters import ABA, AdjustmentSet, Baseline, CategoryMemory, Cutoff, Proportional, free_aba, mend_aba
 from tests.estimators.conftest import SmallNet, same, weights
-
-SETTINGS = {"random_state": 0, "max_epochs": 4, "batch_size": 32, "verbose": 0, "lr": 0.1, "strength": 0.2}
 
 
 @pytest.fixture
@@ -33,179 +30,268 @@ def free(make_net: Any) -> Callable[..., ABAClassifier]:
     return lambda **parameters: make_net(**{"augmenter": "free_aba", "iterator_train__shuffle": True, **parameters})
 
 
-# --- the oracle: the same training, written out in torch
+# --- switched off it is plain training
 
 
-class Net(nn.Module):
-    """In double precision and in two parts, so that rounding decides nothing."""
+@pytest.mark.parametrize("layer", [None, "features.0"])
+def test_strength_zero_is_plain(free: Any, digits: Any, layer: str | None) -> None:
+    plain = weights(free(augmenter=None).fit(*digits))
+    assert same(weights(free(strength=0, layer=layer).fit(*digits)), plain)
+    assert not same(weights(free(strength=0.2, layer=layer).fit(*digits)), plain)
 
-    def __init__(self, front: nn.Module, back: nn.Module) -> None:
-        super().__init__()
-        self.front, self.back = front, back
-        self.double()
+
+def test_the_first_epoch_is_plain(free: Any, digits: Any) -> None:
+    assert same(weights(free(max_epochs=1).fit(*digits)), weights(free(max_epochs=1, augmenter=None).fit(*digits)))
+
+
+# --- what is remembered, and when it is forgotten
+
+
+def test_random_state_decides(free: Any, digits: Any) -> None:
+    first, again, other = (weights(free(random_state=seed).fit(*digits)) for seed in (0, 0, 1))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_a_second_fit_forgets(free: Any, digits: Any) -> None:
+    once = free().fit(*digits)
+    assert same(weights(free().fit(*digits).fit(*digits)), weights(once))
+    assert same(weights(clone(once).fit(*digits)), weights(once))
+
+
+def test_a_fit_that_fails_leaves_what_was_remembered(free: Any, digits: Any) -> None:
+    X, y = digits
+    net = free().fit(X, y)
+    kept = net.categories_.bits.clone()
+    with pytest.raises(RuntimeError):
+        net.fit(X[:, :, :5], y)  # the linear layer finds fewer features than it has weights for
+    assert torch.equal(net.categories_.bits, kept)
+    assert same(weights(net.partial_fit(X, y)), weights(free().fit(X, y).partial_fit(X, y)))
+
+
+@pytest.mark.parametrize("layer", [None, "features.0"])
+def test_going_on_with_the_same_data_is_going_on(free: Any, digits: Any, layer: str | None) -> None:
+    whole = free(max_epochs=4, layer=layer).fit(*digits)
+    assert same(weights(free(layer=layer).fit(*digits).partial_fit(*digits)), weights(whole))
+    assert same(weights(free(layer=layer, warm_start=True).fit(*digits).fit(*digits)), weights(whole))
+
+
+def test_going_on_with_other_data_of_the_same_length_forgets(free: Any, digits: Any) -> None:
+    X, y = digits
+    net = free(max_epochs=1).fit(X, y)
+    plain = pickle.loads(pickle.dumps(net)).set_params(strength=0)  # noqa: S301
+    remembering = pickle.loads(pickle.dumps(net))  # noqa: S301
+    other = X[::-1].copy(), y[::-1].copy()
+    assert same(weights(net.partial_fit(*other)), weights(plain.partial_fit(*other)))
+    remembering.partial_fit(X, y)
+    assert not same(weights(net.partial_fit(*other)), weights(plain.partial_fit(*other)))
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_a_pickled_net_goes_on_as_the_net_itself(free: Any, digits: Any, tmp_path: Path, disk: bool) -> None:
+    net = free(augmenter__store=tmp_path if disk else None).fit(*digits)
+    copy = pickle.loads(pickle.dumps(net))  # noqa: S301
+    assert copy.categories_.known.all()
+    assert same(weights(copy.partial_fit(*digits)), weights(net.partial_fit(*digits)))
+
+
+# Saved files hold no random states, so nothing is drawn: neither adjustments, nor dropout, nor the order.
+DETERMINED: dict[str, Any] = {
+    "augmenter": free_aba(adjustments=AdjustmentSet([(-1, 1)]), randomize=False),
+    "iterator_train__shuffle": False,
+    "module__dropout": 0.0,
+    "optimizer": torch.optim.Adam,
+    "lr": 0.01,
+}
+FILES = ["f_params", "f_optimizer", "f_history", "f_categories"]
+
+
+def test_saved_files_go_on_as_the_net_itself(free: Any, digits: Any, tmp_path: Path) -> None:
+    X, y = digits
+    net = free(**DETERMINED).fit(X, y)
+    files = {name: str(tmp_path / name) for name in FILES}
+    net.save_params(**files)
+    loaded, forgetful = free(**DETERMINED).initialize(), free(**DETERMINED).initialize()
+    loaded.load_params(**files)
+    forgetful.load_params(**{name: file for name, file in files.items() if name != "f_categories"})
+    for each in (net, loaded, forgetful):
+        each.partial_fit(X, y)
+    assert same(weights(loaded), weights(net))
+    assert not same(weights(forgetful), weights(net))
+    assert len(loaded.history) == 4
+
+
+def test_a_checkpoint_keeps_what_is_remembered(free: Any, digits: Any, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(monitor=None, dirname=tmp_path, f_categories="categories.pt")
+    net = free(**DETERMINED, callbacks=[checkpoint]).fit(*digits)
+    loaded = free(**DETERMINED).initialize()
+    loaded.load_params(checkpoint=checkpoint)
+    assert same(weights(loaded.partial_fit(*digits)), weights(net.partial_fit(*digits)))
+
+
+def test_on_disk_it_is_the_same_and_no_file_is_left(free: Any, digits: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    found, opened, temporary_file = [], [], tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: opened.append(dir) or temporary_file(dir=dir))
+    watching = EpochScoring(lambda net, X, y: found.append(list(tmp_path.iterdir())) or 0.0, on_train=True)
+    net = free(augmenter__store=tmp_path, callbacks=[watching]).fit(*digits)
+    assert opened == [tmp_path]
+    assert found == [[], []]
+    assert same(weights(net), weights(free().fit(*digits)))
+
+
+def test_a_new_selection_needs_new_categories(free: Any, digits: Any) -> None:
+    net = free().fit(*digits).set_params(augmenter=mend_aba(target=Loss(), reuse="epoch"))
+    assert net.partial_fit(*digits).categories_.bits.shape == (2, 200, 8)
+
+
+# --- no trace
+
+
+def _hooks(module: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in module.modules())
+
+
+class Bomb(SmallNet):
+    """Explodes on its way forward or back, behind the layer that is changed."""
+
+    fuse: str | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.back(self.front(x))
+        logits = super().forward(x)
+        if self.fuse == "forward":
+            raise RuntimeError("boom")
+        if self.fuse == "backward":
+            logits.register_hook(self.explode)
+        return logits
+
+    @staticmethod
+    def explode(gradient: Tensor) -> None:
+        raise RuntimeError("boom")
 
 
-class ImageNet(Net):
-    def __init__(self) -> None:
-        back = nn.Sequential(
-            nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(48, 10)
-        )
-        super().__init__(nn.Conv2d(1, 3, 3, padding=1), back)
+@pytest.mark.parametrize("layer", [None, "features.2"])
+@pytest.mark.parametrize("fuse", ["forward", "backward"])
+def test_no_hook_is_left_after_fit_or_a_step_that_fails(free: Any, digits: Any, layer: str | None, fuse: str) -> None:
+    net = free(module=Bomb, layer=layer).fit(*digits)
+    assert _hooks(net.module_) == 0
+    kept = net.categories_.bits.clone()
+    net.module_.fuse = fuse
+    with pytest.raises(RuntimeError, match="boom"):
+        net.partial_fit(*digits)
+    assert _hooks(net.module_) == 0
+    assert torch.equal(net.categories_.bits, kept)
 
 
-class TextNet(Net):
-    def __init__(self, frozen: bool = False) -> None:
-        super().__init__(
-            nn.Embedding(12, 4, padding_idx=0),
-            nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 3)),
-        )
-        self.front.weight.requires_grad_(not frozen)
+@pytest.mark.parametrize("layer", [None, "features.2"])
+def test_memory_does_not_grow_over_200_steps(free: Any, digits: Any, layer: str | None) -> None:
+    net = free(layer=layer).fit(*digits)
+    batch = next(iter(net.get_iterator(net.get_dataset(*digits), training=True)))
+    for _ in range(20):
+        net.train_step(batch)
+    gc.collect()
+    objects = len(gc.get_objects())
+    for _ in range(200):
+        net.train_step(batch)
+    gc.collect()
+    assert len(gc.get_objects()) - objects < 50
 
 
-class TableNet(Net):
-    def __init__(self, n_outputs: int = 2) -> None:
-        super().__init__(nn.Identity(), nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, n_outputs)))
+def test_the_data_are_left_alone_by_a_network_that_works_in_place(free: Any, digits: Any) -> None:
+    X, y = digits[0] - 0.3, digits[1]
+    copy = X.copy()
 
-
-def categories(gradient: Tensor, percentiles: bool) -> Tensor:
-    """A category a feature, from the definition."""
-    values = gradient.numpy()
-    bounds = np.quantile(values, [0.1, 0.9], method="higher") if percentiles else [0]
-    return torch.as_tensor(sum((values >= bound).astype(int) for bound in bounds))
-
-
-def by_hand(
-    module: Callable[[], Net],
-    X: np.ndarray,
-    y: np.ndarray,
-    criterion: nn.Module,
-    aba: ABA,
-    *,
-    layer: bool = False,
-    optimizer: Any = torch.optim.SGD,
-    drop_last: bool = False,
-) -> Net:
-    """Train as ``SETTINGS`` say."""
-    torch.manual_seed(0)
-    net, generator, known = module(), torch.Generator().manual_seed(0), {}
-    update = optimizer([p for p in net.parameters() if p.requires_grad], lr=0.1)
-    table = aba.adjustments.table(aba.selection.n_categories)
-    samples = list(zip(torch.as_tensor(X), torch.as_tensor(y), range(len(X)), strict=True))
-    loader = DataLoader(samples, batch_size=32, shuffle=True, drop_last=drop_last)
-    for x, target, numbers in (batch for _ in range(4) for batch in loader):
-        steps = table[torch.randint(len(table), (len(x),), generator=generator)] * 0.2
-        steps *= torch.randn(len(x), 1, generator=generator).abs()
-        change = torch.zeros_like((net.front(x) if layer else x).detach())
-        for row, number in enumerate(numbers.tolist()):
-            if number in known:
-                change[row] = steps[row][known[number]]
-        if layer and not x.is_floating_point():
-            change[x == 0] = 0  # padding
-        seen: list[Tensor] = []
-
-        def evaluate() -> Tensor:
-            update.zero_grad()
-            changed = ((net.front(x) if layer else x) + change).requires_grad_()  # noqa: B023
-            changed.retain_grad()
-            loss = criterion(net.back(changed) if layer else net(changed), target)  # noqa: B023
-            loss.backward()
-            seen.append(changed.grad)  # noqa: B023
-            return loss
-
-        update.step(evaluate)
-        for row, number in enumerate(numbers.tolist()):
-            known[number] = categories(seen[-1][row], percentiles=aba.selection.n_categories == 3)
-    return net
-
-
-def images() -> tuple[np.ndarray, np.ndarray]:
-    """100 in all: the last batch has 4."""
-    draw = np.random.default_rng(0)
-    y = draw.integers(0, 10, 100)
-    return draw.normal(size=(100, 1, 8, 8)) + y[:, None, None, None] / 5, y
-
-
-def texts() -> tuple[np.ndarray, np.ndarray]:
-    draw = np.random.default_rng(1)
-    ids = draw.integers(1, 12, size=(70, 6))
-    ids[::2, 4:] = 0
-    return ids, ids[:, 0] % 3
-
-
-def deviation(net: Any, by_hand: nn.Module) -> float:
-    pairs = zip(net.module_.state_dict().values(), by_hand.state_dict().values(), strict=True)
-    return max(float((ours - theirs).abs().max()) for ours, theirs in pairs)
-
-
-ABAS = {"signs": free_aba(), "percentiles": mend_aba(target=Loss(), reuse="epoch")}
-SHUFFLED = {**SETTINGS, "train_split": None, "iterator_train__shuffle": True}
-
-
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
-@pytest.mark.parametrize("layer", [None, "front"])
-@pytest.mark.parametrize("aba", ABAS)
-def test_images_are_trained_as_in_a_plain_loop(aba: str, layer: str | None, optimizer: Any) -> None:
-    X, y = images()
-    net = ABAClassifier(ImageNet, augmenter=ABAS[aba], layer=layer, optimizer=optimizer, **SHUFFLED).fit(X, y)
-    wanted = by_hand(ImageNet, X, y, nn.CrossEntropyLoss(), ABAS[aba], layer=layer is not None, optimizer=optimizer)
-    assert deviation(net, wanted) < 1e-6
-    plain = ABAClassifier(ImageNet, augmenter=None, optimizer=optimizer, **SHUFFLED).fit(X, y)
-    assert deviation(plain, wanted) > 1e-3
-
-
-@pytest.mark.parametrize("layer", [None, "front"])
-def test_an_optimiser_that_evaluates_several_times_leaves_its_last_gradient(layer: str | None) -> None:
-    X = np.random.default_rng(3).normal(size=(70, 6))
-    y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
-    lbfgs = partial(torch.optim.LBFGS, max_iter=3)
-    net = ABAClassifier(TableNet, augmenter="free_aba", layer=layer, optimizer=lbfgs, **SHUFFLED).fit(X, y)
-    wanted = by_hand(TableNet, X, y, nn.CrossEntropyLoss(), free_aba(), layer=layer is not None, optimizer=lbfgs)
-    assert deviation(net, wanted) < 1e-6
-
-
-@pytest.mark.parametrize("aba", ABAS)
-def test_in_single_precision_bit_for_bit(aba: str) -> None:
-    class Single(ImageNet):
-        def __init__(self) -> None:
+    class InPlace(SmallNet):
+        def __init__(self, inplace: bool = True) -> None:
             super().__init__()
-            self.float()
+            self.features.insert(0, nn.ReLU(inplace=inplace))
 
-    X, y = images()
-    X = X.astype(np.float32)
-    net = ABAClassifier(Single, augmenter=ABAS[aba], **SHUFFLED).fit(X, y)
-    wanted = by_hand(Single, X, y, nn.CrossEntropyLoss(), ABAS[aba])
-    assert deviation(net, wanted) == 0
+    net = free(module=InPlace).fit(X, y)
+    assert same(weights(net), weights(free(module=InPlace, module__inplace=False).fit(X, y)))
+    assert np.array_equal(X, copy)
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-@pytest.mark.parametrize("aba", ABAS)
-def test_texts_are_changed_at_the_embedding_and_padding_is_not(aba: str, frozen: bool) -> None:
-    X, y = texts()
-    net = ABAClassifier(TextNet, module__frozen=frozen, augmenter=ABAS[aba], layer="front", **SHUFFLED).fit(X, y)
-    wanted = by_hand(lambda: TextNet(frozen), X, y, nn.CrossEntropyLoss(), ABAS[aba], layer=True)
-    assert deviation(net, wanted) < 1e-6
+# --- with the rest of skorch and scikit-learn
 
 
-def test_a_last_batch_that_is_dropped() -> None:
-    X, y = images()
-    net = ABAClassifier(ImageNet, augmenter="free_aba", iterator_train__drop_last=True, **SHUFFLED).fit(X, y)
-    assert deviation(net, by_hand(ImageNet, X, y, nn.CrossEntropyLoss(), free_aba(), drop_last=True)) < 1e-6
+def test_a_grid_search(free: Any, digits: Any) -> None:
+    grid = {"augmenter": ["free_aba", "fast_aba", None], "strength": [0.1, 0.3]}
+    search = GridSearchCV(free(max_epochs=1), grid, cv=2, error_score="raise").fit(*digits)
+    assert len(search.cv_results_["params"]) == 6
+    every = GridSearchCV(free(), {"augmenter__every": [1, 2]}, cv=2, error_score="raise").fit(*digits)
+    assert every.best_estimator_.augmenter_.reuse == "epoch"
 
 
-TASKS = {
-    "labels": (ABAMultiLabelClassifier, nn.BCEWithLogitsLoss, lambda X: (X[:, :2] > 0).astype(np.float32)),
-    "values": (ABARegressor, nn.MSELoss, lambda X: (X[:, :2] ** 2).astype(np.float32)),
-}
+def test_a_compiled_module(free: Any, digits: Any) -> None:
+    assert same(
+        weights(free(compile=True, compile__backend="eager").fit(*digits)), weights(free(compile=False).fit(*digits))
+    )
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("aba", ABAS)
-def test_labels_and_values_are_trained_as_in_a_plain_loop(aba: str, task: str) -> None:
-    estimator, criterion, target = TASKS[task]
-    X = np.random.default_rng(2).normal(size=(70, 6))
-    net = estimator(TableNet, augmenter=ABAS[aba], criterion=criterion, **SHUFFLED).fit(X, target(X))
-    assert deviation(net, by_hand(TableNet, X, target(X), criterion(), ABAS[aba])) < 1e-6
-    assert {row["train_batch_size"] for row in net.history[-1]["batches"]} == {32, 6}
+class AcceleratedClassifier(AccelerateMixin, ABAClassifier):
+    """What users of accelerate write."""
+
+
+@pytest.mark.parametrize("layer", [None, "features.2"])
+def test_accelerate_changes_nothing_on_one_cpu(free: Any, digits: Any, layer: str | None) -> None:
+    plain = free(layer=layer)
+    settings = {**plain.get_params(deep=False), "iterator_train__shuffle": True, "device": None}
+    try:
+        net = AcceleratedClassifier(**settings, accelerator=Accelerator(cpu=True)).fit(*digits)
+        assert same(weights(net), weights(plain.fit(*digits)))
+        assert net.categories_.known.all()
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+# --- what is said
+
+
+def test_the_memory_is_announced_once_before_it_is_taken(
+    free: Any, digits: Any, capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    said = []
+    allocate = CategoryMemory.allocate
+
+    def allocating(*args: Any) -> None:
+        said.append(capsys.readouterr().out)
+        allocate(*args)
+
+    monkeypatch.setattr(CategoryMemory, "allocate", allocating)
+    net = free(verbose=1).fit(*digits)
+    assert "Categories" not in capsys.readouterr().out
+    net.partial_fit(*digits)
+    assert "Categories" not in capsys.readouterr().out
+    assert said == ["Categories of 200 samples x 64 features, 1 bit(s) each, take 0.00 MB of memory.\n"]
+    free(verbose=1, augmenter__store=tmp_path, layer="features.0").fit(*digits)
+    assert said[1] == "Categories of 200 samples x 256 features, 1 bit(s) each, take 0.01 MB on disk.\n"
+    capsys.readouterr()
+    free(verbose=0).fit(*digits)
+    assert said[2] == ""
+
+
+def test_what_is_said_is_what_is_taken(free: Any, digits: Any, capsys: Any) -> None:
+    aba = mend_aba(target=Loss(), reuse="epoch")
+    X, y = np.tile(digits[0], (20, 1, 1, 1)), np.tile(digits[1], 20)
+    net = free(augmenter=aba, verbose=1, max_epochs=1, layer="features.0").fit(X, y)
+    wanted = f"4,000 samples x 256 features, 2 bit(s) each, take {net.categories_.n_bytes / 1e6:.2f} MB of memory."
+    assert wanted in capsys.readouterr().out
+    assert net.categories_.n_bytes == 4000 * (2 * 256 // 8 + 1)
+
+
+@pytest.mark.parametrize(
+    "augmenter",
+    [
+        free_aba(target=PredictedClass()),
+        free_aba(attribution=InputXGradient()),
+        free_aba(selection=Cutoff(0.1)),
+        free_aba(change=Proportional()),
+        free_aba(resolution=0.5),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_reused_is_refused_before_any_work(free: Any, digits: Any, augmenter: ABA) -> None:
+    net = free(augmenter=augmenter)
+    with pytest.raises(ValueError, match=r'reuse="epoch"'):
+        net.fit(*digits)
+    assert not net.initialized_
+    assert free(augmenter=free_aba(change=Baseline())).fit(*digits).categories_.known.all()
