@@ -54,6 +54,8 @@ BATCH_SIZE = 64
 N_ERASED = 16
 LR = 0.01
 STRENGTH = 0.1
+SHORTEST = 0.2
+"""Seconds that a measurement takes at least: quick functions are called several times."""
 
 Function = Callable[[], Any]
 
@@ -245,11 +247,14 @@ def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
 
 
 def seconds(function: Function) -> float:
-    """Time one call; garbage of the one before is not charged to it."""
-    gc.collect()
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    """Return the time of one call: the mean of as many as make a measurement."""
+    gc.collect()  # what the one before left is not charged to it
+    calls, start = 0, time.perf_counter()
+    while True:
+        function()
+        calls += 1
+        if (elapsed := time.perf_counter() - start) > SHORTEST:
+            return elapsed / calls
 
 
 def show(contest: Contest, found: np.ndarray | str) -> None:

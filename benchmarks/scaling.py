@@ -18,6 +18,7 @@ depend on the number of classes, so there the slope has to stay below 1.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ from skaba.modules import ConvNet
 SAMPLES = 8
 SIDE = 28
 SELECTIONS = ("mend_aba", "fast_aba")
-SHORTEST = 0.02
+SHORTEST = 0.1
 """Seconds that a measurement takes at least: quick functions are called several times."""
 
 Function = Callable[[], Any]
@@ -96,31 +97,28 @@ def series(quick: bool) -> list[Series]:
 
 
 def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
-    """Time two functions in turns, and return the ratios of their times."""
-    calls = [calls_of(function) for function in (first, second)]
+    """Time two functions in turns, after a few calls that warm up, and return the ratios."""
+    for _ in range(3):
+        first(), second()
     ratios = []
     for repetition in range(repetitions):
-        times = [0.0, 0.0]
-        for which in (0, 1) if repetition % 2 else (1, 0):
-            times[which] = seconds((first, second)[which], calls[which])
-        ratios.append(times[0] / times[1])
+        if repetition % 2:
+            base, time_of = seconds(second), seconds(first)
+        else:
+            time_of, base = seconds(first), seconds(second)
+        ratios.append(time_of / base)
     return np.array(ratios)
 
 
-def calls_of(function: Function) -> int:
-    """Return how many calls make a measurement, after some that warm up."""
-    for _ in range(3):
+def seconds(function: Function) -> float:
+    """Return the time of one call: the mean of as many as make a measurement."""
+    gc.collect()  # what the one before left is not charged to it
+    calls, start = 0, time.perf_counter()
+    while True:
         function()
-    return max(1, round(SHORTEST / seconds(function, 3)))
-
-
-def seconds(function: Function, calls: int) -> float:
-    """Return the time of one call; one that does not count fetches its data back into the caches."""
-    function()
-    start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - start) / calls
+        calls += 1
+        if (elapsed := time.perf_counter() - start) > SHORTEST:
+            return elapsed / calls
 
 
 def measure(own: Series, repetitions: int) -> dict[str, Any]:

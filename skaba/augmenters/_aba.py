@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -273,6 +274,8 @@ class ABA(BaseEstimator):
                 raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")
         if self.reuse is None:
             return
+        if self.store is not None and not Path(self.store).is_dir():
+            raise ValueError(f"store={self.store!r} is no folder: make it first, or set store=None to use memory.")
         if type(self.attribution) is not Gradient or not isinstance(self.target, Loss):
             raise ValueError(
                 'reuse="epoch" takes the gradient of the loss that training computes: set attribution=Gradient() and '

@@ -9,7 +9,9 @@ import joblib
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, Subset
+
+from skaba.estimators._data import EncodedDataset
 
 
 class IndexedBatch(NamedTuple):
@@ -34,7 +36,10 @@ class Indexed(Dataset[Any]):
     """
 
     def __init__(self, dataset: Any) -> None:
-        if isinstance(dataset, IterableDataset):
+        inside = dataset
+        while isinstance(inside, (Subset, EncodedDataset)):
+            inside = inside.dataset
+        if isinstance(inside, IterableDataset):
             raise ValueError(
                 'reuse="epoch" (free_aba) knows samples by their number, which an IterableDataset does not give. '
                 "Pass arrays or a Dataset with __getitem__ and __len__, or use an augmenter without reuse."

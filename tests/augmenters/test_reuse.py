@@ -373,3 +373,9 @@ def test_values_that_are_not_allowed_are_named(name, values):
     for value in values:
         with pytest.raises(ValueError, match=f"The '{name}' parameter of ABA must be"):
             validate_parameters(mend_aba(**{name: value}))
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_any_work(tmp_path):
+    with pytest.raises(ValueError, match=r"store=.* is no folder: make it first"):
+        validate_parameters(free_aba(store=tmp_path / "nowhere"))
+    validate_parameters(free_aba(store=tmp_path))

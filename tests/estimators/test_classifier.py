@@ -469,3 +469,19 @@ def test_a_search_may_mix_methods_that_have_no_class_to_draw(make_net: Any, digi
     clf = make_net(augmenter="mend_aba", augmenter__target__k=2, max_epochs=1)
     with pytest.warns(UserWarning, match="augmenter__target__k is dropped"):
         GridSearchCV(clf, {"augmenter": ["challenger", "fgsm", None]}, cv=2, error_score="raise").fit(*digits)
+
+
+@pytest.mark.parametrize("augmenter", [None, "mend_aba", "free_aba"])
+def test_a_dataset_that_hides_its_targets(make_net: Any, digits: Any, augmenter: str | None) -> None:
+    """Its targets have to be indices; the classes are those of the logits."""
+
+    class Hiding(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return 64
+
+        def __getitem__(self, number: int) -> Any:
+            return digits[0][number], digits[1][number]
+
+    clf = make_net(augmenter=augmenter).fit(Hiding())
+    assert same(weights(clf), weights(make_net(augmenter=augmenter).fit(digits[0][:64], digits[1][:64])))
+    assert clf.predict(digits[0][:3]).shape == (3,)
