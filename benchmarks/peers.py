@@ -270,11 +270,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="few samples, twice: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few samples, once: to see that it runs")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    repetitions = 2 if arguments.quick else arguments.repetitions
+    repetitions = 1 if arguments.quick else arguments.repetitions
     print(f"1 thread, {repetitions} ratios\n{'':36} {'median':>8} {'range':>15} {'goal':>8}")
     ratios = {}
     with tempfile.TemporaryDirectory() as folder:

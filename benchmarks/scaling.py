@@ -158,11 +158,11 @@ def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="few and small sizes, twice: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few and small sizes, once: to see that it runs")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    repetitions = 2 if arguments.quick else arguments.repetitions
+    repetitions = 1 if arguments.quick else arguments.repetitions
     print(f"1 thread: median (range) of {repetitions} ratios")
     tables = []
     for own in series(arguments.quick):
