@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skaba.attribution._asking import Model, answer
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Fix
+from skaba.attribution._method import AttributionMethod, Fix, broadcast
 from skaba.attribution._targets import Score
 
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
@@ -116,4 +116,4 @@ def spread(baseline: float | ArrayLike, x: Tensor) -> float | Tensor:
     """Return a baseline as captum takes it: a number, or a tensor of x's shape."""
     if isinstance(baseline, (int, float)):
         return float(baseline)
-    return torch.as_tensor(baseline).to(x).expand_as(x)
+    return broadcast("baseline", baseline, x).expand_as(x)

@@ -123,7 +123,7 @@ def available(
     TypeError
         If the module is no ``nn.Module``, or x holds no floats.
     ValueError
-        If x is empty. What the module itself raises for x comes through as it is.
+        If x is empty, no numbers or not finite. What the module itself raises for x comes through as it is.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def available(
     """
     if not isinstance(module, nn.Module):
         raise TypeError(
-            f"available needs an nn.Module, got a {type(module).__name__}; of a fitted estimator its module_."
+            f"available needs an nn.Module, got {type(module).__name__}; of a fitted estimator its module_."
         )
     model: nn.Module = unwrapped(module)
     inputs = _twice(x, model)
@@ -157,9 +157,14 @@ def _twice(values: Any, module: nn.Module) -> Any:
     """Return the first sample twice, for some methods compare the samples of a batch; floats as the module's."""
     if isinstance(values, Mapping):
         return {name: _twice(value, module) for name, value in values.items()}
-    first = torch.as_tensor(values)[:1]
+    try:
+        first = torch.as_tensor(values)[:1]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x must hold numbers: {error}") from error
     if not len(first):
         raise ValueError("x has no sample; pass at least one.")
+    if not first.isfinite().all():
+        raise ValueError("x contains NaN or infinity in its first sample; pass one that is finite.")
     own = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
     if own is not None:
         first = first.to(own.device, own.dtype if first.is_floating_point() else None)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skaba.attribution._asking import Model, answer
 from skaba.attribution._layers import channel_axis
-from skaba.attribution._method import About, AttributionMethod, Fix
+from skaba.attribution._method import About, AttributionMethod, Fix, broadcast
 from skaba.attribution._spatial import positions, to_channels
 from skaba.attribution._targets import require_generator
 
@@ -90,7 +90,7 @@ class HillClimbing(AttributionMethod):
         generator = require_generator(generator, self)
         axis = channel_axis(model)
         places = positions(x, axis)
-        fill = torch.as_tensor(self.fill, dtype=x.dtype, device=x.device)
+        fill = broadcast("fill", self.fill, x)
         score = fix(answer(model, x))
         mask = (torch.rand(len(x), *places, generator=generator) < self.start).to(x.device)
         value = score(answer(model, torch.where(to_channels(mask, x, axis), x, fill)))

@@ -127,6 +127,25 @@ def require_floats(x: Tensor) -> None:
         )
 
 
+def broadcast(name: str, value: Any, x: Tensor) -> Tensor:
+    """Return a baseline or a fill, one number or an array, as a tensor that broadcasts against x.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    tensor = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+    try:
+        tensor.expand_as(x)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} has shape {tuple(tensor.shape)}, which does not broadcast against a batch of shape "
+            f"{tuple(x.shape)}: pass a number, or an array of shape {tuple(x.shape[1:])}."
+        ) from None
+    return tensor
+
+
 def repeat(x: Tensor, times: int) -> Tensor:
     """Stack a batch several times over: sample after sample, then all of them again."""
     return x.repeat(times, *[1] * (x.dim() - 1))

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer, input_gradient
-from skaba.attribution._method import About, AttributionMethod, Fix
+from skaba.attribution._method import About, AttributionMethod, Fix, broadcast
 from skaba.attribution._targets import require_generator
 
 
@@ -69,7 +69,7 @@ class IntegratedGradients(AttributionMethod):
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         with torch.no_grad():
             score = fix(answer(model, x))
-        baseline = torch.as_tensor(self.baseline, dtype=x.dtype, device=x.device)
+        baseline = broadcast("baseline", self.baseline, x)
         path = x - baseline
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         # From the quadrature's own interval [-1, 1] to the path's [0, 1].

@@ -186,7 +186,14 @@ def free_aba(**parameters: Any) -> ABA:
     >>> free_aba().reuse
     'epoch'
     """
-    return fast_aba(**{"target": Loss(), "reuse": "epoch", **parameters})
+    own = {
+        "target": Loss(),
+        "selection": Cutoff(0.0),
+        "adjustments": AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17]),
+        "randomize": True,
+        "reuse": "epoch",
+    }
+    return ABA(**{**own, **parameters})
 
 
 def fgsm(tension: bool = False, **parameters: Any) -> ABA:

@@ -146,9 +146,13 @@ def test_prints_as_a_table():
 
 def test_bad_input():
     with pytest.raises(
-        TypeError, match=r"needs an nn\.Module, got a builtin_function_or_method; of a fitted estimator its module_"
+        TypeError, match=r"needs an nn\.Module, got builtin_function_or_method; of a fitted estimator its module_"
     ):
         available(torch.relu, torch.randn(1, 6))
+    with pytest.raises(ValueError, match="x must hold numbers"):
+        available(mlp(), np.array([["a"] * 6]))
+    with pytest.raises(ValueError, match="x contains NaN or infinity in its first sample"):
+        available(mlp(), torch.full((1, 6), torch.nan))
     with pytest.raises(ValueError, match="x has no sample"):
         available(mlp(), torch.randn(0, 6))
     with pytest.raises(TypeError, match="floating-point"):

@@ -16,6 +16,7 @@ from skaba.attribution import (
     GradCAM,
     Gradient,
     GuidedBackprop,
+    HillClimbing,
     IntegratedGradients,
     KernelShap,
     Loss,
@@ -66,6 +67,16 @@ def test_a_baseline_may_be_an_array(method):
     baseline = np.linspace(-1, 1, 6, dtype=np.float32)
     maps = [method(baseline=b)(net, x, target=PredictedClass()) for b in (baseline, torch.from_numpy(baseline))]
     assert torch.equal(*maps)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [IntegratedGradients(baseline=np.zeros(5)), DeepLift(baseline=np.zeros(5)), HillClimbing(fill=torch.zeros(5))],
+    ids=lambda method: type(method).__name__,
+)
+def test_a_baseline_that_does_not_broadcast_is_named(method):
+    with pytest.raises(ValueError, match=r"(baseline|fill) has shape \(5,\), which does not broadcast"):
+        method(mlp(), torch.randn(3, 6), target=PredictedClass(), generator=seeded())
 
 
 def conv():

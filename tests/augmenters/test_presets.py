@@ -295,3 +295,9 @@ def test_an_unknown_name_gets_the_nearest(name, nearest):
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(TypeError, match="strength"):
         preset("mend_aba", strength=0.1)
+
+
+def test_free_aba_is_fast_aba_on_the_loss_reused_and_has_no_k():
+    assert repr(preset("free_aba")) == repr(preset("fast_aba", target=Loss(), reuse="epoch"))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
+        preset("free_aba", k=3)
