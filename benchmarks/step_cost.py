@@ -11,7 +11,7 @@ two neighbouring measurements, and the tables give median and range.
 on as many samples as the preset attributes (its own draw), and nothing else. "by count" is the floor if a backward
 pass costs two forward passes, of which an input gradient needs one. "selecting" is the time of selection and
 adjustment alone, as a share of the step. Peak memory is that of a process of its own, above what it
-held before its first step.
+held before its first step, and of it what is in tensors.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from skaba import ABAClassifier
 from skaba.augmenters import ABA, preset
@@ -50,10 +51,11 @@ N_CLASSES = 5
 
 
 class Contestant(NamedTuple):
-    """A step, and the generator of its draws, which starts anew before each measurement."""
+    """A step, the generator of its draws, which starts anew before each measurement, and what it trains."""
 
     step: Callable[[], Any]
     generator: torch.Generator | None = None
+    module: nn.Module | None = None
 
 
 class Domain(NamedTuple):
@@ -115,7 +117,7 @@ def net_of(kind: type, own: Domain, setting: Setting, **parameters: Any) -> Any:
 def plain(own: Domain, setting: Setting) -> Contestant:
     """Return plain skorch's step."""
     net = net_of(NeuralNetClassifier, own, setting)
-    return Contestant(lambda: net.train_step(own.batch))
+    return Contestant(lambda: net.train_step(own.batch), module=net.module_)
 
 
 def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0.1) -> Contestant:
@@ -125,7 +127,7 @@ def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0
     batch: Any = own.batch
     if strength and getattr(net.augmenter_, "reuse", None):
         batch = next(iter(net.get_iterator(torch.utils.data.TensorDataset(*own.batch), training=True)))
-    return Contestant(lambda: net.train_step(batch), net.generator_)
+    return Contestant(lambda: net.train_step(batch), net.generator_, net.module_)
 
 
 def loop(own: Domain, setting: Setting) -> Contestant:
@@ -194,10 +196,10 @@ def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
     def select() -> None:
         steps = augmenter._draw(len(x), 0.1, generator)
         active = steps.any(dim=1).nonzero().squeeze(1)
-        rows = active.to(flat.device)
-        by_category = steps[active].to(flat.device)
-        moved = augmenter.change(flat[rows], maps[rows], augmenter.selection.choose(maps[rows], by_category))
-        flat.index_copy(0, rows, moved)
+        rows, by_category = active.to(flat.device), steps[active].to(flat.device)
+        attribution = maps[: len(active)]
+        step = augmenter.selection.choose(attribution, by_category)
+        flat.index_add(0, rows, augmenter.change(flat[: len(active)], attribution, step))
 
     return Contestant(select, generator)
 
@@ -273,16 +275,30 @@ def measure(own: Domain, setting: Setting, repetitions: int) -> dict[str, list[f
     return found
 
 
-def peak(name: str, batch_size: int, augmenter: Any) -> float:
-    """Return the megabytes that ten steps add to what a process holds at its peak: asked in one of its own (Linux)."""
+def peak(name: str, batch_size: int, augmenter: Any) -> tuple[float, float]:
+    """Return the megabytes that ten steps add to what a process holds at its peak, and those in tensors alone.
+
+    Asked in a process of its own (Linux). Tensors are activations, gradients and maps; the process adds what the
+    convolution library and the allocator keep.
+    """
     torch.set_num_threads(1)
     own = domain(name, batch_size)
-    step = plain(own, Setting()) if augmenter is None else augmented(own, Setting(), augmenter)
+    contestant = plain(own, Setting()) if augmenter is None else augmented(own, Setting(), augmenter)
     Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
     before = held("VmRSS")
     for _ in range(10):
-        step.step()
-    return held("VmHWM") - before
+        contestant.step()
+    return held("VmHWM") - before, max(in_tensors(contestant) for _ in range(10))
+
+
+def in_tensors(contestant: Contestant) -> float:
+    """Return the most megabytes that a step holds in tensors, beginning without gradients."""
+    contestant.module.zero_grad()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        contestant.step()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return float(np.cumsum(sizes).max()) / 1e6
 
 
 def held(what: str) -> float:
@@ -291,16 +307,26 @@ def held(what: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
-def peaks(name: str, batch_size: int) -> dict[str, float]:
+def peaks(name: str, batch_size: int) -> dict[str, dict[str, float]]:
     """Return peak memory over plain training's, medians of three processes each."""
     context = multiprocessing.get_context("spawn")
     found = {}
     for label in (None, *BY_COUNT, "free_aba"):
         with context.Pool(1, maxtasksperchild=1) as pool:
-            found[label or "plain"] = float(np.median(pool.starmap(peak, [(name, batch_size, label)] * 3, chunksize=1)))
-    ratios = {label: value / found["plain"] for label, value in found.items()}
-    print(f"  peak memory over plain ({found['plain']:.0f} MB): {', '.join(f'{n} {r:.3f}' for n, r in ratios.items())}")
+            found[label or "plain"] = np.median(
+                pool.starmap(peak, [(name, batch_size, label)] * 3, chunksize=1), axis=0
+            )
+    ratios = {}
+    for column, where in enumerate(("process", "tensors")):
+        base = found["plain"][column]
+        ratios[where] = {label: values[column] / base for label, values in found.items()}
+        print(f"  peak memory of {where} over plain ({base:.1f} MB): {shown(ratios[where])}", flush=True)
     return ratios
+
+
+def shown(ratios: dict[str, float]) -> str:
+    """Return ratios in one line."""
+    return ", ".join(f"{name} {ratio:.3f}" for name, ratio in ratios.items())
 
 
 def main() -> None:

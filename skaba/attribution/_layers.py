@@ -15,7 +15,7 @@ from skaba.attribution._method import repeat
 
 
 class _Reached(BaseException):
-    """Carries a layer's input and output out of a forward pass that need not go on.
+    """Carries a layer's output out of a forward pass that need not go on.
 
     A signal, not an error: no ``except Exception`` on its way may stop it.
     """
@@ -42,8 +42,8 @@ class FromLayer(nn.Module):
     Attributes
     ----------
     padding : bool Tensor or None
-        After ``features()`` of an ``nn.Embedding`` with a ``padding_idx``: True where the
-        word is padding.
+        After ``features()``, or a pass inside ``changed()``, of an ``nn.Embedding`` with a ``padding_idx``:
+        True where the word is padding.
 
     Examples
     --------
@@ -64,6 +64,17 @@ class FromLayer(nn.Module):
         self.arguments = dict(arguments or {})
         self.padding: Tensor | None = None
 
+    @property
+    def n_samples(self) -> int:
+        """How many samples the batch has."""
+        return count(self.inputs)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batch is."""
+        inputs = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
+        return cast(Tensor, inputs if isinstance(inputs, Tensor) else next(iter(inputs))).device
+
     def features(self) -> Tensor:
         """Return the layer's output for the inputs; the pass ends there.
 
@@ -79,14 +90,15 @@ class FromLayer(nn.Module):
         """
 
         def leave(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
-            raise _Reached((*args, *named.values()), output)
+            self._note_padding(layer, args, named)
+            raise _Reached(output)
 
         layer = find_layer(self.module, self.layer)
         try:
             with asking(self.module), torch.no_grad(), _hooked(layer, leave):
                 call(self.module, self.inputs, self.arguments)
         except _Reached as reached:
-            args, output = reached.args
+            output = reached.args[0]
         else:
             raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
         if not isinstance(output, Tensor) or not output.is_floating_point():
@@ -94,8 +106,6 @@ class FromLayer(nn.Module):
                 f"layer={self.layer!r} returns {_describe(output)}; augmentation needs one floating-point "
                 "tensor. Choose a layer that returns one."
             )
-        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
-            self.padding = args[0] == layer.padding_idx
         return output
 
     def forward(self, hidden: Tensor) -> Any:
@@ -117,7 +127,7 @@ class FromLayer(nn.Module):
             calls += 1
             return hidden
 
-        variants = len(hidden) // count(self.inputs)
+        variants = len(hidden) // self.n_samples
         inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self.inputs
         with _hooked(find_layer(self.module, self.layer), replace):
             output = call(self.module, inputs, self.arguments)
@@ -141,23 +151,44 @@ class FromLayer(nn.Module):
         return FromLayer(module, self.layer, picked, self.arguments)
 
     @contextmanager
-    def shifted(self, change: Tensor, watch: Callable[[Tensor], None] | None = None) -> Iterator[None]:
-        """Add a change to the layer's output in every forward pass inside the block.
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Put a function of the layer's output in its place in every forward pass inside the block.
+
+        Parameters
+        ----------
+        change : callable
+            Takes the output and returns a tensor of its shape. Gradients flow through it to the layers before.
+        """
+
+        def put(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
+            self._note_padding(layer, args, named)
+            return change(output)
+
+        with _hooked(find_layer(self.module, self.layer), put):
+            yield
+
+    def without_padding(self, change: Tensor) -> Tensor:
+        """Return a change of the layer's output that is zero where there is padding.
 
         Parameters
         ----------
         change : Tensor of the output's shape
-            Gradients still flow to the layers before.
-        watch : callable, default=None
-            Is given the loss's gradient at the changed output in every backward pass.
+            May be written into.
+
+        Returns
+        -------
+        Tensor of the output's shape
         """
+        if self.padding is None:
+            return change
+        if change.device.type != "cpu":  # where looking for the rows would wait for the device
+            return change.masked_fill(self.padding.unsqueeze(-1), 0)
+        rows = self.padding.flatten().nonzero().squeeze(1)
+        return change.contiguous().flatten(0, -2).index_fill_(0, rows, 0).view_as(change) if len(rows) else change
 
-        def shift(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
-            shifted = output + change
-            return shifted if watch is None else watched(shifted, watch)
-
-        with _hooked(find_layer(self.module, self.layer), shift):
-            yield
+    def _note_padding(self, layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
+            self.padding = next(iter((*args, *named.values()))) == layer.padding_idx
 
 
 def watched(x: Tensor, watch: Callable[[Tensor], None]) -> Tensor:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba.attribution import Gradient, Loss, RandomTopClass, channel_axis, rows_of, scaled, stretched
+from skaba.attribution import FromLayer, Gradient, Loss, RandomTopClass, channel_axis, rows_of, scaled, stretched
 from skaba.augmenters._adjustments import AdjustmentSet
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
@@ -167,19 +167,56 @@ class ABA(BaseEstimator):
         if len(active) == 0:
             return x.detach()
         if len(active) == len(x):
-            return self._push(model, x, y, steps, criterion, generator)
+            return x.detach() + self._change(model, x, y, steps, criterion, generator)
         # The draw is known on the CPU, so a GPU gets the indices without being waited for.
         rows = active.to(x.device, non_blocking=True)
-        pushed = self._push(
-            rows_of(model, rows),
-            x.index_select(0, rows),
-            None if y is None else y.index_select(0, rows),
-            steps[active],
-            criterion,
-            generator,
-        )
+        chosen, y = x.detach().index_select(0, rows), None if y is None else y.index_select(0, rows)
+        change = self._change(rows_of(model, rows), chosen, y, steps[active], criterion, generator)
         # Not index_copy(), which would lay a batch of channels_last out anew.
-        return x.detach().clone().index_copy_(0, rows, pushed)
+        return x.detach().clone().index_copy_(0, rows, chosen + change)
+
+    def shift(
+        self,
+        rest: FromLayer,
+        y: Tensor | None,
+        *,
+        strength: float,
+        criterion: Criterion | None,
+        generator: torch.Generator,
+    ) -> Callable[[Tensor], Tensor]:
+        """Augment a batch at a hidden layer, whose output is not computed for samples that stay as they are.
+
+        Parameters
+        ----------
+        rest : FromLayer
+            The network, seen from the layer.
+        y : Tensor or None
+        strength : float
+        criterion : callable or None
+        generator : torch.Generator on the CPU
+
+        Returns
+        -------
+        callable
+            Takes the layer's output and returns it augmented. Padding is never changed.
+        """
+        steps = self._draw(rest.n_samples, strength, generator)
+        active = steps.any(dim=1).nonzero().squeeze(1)
+        if len(active) == 0:
+            return lambda output: output
+        if len(active) == rest.n_samples:
+            change = self._shift(rest, y, steps, criterion, generator)
+            return lambda output: output + change
+        rows = active.to(rest.device, non_blocking=True)
+        y = None if y is None else y.index_select(0, rows)
+        change = self._shift(rest.rows(rows), y, steps[active], criterion, generator)
+        return lambda output: output.index_add(0, rows, change.to(output.dtype))
+
+    def _shift(
+        self, rest: FromLayer, y: Tensor | None, steps: Tensor, criterion: Criterion | None, generator: torch.Generator
+    ) -> Tensor:
+        x = rest.features()
+        return rest.without_padding(self._change(rest, x, y, steps, criterion, generator).expand_as(x))
 
     def _draw(self, n_samples: int, strength: float, generator: torch.Generator) -> Tensor:
         """Return each sample's step a category, shape (n, n_categories), on the CPU."""
@@ -192,7 +229,7 @@ class ABA(BaseEstimator):
             steps[torch.randperm(n_samples, generator=generator)[round(self.share * n_samples) :]] = 0
         return steps
 
-    def _push(
+    def _change(
         self,
         model: Callable[[Tensor], Any],
         x: Tensor,
@@ -201,11 +238,11 @@ class ABA(BaseEstimator):
         criterion: Criterion | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Attribute samples that all move, and move them."""
+        """Attribute samples that all move, and say how far: a tensor that broadcasts to x's shape."""
         attribution = self._attribute(model, x, y, criterion, generator)
         attribution = attribution.detach().reshape(len(x), -1)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
-        return self._moved(x, attribution, self.selection.choose(attribution, by_category))
+        return self._shaped(x, attribution, self.selection.choose(attribution, by_category))
 
     def _attribute(
         self,
@@ -221,16 +258,14 @@ class ABA(BaseEstimator):
         channels = channel_axis(model)
         return stretched(self.attribution(model, scaled(x, self.resolution, channels), y, **asked), x, channels)
 
-    def _moved(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        changed = self.change(x.detach().reshape(len(x), -1), attribution, step).reshape(x.shape)
-        if not x.is_contiguous() and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-            return changed.contiguous(memory_format=torch.channels_last)  # else convolutions would convert it
-        return changed
+    def _shaped(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
+        change = self.change(x.detach().reshape(len(x), -1), attribution, step)
+        return change.reshape(x.shape if change.shape[1] > 1 else (-1,) + (1,) * (x.dim() - 1))
 
     def recall(
         self, memory: CategoryMemory, index: Tensor, x: Tensor, *, strength: float, generator: torch.Generator
     ) -> Tensor:
-        """Augment a batch by the categories of its samples' last visit: ``reuse="epoch"``.
+        """Return what the categories of its samples' last visit add to a batch: ``reuse="epoch"``.
 
         Parameters
         ----------
@@ -244,14 +279,14 @@ class ABA(BaseEstimator):
 
         Returns
         -------
-        Tensor of x's shape
-            Samples that are visited for the first time are as they were.
+        Tensor that broadcasts to x's shape
+            Zero for samples that are visited for the first time.
         """
         steps = self._draw(len(x), strength, generator)
         below, known = memory.recall(index)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True) * known.to(x.device).unsqueeze(1)
         step = spread_out(by_category, [mask.to(x.device) for mask in below])
-        return self._moved(x, x.detach().reshape(len(x), -1), step)
+        return self._shaped(x, x.detach().reshape(len(x), -1), step)
 
     def keep(self, memory: CategoryMemory, index: Tensor, gradient: Tensor) -> None:
         """Keep the categories of a batch for its next visit.

@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 class Change(ABC, BaseEstimator):
-    """Turns a batch, its map and a step a feature into the changed batch."""
+    """Turns a batch, its map and a step a feature into what is to be added to the batch."""
 
     @abstractmethod
     def __call__(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        """Change the features.
+        """Return how far features move.
 
         Parameters
         ----------
@@ -27,13 +27,13 @@ class Change(ABC, BaseEstimator):
 
         Returns
         -------
-        Tensor of shape (n, n_features)
-            A new tensor.
+        Tensor of shape (n, n_features) or (n, 1)
+            What is to be added to x.
         """
 
 
 class Constant(Change):
-    """Move every feature of a category by the same amount: ``x + step``.
+    """Move every feature of a category by the same amount: by the step itself.
 
     References
     ----------
@@ -44,11 +44,11 @@ class Constant(Change):
     >>> import torch
     >>> from skaba.augmenters import Constant
     >>> Constant()(torch.ones(1, 2), torch.zeros(1, 2), torch.tensor([[0.5, -0.5]]))
-    tensor([[1.5000, 0.5000]])
+    tensor([[ 0.5000, -0.5000]])
     """
 
     def __call__(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        """Return ``x + step``.
+        """Return the step.
 
         Parameters
         ----------
@@ -57,17 +57,17 @@ class Constant(Change):
 
         Returns
         -------
-        Tensor of shape (n, n_features)
+        Tensor of step's shape
         """
-        return x + step
+        return step
 
 
 class Proportional(Change):
     """Move features in proportion to their attribution, scaled to at most 1 a sample.
 
     An adjustment says which way a category moves, so with several categories the size of the
-    attribution counts: ``x + step * |A| / max|A|``. A single category has no low and high to
-    speak of; there the attribution's own sign is the direction: ``x + step * A / max|A|``.
+    attribution counts: ``step * |A| / max|A|``. A single category has no low and high to
+    speak of; there the attribution's own sign is the direction: ``step * A / max|A|``.
 
     Notes
     -----
@@ -86,7 +86,7 @@ class Proportional(Change):
     """
 
     def __call__(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        """Return ``x`` plus the step times the relative attribution.
+        """Return the step times the relative attribution.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Proportional(Change):
         size = attribution.abs()
         # An all-zero map moves nothing; the clamp keeps 0 / 0 out.
         largest = size.amax(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-        return x + step * (attribution if one_category else size) / largest
+        return step * (attribution if one_category else size) / largest
 
 
 class Baseline(Change):
@@ -109,7 +109,7 @@ class Baseline(Change):
 
     A feature is chosen if its adjustment is not zero; the sign does not matter. The
     step's size is the share of the way, at most 1, so strength 1 without randomization
-    drops the features to the baseline: ``x + min(|step|, 1) * (value - x)``.
+    drops the features to the baseline: ``min(|step|, 1) * (value - x)``.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Baseline(Change):
     >>> import torch
     >>> from skaba.augmenters import Baseline
     >>> Baseline()(torch.tensor([[2.0, 3.0]]), torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
-    tensor([[0., 3.]])
+    tensor([[-2., -0.]])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"value": [Interval(Real, None, None, closed="neither")]}
@@ -135,7 +135,7 @@ class Baseline(Change):
         self.value = value
 
     def __call__(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        """Return ``x`` moved towards the baseline.
+        """Return the share of the way to the baseline.
 
         Parameters
         ----------
@@ -146,4 +146,4 @@ class Baseline(Change):
         -------
         Tensor of shape (n, n_features)
         """
-        return x + step.abs().clamp(max=1) * (self.value - x)
+        return step.abs().clamp(max=1) * (self.value - x)

@@ -14,8 +14,11 @@ from torch import Tensor
 LONG = 2048
 """Rows of this length and more are narrowed down before they are partitioned."""
 
-STRIDE = 17
-"""Every 17th value is in the sample that narrows a row down: a prime, which divides no usual length of an axis."""
+STRIDE = 23
+"""Every 23rd value is in the sample that narrows a row down: a prime, which divides no usual length of an axis."""
+
+DEVIATIONS = 1.5, 5
+"""How far the sample is trusted: first a little, so that few values are near, then more."""
 
 Row = NDArray[Any]
 
@@ -54,20 +57,21 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
 
 def _order_statistic(row: Row, rank: int) -> Any:
     """Find one value: among the few that a sorted sample says are near, if it is right, else among all."""
-    low, high = _bracket(row, rank)
-    rank_among_near = rank - int(np.count_nonzero(row < low))
-    near = row[(row >= low) & (row <= high)]
-    if not 0 <= rank_among_near < len(near):
-        near, rank_among_near = row, rank
-    return np.partition(near, rank_among_near)[rank_among_near]
-
-
-def _bracket(row: Row, rank: int) -> tuple[Any, Any]:
-    """Return two values between which, most likely, lies the one of the given rank."""
     sample = np.sort(row[::STRIDE])
-    share = (rank + 0.5) / len(row)
-    # Three standard deviations of the sample's own rank, as if it were drawn at random.
-    margin = 3 * math.sqrt(len(sample) * share * (1 - share)) + 1
+    for deviations in DEVIATIONS:
+        low, high = _bracket(sample, (rank + 0.5) / len(row), deviations)
+        lower, up_to = row < low, row <= high
+        n_lower = np.count_nonzero(lower)
+        if n_lower <= rank < np.count_nonzero(up_to):
+            near = row.take(np.flatnonzero(lower != up_to))
+            return np.partition(near, rank - n_lower)[rank - n_lower]
+    return np.partition(row, rank)[rank]
+
+
+def _bracket(sample: Row, share: float, deviations: float) -> tuple[Any, Any]:
+    """Return two values of a sorted sample between which, most likely, the value lies that this share is below."""
+    # Standard deviations of the sample's own rank, as if it were drawn at random.
+    margin = deviations * math.sqrt(len(sample) * share * (1 - share)) + 1
     first, last = math.floor(share * len(sample) - margin), math.ceil(share * len(sample) + margin)
     low = sample[first] if first >= 0 else -np.inf
     high = sample[last] if last < len(sample) else np.inf

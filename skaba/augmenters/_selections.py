@@ -223,10 +223,15 @@ def spread_out(by_category: Tensor, below: Sequence[Tensor]) -> Tensor:
     -------
     Tensor of shape (n, n_features), or (n, 1) if there is one category
     """
+    highest = by_category[:, -1:]
+    if not below:
+        return highest
     differences = by_category[:, :-1] - by_category[:, 1:]
-    values = by_category[:, -1:]
-    for boundary in reversed(range(len(below))):
-        values = values + _where(below[boundary], differences.narrow(1, boundary, 1))
+    # From above, so that every partial sum is a category's value; in place, for fresh memory costs more than a sum.
+    added = (_where(below[b], differences.narrow(1, b, 1)) for b in reversed(range(len(below))))
+    values = next(added).add_(highest)
+    for more in added:
+        values += more
     return values
 
 

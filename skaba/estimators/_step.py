@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
 from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped, watched
-from skaba.augmenters import CategoryMemory
+from skaba.augmenters import ABA, CategoryMemory
 from skaba.estimators._data import check_length
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._random import cuda_devices, resolve_seed
@@ -52,6 +52,7 @@ class AugmentedStep(_Net):
         dict
             ``loss`` and ``y_pred``, of the augmented batch.
         """
+        self._zero_grad_optimizer()  # as the step itself will: attribution need not hold the last step's gradients
         with self.augmented(batch, **fit_params) as augmented:
             return super().train_step(augmented, **fit_params)
 
@@ -80,28 +81,51 @@ class AugmentedStep(_Net):
                 yield augmented
             return
         inputs, y = self._on_device(batch)
-        model, x, x_augmented = self._augment(inputs, y, self.generator_, fit_params)
+        model = self._asked(inputs, fit_params)
         if not isinstance(model, FromLayer):
-            yield x_augmented, y
+            yield self._augment(model, inputs, y, self.generator_), y
             return
-        with model.shifted(_change(model, x, x_augmented)):
+        with model.changed(self._shift(model, y)):
             yield inputs, y
 
     @contextmanager
     def _reusing(self, batch: Any, index: Tensor, fit_params: dict[str, Any]) -> Iterator[Any]:
         """Augment by what is known of the samples, and learn from the step's own gradient."""
         inputs, y = self._on_device(batch)
-        model, x = self._asked(inputs, fit_params)
-        self._allocate(x)
-        x_augmented = self.augmenter_.recall(
-            self.categories_, index, x, strength=self.strength, generator=self.generator_
-        )
+        model = self._asked(inputs, fit_params)
         keep = partial(self.augmenter_.keep, self.categories_, index)
+        changes: list[Tensor] = []
+
+        def change(x: Tensor) -> Tensor:
+            if not changes:  # once a step: an optimiser may run the network several times
+                changes.append(self._recall(index, x))
+            return changes[0]
+
         if not isinstance(model, FromLayer):
-            yield watched(x_augmented, keep), y
+            yield watched(inputs + change(inputs), keep), y
             return
-        with model.shifted(_change(model, x, x_augmented), watch=keep):
+
+        def shift(output: Tensor) -> Tensor:
+            x = output.detach()
+            return watched(output + model.without_padding(change(x).expand_as(x)), keep)
+
+        with model.changed(shift):
             yield inputs, y
+
+    def _recall(self, index: Tensor, x: Tensor) -> Tensor:
+        self._allocate(x)
+        return self.augmenter_.recall(self.categories_, index, x, strength=self.strength, generator=self.generator_)
+
+    def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
+        """Return what augments the output of a layer; an augmenter that knows nothing of layers is asked as ever."""
+        if isinstance(self.augmenter_, ABA):
+            criterion = unwrapped(self.criterion_)
+            return self.augmenter_.shift(
+                rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
+            )
+        x = rest.features()
+        change = rest.without_padding(self._augment(rest, x, y, self.generator_) - x)
+        return lambda output: output + change
 
     def _allocate(self, x: Tensor) -> None:
         """Make room for all samples' categories at the first batch, and say how much."""
@@ -152,28 +176,24 @@ class AugmentedStep(_Net):
             return {name: _in_precision(value, self.precision_) for name, value in inputs.items()}
         return _in_precision(inputs, self.precision_)
 
-    def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> tuple[nn.Module, Tensor]:
-        """Return the network as attribution asks it, and the features that it is asked about."""
+    def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> nn.Module:
+        """Return the network as attribution asks it."""
         module = unwrapped(self.module_)
         arguments = accepted(module.forward, fit_params)
         if self.layer is not None:
-            rest = FromLayer(module, self.layer, inputs, arguments)
-            return rest, rest.features()
+            return FromLayer(module, self.layer, inputs, arguments)
         if not isinstance(inputs, Tensor):
             raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
-        return (WithArguments(module, arguments) if arguments else module), inputs
+        return WithArguments(module, arguments) if arguments else module
 
-    def _augment(
-        self, inputs: Any, y: Any, generator: torch.Generator, fit_params: dict[str, Any]
-    ) -> tuple[nn.Module, Tensor, Tensor]:
-        model, x = self._asked(inputs, fit_params)
+    def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
         x_augmented = self.augmenter_(
             model, x, y, strength=self.strength, criterion=unwrapped(self.criterion_), generator=generator
         )
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
-        return model, x, x_augmented
+        return cast(Tensor, x_augmented)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.
@@ -219,10 +239,12 @@ class AugmentedStep(_Net):
         generator = self._fresh_generator()
 
         def change(inputs: Any, y: Any) -> Tensor:
+            model = self._asked(inputs, {})
+            x = _features(model, inputs)
             if not self._augments():
-                return self._asked(inputs, {})[1]
-            model, x, x_augmented = self._augment(inputs, y, generator, {})
-            return x + _change(model, x, x_augmented) if isinstance(model, FromLayer) else x_augmented
+                return x
+            x_augmented = self._augment(model, x, y, generator)
+            return x + model.without_padding(x_augmented - x) if isinstance(model, FromLayer) else x_augmented
 
         return self._over_batches(X, y, change)
 
@@ -259,8 +281,10 @@ class AugmentedStep(_Net):
         criterion = unwrapped(self.criterion_)
 
         def explain(inputs: Any, labels: Any) -> Tensor:
-            model, x = self._asked(inputs, {})
-            return method(model, x, labels, target=target, criterion=criterion, generator=generator)
+            model = self._asked(inputs, {})
+            return method(
+                model, _features(model, inputs), labels, target=target, criterion=criterion, generator=generator
+            )
 
         return self._over_batches(X, y, explain)
 
@@ -286,14 +310,9 @@ class AugmentedStep(_Net):
         return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
 
 
-def _change(model: FromLayer, x: Tensor, x_augmented: Tensor) -> Tensor:
-    """Return what is to be added to a layer's output: nothing where there is padding."""
-    change = x_augmented - x
-    if model.padding is None:
-        return change
-    if change.device.type != "cpu":  # where looking for the rows would wait for the device
-        return change.masked_fill_(model.padding.unsqueeze(-1), 0)
-    return change.flatten(0, -2).index_fill_(0, model.padding.flatten().nonzero().squeeze(1), 0).view_as(x)
+def _features(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return what a network is asked about: the batch, or what a layer makes of it."""
+    return model.features() if isinstance(model, FromLayer) else inputs
 
 
 def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:

@@ -270,16 +270,16 @@ def test_call_as_skorch_does():
     assert call(Echo(), {"x": x}, {"k": 1}) == ((), {"x": x, "k": 1})
 
 
-# --- shifted()
+# --- changed()
 
 
-def test_shifted_adds_once_a_pass():
+def test_changed_puts_its_result_once_a_pass():
     net, x = conv_net().eval(), images()
     rest = FromLayer(net, "3", x)
     hidden = rest.features()
     change = torch.randn(hidden.shape, generator=seeded())
     before, plain = trace_of(net), net(x)
-    with rest.shifted(change):
+    with rest.changed(lambda output: output + change):
         torch.testing.assert_close(net(x), rest_of(net, hidden + change))
         torch.testing.assert_close(net(x), rest_of(net, hidden + change))
     assert trace_of(net) == before
@@ -293,7 +293,7 @@ def rest_of(net, hidden):
 def test_gradients_flow_through_a_shift_to_the_layers_before():
     net, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(5, 3)
     change = torch.randn(5, 4)
-    with FromLayer(net, "0", x).shifted(change):
+    with FromLayer(net, "0", x).changed(lambda output: output + change):
         got = torch.autograd.grad(net(x).sum(), net[0].weight)[0]
     by_hand = net[2](torch.tanh(net[0](x) + change)).sum()
     torch.testing.assert_close(got, torch.autograd.grad(by_hand, net[0].weight)[0])
@@ -305,7 +305,7 @@ def test_a_shift_is_undone_after_an_exception():
     seen = []
 
     def fail():
-        with FromLayer(net, "3", images()).shifted(torch.zeros(1)):
+        with FromLayer(net, "3", images()).changed(torch.clone):
             seen.append(trace_of(net))
             raise ZeroDivisionError
 
@@ -365,7 +365,7 @@ def test_a_watched_layer_tells_the_gradient_at_its_changed_output(layer, frozen)
     hidden = rest.features()
     change = torch.randn(hidden.shape, generator=seeded())
     before = trace_of(net)
-    with rest.shifted(change, watch=seen.append):
+    with rest.changed(lambda output: watched(output + change, seen.append)):
         for scale in (1.0, 2.0):
             (scale * net(x).square().sum()).backward()
     net.zero_grad()
@@ -384,10 +384,9 @@ def hooks_in(trace):
 
 def test_watching_a_layer_changes_no_gradient():
     x, gradients = images(), []
-    for watch in (None, lambda gradient: None):
+    for change in (lambda output: output + 0.1, lambda output: watched(output + 0.1, lambda gradient: None)):
         net = conv_net().eval()
-        rest = FromLayer(net, "2", x)
-        with rest.shifted(0.1 * torch.ones_like(rest.features()), watch=watch):
+        with FromLayer(net, "2", x).changed(change):
             net(x).square().sum().backward()
         gradients.append([parameter.grad for parameter in net.parameters()])
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
@@ -397,7 +396,7 @@ def test_a_watched_layers_output_may_be_worked_on_in_place():
     net, ids, seen = TextNet(), words(), []
     rest = FromLayer(net, "convolution", ids)
     hidden = rest.features()
-    with rest.shifted(torch.zeros_like(hidden), watch=seen.append):
+    with rest.changed(lambda output: watched(output, seen.append)):
         net(ids)[:, 0].sum().backward()
     net.act.inplace = False
     leaf = hidden.clone().requires_grad_()
@@ -407,7 +406,7 @@ def test_a_watched_layers_output_may_be_worked_on_in_place():
 
 def test_a_pass_without_gradients_is_not_watched():
     net, x = conv_net(), images()
-    with FromLayer(net, "2", x).shifted(torch.zeros(1), watch=pytest.fail), torch.no_grad():
+    with FromLayer(net, "2", x).changed(lambda output: watched(output, pytest.fail)), torch.no_grad():
         assert not net(x).requires_grad
 
 
@@ -419,7 +418,7 @@ def test_an_unknown_layer_names_the_nearest():
     for use in (
         lambda rest: rest.features(),
         lambda rest: rest(torch.zeros(4, 7, 5)),
-        lambda rest: rest.shifted(torch.zeros(1)).__enter__(),
+        lambda rest: rest.changed(torch.clone).__enter__(),
     ):
         with pytest.raises(ValueError, match=message):
             use(FromLayer(TextNet(), "embeding", words()))

@@ -23,7 +23,7 @@ def batches(n=3, d=4):
 
 
 def by_hand(change, x, attribution, step):
-    """Each formula for one feature at a time."""
+    """Each formula for one feature at a time: how far it moves."""
     out = []
     for i in range(len(x)):
         largest = max(abs(a) for a in attribution[i].tolist())
@@ -32,12 +32,12 @@ def by_hand(change, x, attribution, step):
             value, a = x[i, j].item(), attribution[i, j].item()
             s = step[i, j if step.shape[1] > 1 else 0].item()
             if isinstance(change, Constant):
-                row.append(value + s)
+                row.append(s)
             elif isinstance(change, Proportional):
                 weight = a if step.shape[1] == 1 else abs(a)
-                row.append(value + (s * weight / largest if largest else 0.0))
+                row.append(s * weight / largest if largest else 0.0)
             else:
-                row.append(value + min(abs(s), 1.0) * (change.value - value))
+                row.append(min(abs(s), 1.0) * (change.value - value))
         out.append(row)
     return torch.tensor(out, dtype=x.dtype)
 
@@ -49,7 +49,7 @@ def by_hand(change, x, attribution, step):
 def test_formulas_feature_by_feature(change, steps, data):
     x, attribution, step = data.draw(batches()), data.draw(batches()), data.draw(batches(d=steps))
     torch.testing.assert_close(
-        change(x, attribution, step), by_hand(change, x, attribution, step), rtol=1e-9, atol=1e-9
+        change(x, attribution, step).expand_as(x), by_hand(change, x, attribution, step), rtol=1e-9, atol=1e-9
     )
 
 
@@ -57,15 +57,14 @@ def test_formulas_feature_by_feature(change, steps, data):
 def test_a_step_of_0_changes_nothing(change):
     x, attribution = torch.randn(3, 5), torch.randn(3, 5)
     for step in (torch.zeros(3, 5), torch.zeros(3, 1)):
-        assert torch.equal(change(x, attribution, step), x)
+        assert not change(x, attribution, step).any()
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=repr)
-def test_makes_a_new_tensor(change):
+def test_leaves_its_arguments_alone(change):
     tensors = [torch.randn(3, 5) for _ in range(3)]
     copies = [tensor.clone() for tensor in tensors]
-    result = change(*tensors)
-    assert all(result.data_ptr() != tensor.data_ptr() for tensor in tensors)
+    change(*tensors)
     assert all(torch.equal(tensor, copy) for tensor, copy in zip(tensors, copies, strict=True))
 
 
@@ -73,7 +72,7 @@ def test_makes_a_new_tensor(change):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_proportional_to_an_all_zero_map_moves_nothing(steps, dtype):
     x = torch.randn(3, 4).to(dtype)
-    assert torch.equal(Proportional()(x, torch.zeros_like(x), torch.ones(3, steps, dtype=dtype)), x)
+    assert torch.equal(Proportional()(x, torch.zeros_like(x), torch.ones(3, steps, dtype=dtype)), torch.zeros_like(x))
 
 
 def test_proportional_moves_the_largest_by_a_whole_step():
@@ -99,21 +98,21 @@ def test_proportional_with_a_single_feature_moves_it_by_the_step():
 def test_baseline_drops_what_an_adjustment_names(value):
     x = torch.randn(2, 4)
     step = torch.tensor([[1.0, 0.0, -1.0, 0.0], [0.0, -1.0, 0.0, 1.0]])
-    dropped = Baseline(value)(x, torch.zeros(2, 4), step)
+    dropped = x + Baseline(value)(x, torch.zeros(2, 4), step)
     assert torch.equal(dropped[step == 0], x[step == 0])
     torch.testing.assert_close(dropped[step != 0], torch.full((4,), value))
 
 
 def test_baseline_drops_to_0_exactly():
     x = torch.randn(3, 100) * 1e3
-    assert (Baseline()(x, x, torch.ones(3, 1)) == 0).all()
+    assert (x + Baseline()(x, x, torch.ones(3, 1)) == 0).all()
 
 
 @pytest.mark.parametrize("strength", [1.0, 1.5, 100.0])
 def test_baseline_never_goes_past(strength):
     x = torch.randn(3, 5, dtype=torch.float64)
     for sign in (-1, 1):
-        moved = Baseline(2.0)(x, x, torch.full((3, 1), sign * strength, dtype=torch.float64))
+        moved = x + Baseline(2.0)(x, x, torch.full((3, 1), sign * strength, dtype=torch.float64))
         torch.testing.assert_close(moved, torch.full_like(x, 2.0))
 
 
@@ -137,14 +136,14 @@ def test_in_aba(change, selection):
     step = torch.tensor(vector, dtype=x.dtype)[selection.categories(map_)] * 0.3
     if selection.n_categories == 1:
         step = step[:, :1]
-    torch.testing.assert_close(got, by_hand(change, x, map_, step), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(got, x + by_hand(change, x, map_, step), rtol=1e-6, atol=1e-7)
 
 
 def test_any_callable_is_a_change():
-    aba = ABA(change=lambda x, attribution, step: x * 0 + 7, adjustments=AdjustmentSet([19]))
+    aba = ABA(change=lambda x, attribution, step: 7 - x, adjustments=AdjustmentSet([19]))
     validate_parameters(aba)
     x = torch.randn(3, 20, dtype=torch.float64)
-    assert (aba(linear(), x, None, strength=1.0, criterion=None, generator=seeded()) == 7).all()
+    assert (aba(linear(), x, None, strength=1.0, criterion=None, generator=seeded()) - 7).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=repr)

@@ -74,6 +74,7 @@ def test_failed_training_step(make_net: Any, digits: Any, layer: str | None) -> 
     clf = make_net(layer=layer).fit(*digits)
     clf.set_params(augmenter=mend_aba(attribution=Failing()))
     clf.module_.train()
+    clf.module_.zero_grad()  # what every step begins with
     before = _trace(clf.module_)
     batch = torch.as_tensor(digits[0][:32]), torch.as_tensor(digits[1][:32])
     with pytest.raises(RuntimeError, match="half-way"):
