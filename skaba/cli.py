@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +12,18 @@ import torch
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import skaba
 from skaba.attribution import METHODS, ThroughCaptum
+from skaba.datasets import DatasetError
 from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
+from skaba.experiment import OutOfTimeError, Place, read_settings, report, run
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
+experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
+app.add_typer(experiments, name="experiment")
 
 
 def _show_version(asked: bool) -> None:
@@ -74,6 +81,56 @@ def methods() -> None:
         complete = f"; {about.complete}" if about.complete else ""
         table.add_row(name + star, about.forward, about.backward, signed, baseline, about.needs + complete)
     Console().print(table)
+
+
+@experiments.command("run")
+def run_experiment(
+    file: Annotated[Path, typer.Argument(help="File of settings, for example experiments/e4_digits.toml.")],
+    scale: Annotated[str, typer.Option(help="cpu: small networks on 2 cores. full: as published, for a GPU.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for the results.")] = None,
+    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the data.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
+    device: Annotated[str, typer.Option(help="Where networks are trained.")] = "cpu",
+    minutes: Annotated[float, typer.Option(min=0, help="Begin no fit later than that.")] = math.inf,
+) -> None:
+    """Run an experiment, or what is left of one that was stopped, and show its table.
+
+    Every finished fit is written at once. By default results go to experiments/results/NAME-SCALE.
+    """
+    try:
+        settings = read_settings(file, scale)
+        folder = out or Path("experiments") / "results" / f"{settings.name}-{scale}"
+        with _progress_of_stages() as advance:
+            run(settings, folder, Place(data, device, jobs, minutes), advance)
+        table = report(folder)
+    except (ValueError, FileNotFoundError, DatasetError, OutOfTimeError) as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"{settings.title}\n\n{table}\nWrote {folder}")
+
+
+@experiments.command("report")
+def report_experiment(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of a finished run.")],
+) -> None:
+    """Make the table and the figure of a finished run anew."""
+    try:
+        typer.echo(report(folder))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@contextmanager
+def _progress_of_stages() -> Iterator[Callable[[str, int, int], None]]:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=3600) as progress:
+        tasks: dict[tuple[str, int], TaskID] = {}
+
+        def advance(stage: str, n_finished: int, n_fits: int) -> None:
+            if (stage, n_fits) not in tasks:
+                tasks[stage, n_fits] = progress.add_task(stage, total=n_fits)
+            progress.update(tasks[stage, n_fits], completed=n_finished)
+
+        yield advance
 
 
 def _make_folder(out: Path) -> None:

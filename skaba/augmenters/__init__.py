@@ -1,7 +1,7 @@
 """Augmenters: a batch in, an augmented batch out."""
 
 from skaba.augmenters._aba import ABA
-from skaba.augmenters._adjustments import ADJUSTMENTS, AdjustmentSet, group_of
+from skaba.augmenters._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
 from skaba.augmenters._gaussian_noise import GaussianNoise
@@ -20,6 +20,7 @@ from skaba.augmenters._selections import Cutoff, Percentiles, Selection
 __all__ = [
     "ABA",
     "ADJUSTMENTS",
+    "GROUPS",
     "PRESETS",
     "AdjustmentSet",
     "Baseline",

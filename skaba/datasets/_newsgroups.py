@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import _twenty_newsgroups
 from sklearn.utils import Bunch
 
-from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, reading
 from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch
 
 # The "bydate" version of http://qwone.com/~jason/20Newsgroups/, from where scikit-learn downloads it.
@@ -47,6 +47,7 @@ def fetch_newsgroups(
     *,
     categories: Sequence[str] | None = None,
     remove: Collection[str] = (),
+    archive: str | os.PathLike[str] | None = None,
     data_home: str | os.PathLike[str] | None = None,
     progress: bool = True,
     random_state: RandomState = 0,
@@ -67,6 +68,9 @@ def fetch_newsgroups(
         is in the same split whichever groups are chosen. By default all twenty.
     remove : collection of {"headers", "footers", "quotes"}, default=()
         What to strip from each message, by scikit-learn's rules. A message may become empty; it is kept.
+    archive : path-like, default=None
+        An archive of one's own with the same layout, packed anew or a part, read in place of the published
+        one. Nothing is downloaded, and no hash is checked.
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
@@ -103,7 +107,7 @@ def fetch_newsgroups(
     check_name("20 Newsgroups subset", subset, PLAN.per_class)
     for part in _as_names("remove", remove):
         check_name("part of a message to remove", part, STRIP)
-    path = fetch_file(ARCHIVE, data_folder("newsgroups", data_home), progress=progress)
+    path = _own(archive) if archive else fetch_file(ARCHIVE, data_folder("newsgroups", data_home), progress=progress)
     messages = _read_archive(path)
     groups = sorted({group for group, _ in messages})
     chosen = _chosen_groups(groups, categories)
@@ -115,6 +119,12 @@ def fetch_newsgroups(
         kept = drawn[y >= 0]
         splits[name] = (_to_texts([messages[i][1] for i in kept], remove), y[y >= 0])
     return to_bunch(splits, chosen, DESCR)
+
+
+def _own(archive: str | os.PathLike[str]) -> Path:
+    if not Path(archive).is_file():
+        raise DatasetError(f"There is no archive {archive}. Leave archive=None to download the published one.")
+    return Path(archive)
 
 
 def _as_names(parameter: str, names: Collection[str]) -> list[str]:

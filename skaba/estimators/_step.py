@@ -195,6 +195,15 @@ class AugmentedStep(_Net):
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
         return cast(Tensor, x_augmented)
 
+    def _before_and_after(self, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
+        """Return what is asked, the features that it is asked about, and those augmented."""
+        model = self._asked(inputs, {})
+        x = _features(model, inputs)
+        x_augmented = self._augment(model, x, y, generator)
+        if isinstance(model, FromLayer):
+            x_augmented = x + model.without_padding(x_augmented - x)
+        return model, x, x_augmented
+
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.
 
@@ -239,12 +248,9 @@ class AugmentedStep(_Net):
         generator = self._fresh_generator()
 
         def change(inputs: Any, y: Any) -> Tensor:
-            model = self._asked(inputs, {})
-            x = _features(model, inputs)
             if not self._augments():
-                return x
-            x_augmented = self._augment(model, x, y, generator)
-            return x + model.without_padding(x_augmented - x) if isinstance(model, FromLayer) else x_augmented
+                return _features(self._asked(inputs, {}), inputs)
+            return self._before_and_after(inputs, y, generator)[2]
 
         return self._over_batches(X, y, change)
 

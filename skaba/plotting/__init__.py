@@ -1,6 +1,8 @@
-"""Pictures of augmentation, as scikit-learn style Display classes."""
+"""Pictures of augmentation and of what it brings, as scikit-learn style Display classes."""
 
+from skaba.plotting._adjustment import AdjustmentDisplay
 from skaba.plotting._augmentation import AugmentationDisplay
+from skaba.plotting._comparison import ComparisonDisplay
 from skaba.plotting._strength import StrengthCurve, StrengthDisplay
 
-__all__ = ["AugmentationDisplay", "StrengthCurve", "StrengthDisplay"]
+__all__ = ["AdjustmentDisplay", "AugmentationDisplay", "ComparisonDisplay", "StrengthCurve", "StrengthDisplay"]

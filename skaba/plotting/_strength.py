@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
+
+from skaba.plotting._names import augmenter_name, wrapped
 
 PLAIN = "no augmentation"
 
@@ -88,7 +90,8 @@ class StrengthDisplay:
             Fitted, with ``strength`` (also ``step__strength``) among the parameters. The folds of several
             searches, for example one a seed, are pooled.
         labels : dict of str to str, default=None
-            Names for the legend in place of the augmenters' own.
+            Names for the legend in place of the augmenters' own: ``"mend_aba"``, also of the object
+            ``mend_aba()``; ``"mend_aba(target__k=6)"``.
         score_name : str, default=None
             Label of the y axis; by default the search's ``scoring`` if it is a name, else "score".
         ax : matplotlib Axes, default=None
@@ -126,8 +129,8 @@ class StrengthDisplay:
                 scores[label][strength].extend(folds)
         scoring = searches[0].scoring
         name = score_name or (scoring if isinstance(scoring, str) else "score")
-        names = {**_shorten(scores), **(labels or {})}
-        curves = [_curve(names[label], points, label == PLAIN) for label, points in scores.items()]
+        names = labels or {}
+        curves = [_curve(names.get(label, label), points, label == PLAIN) for label, points in scores.items()]
         return cls(curves, score_name=name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> StrengthDisplay:
@@ -173,7 +176,7 @@ class StrengthDisplay:
     def _plot_plain(self, curve: StrengthCurve) -> Any:
         low, high = curve.means[0] - curve.deviations[0], curve.means[0] + curve.deviations[0]
         self.ax_.axhspan(low, high, color="black", alpha=0.08, linewidth=0)
-        return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=curve.label)
+        return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=wrapped(curve.label))
 
     def _plot_varied(self, curve: StrengthCurve, points_aside: float) -> Any:
         """Plot a line with its bars, a little beside those of the others, which would hide them."""
@@ -181,7 +184,7 @@ class StrengthDisplay:
 
         x, y, half = curve.strengths, curve.means, curve.deviations
         aside = offset_copy(self.ax_.transData, fig=self.figure_, x=points_aside, units="points")
-        (line,) = self.ax_.plot(x, y, marker="o", label=curve.label, transform=aside)
+        (line,) = self.ax_.plot(x, y, marker="o", label=wrapped(curve.label), transform=aside)
         self.ax_.errorbar(x, y, half, fmt="none", color=line.get_color(), capsize=3, elinewidth=1, transform=aside)
         # Under a transform of their own they do not count for the limits of the axes.
         self.ax_.update_datalim(np.column_stack([np.tile(x, 2), np.concatenate([y - half, y + half])]))
@@ -208,7 +211,7 @@ def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
     for candidate, parameters in enumerate(search.cv_results_["params"]):
         augmenter = _parameter(search, parameters, "augmenter")
         strength = float(_parameter(search, parameters, "strength", needed=True))
-        key = PLAIN if augmenter is None else _name(augmenter), strength
+        key = PLAIN if augmenter is None else augmenter_name(augmenter), strength
         columns = (search.cv_results_[f"split{i}_test_score"] for i in range(search.n_splits_))
         folds = [float(column[candidate]) for column in columns]
         if key not in best or np.mean(folds) > np.mean(best[key]):
@@ -228,18 +231,6 @@ def _parameter(search: Any, parameters: dict[str, Any], name: str, needed: bool 
         )
     own = search.estimator.get_params()
     return next((own[key] for key in own if key == name or key.endswith(f"__{name}")), None)
-
-
-def _name(augmenter: Any) -> str:
-    if isinstance(augmenter, str):
-        return augmenter
-    return getattr(augmenter, "__name__", None) or " ".join(str(augmenter).split())
-
-
-def _shorten(names: Iterable[str]) -> dict[str, str]:
-    """Drop the parameters of ``ABA(...)`` where the class alone tells the augmenters apart."""
-    short = {name: name.partition("(")[0] for name in names}
-    return {name: first if list(short.values()).count(first) == 1 else name for name, first in short.items()}
 
 
 def _curve(label: str, points: dict[float, list[float]], is_plain: bool) -> StrengthCurve:

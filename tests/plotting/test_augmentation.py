@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from torch import nn
 
 from skaba import ABAClassifier
 from skaba.attribution import PredictedClass
-from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, Percentiles
+from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, Percentiles, challenger
 from skaba.plotting import AugmentationDisplay
 
 
@@ -153,15 +154,51 @@ def test_the_estimator_is_left_alone(fit, images, labels):
     np.testing.assert_array_equal(net.augment(images, labels), before)
 
 
-@pytest.mark.parametrize("shape", [(4, 16), (4, 2, 4, 4), (4, 4, 4), (0, 1, 4, 4)])
-def test_only_images(fit, images, labels, shape):
+@pytest.mark.parametrize("shape", [(4, 16), (4, 2, 4, 4), (4, 1, 1, 4, 4), (0, 1, 4, 4), (0, 4, 4)])
+def test_neither_images_nor_series(fit, images, labels, shape):
+    net, X = fit(images), np.zeros(shape)
     with pytest.raises(ValueError, match=r"\(n, 1, h, w\) or \(n, 3, h, w\)"):
-        AugmentationDisplay.from_estimator(fit(images), np.zeros(shape), labels)
+        AugmentationDisplay.from_estimator(net, X, labels[: len(X)])
+    with pytest.raises(ValueError, match=r"\(n, channels, length\)"):
+        AugmentationDisplay(samples=X, augmented=X)
 
 
-def test_a_layers_output_is_no_image(fit, images, labels):
-    with pytest.raises(ValueError, match="layer='1'"):
+def test_what_does_not_fit_the_samples(images):
+    for name in ("augmented", "attributions", "categories"):
+        with pytest.raises(ValueError, match=rf"{name} has shape \(12, 1, 4, 3\), but samples \(12, 1, 4, 4\)"):
+            AugmentationDisplay(**{"samples": images, "augmented": images, name: images[..., :3]})
+    with pytest.raises(ValueError, match=r"\[12, 2\]"):
+        AugmentationDisplay(samples=images, augmented=images, labels=[0, 1])
+    with pytest.raises(ValueError, match="is for series"):
+        AugmentationDisplay(samples=images, augmented=images, channel_names=["grey"])
+
+
+def test_wrong_calls(fit, images, labels):
+    net = fit(images)
+    with pytest.raises(ValueError, match="n_samples=0"):
+        AugmentationDisplay.from_estimator(net, images, labels, n_samples=0)
+    with pytest.raises(ValueError, match=r"\[12, 3\]"):
+        AugmentationDisplay.from_estimator(net, images, labels[:3])
+    with pytest.raises(ValueError, match="words= is for texts"):
+        AugmentationDisplay.from_estimator(net, images, labels, words=["a"])
+    with pytest.raises(TypeError, match=r"Pipeline does not augment.*last step"):
+        AugmentationDisplay.from_estimator(Pipeline([("net", net)]), images, labels)
+
+
+def test_a_hidden_layer_has_no_picture(fit, images, labels):
+    with pytest.raises(ValueError, match="layer='1', a Linear"):
         AugmentationDisplay.from_estimator(fit(images, layer="1"), images, labels)
+
+
+def test_maps_of_low_resolution_are_stretched_as_the_augmenter_does(images, labels):
+    """Half of the draws leave the sample alone, whose map is asked for in full."""
+    module = nn.Sequential(nn.Conv2d(1, 3, 1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    augmenter = challenger(k=2, resolution=0.5)
+    net = ABAClassifier(module, augmenter=augmenter, strength=0.5, max_epochs=1, train_split=None, verbose=0)
+    display = AugmentationDisplay.from_estimator(net.fit(images, labels), images, labels, n_samples=12)
+    assert display.attributions.shape == images.shape
+    for changes, categories in zip((display.augmented - images).round(5), display.categories, strict=True):
+        assert all(len(np.unique(changes[categories == category])) <= 1 for category in range(3))
 
 
 def test_not_fitted(images, labels):

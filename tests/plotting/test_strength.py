@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-from skaba.augmenters import mend_aba
+from skaba.augmenters import AdjustmentSet, GaussianNoise, fast_aba, mend_aba
 from skaba.plotting import StrengthDisplay
 
 
@@ -95,14 +95,23 @@ def test_other_parameters_show_their_best():
 def test_pipelines_and_augmenters_that_are_no_names():
     pipeline = Pipeline([("net", Scored(augmenter=mend_aba()))])
     display = StrengthDisplay.from_search(search({"net__strength": [0.1, 1.0]}, pipeline))
-    assert display.lines_[0].get_label() == "ABA"
+    assert display.lines_[0].get_label() == "mend_aba"
 
 
 def test_two_of_one_class_are_told_apart():
-    display = StrengthDisplay.from_search(search({"strength": [0.1, 1.0], "augmenter": [mend_aba(), mend_aba(k=6)]}))
-    first, second = [line.get_label() for line in display.lines_]
-    assert "k=6" not in first
-    assert "k=6" in second
+    augmenters = [mend_aba(), mend_aba(k=6), GaussianNoise()]
+    display = StrengthDisplay.from_search(
+        search({"strength": [0.1, 1.0], "augmenter": augmenters}), labels={"mend_aba(target__k=6)": "more classes"}
+    )
+    assert [line.get_label() for line in display.lines_] == ["mend_aba", "more classes", "GaussianNoise"]
+
+
+def test_long_names_are_broken_into_lines():
+    augmenter = fast_aba(adjustments=AdjustmentSet(range(27)))
+    display = StrengthDisplay.from_search(search({"strength": [0.1, 1.0], "augmenter": [augmenter]}))
+    label = display.lines_[0].get_label()
+    assert max(map(len, label.split("\n"))) <= 44
+    assert " ".join(label.split()) == display.curves[0].label == f"fast_aba(adjustments={augmenter.adjustments})"
 
 
 def test_score_names_and_a_given_axes():

@@ -1,0 +1,96 @@
+"""Checks of what a comparison is asked for, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_consistent_length
+
+from skaba.estimators._net import AugmentedNet
+from skaba.evaluation._folds import Task
+from skaba.evaluation._nets import find_net, refuse_trained_instance
+from skaba.evaluation._robustness import check_attack
+
+
+def check_estimators(estimators: Any, reference: str | None, scoring: Any) -> None:
+    """Raise a TypeError or ValueError unless there are estimators that can be compared with a reference."""
+    if not isinstance(estimators, Mapping) or len(estimators) < 2:
+        raise ValueError(
+            f"estimators={estimators!r} must map names to at least two estimators, for example "
+            '{"plain": ..., "MendABA": ...}.'
+        )
+    for name, estimator in estimators.items():
+        _check_estimator(name, estimator)
+    if reference is not None and reference not in estimators:
+        raise ValueError(f"reference={reference!r} is none of the estimators: {', '.join(map(str, estimators))}.")
+    if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring={scoring!r} must be one score: a name such as 'balanced_accuracy', or a function.")
+    for estimator in estimators.values():
+        check_scoring(estimator, scoring)
+
+
+def _check_estimator(name: Any, estimator: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"estimators has the key {name!r}; names must be strings.")
+    if isinstance(estimator, type) or not all(hasattr(estimator, has) for has in ("fit", "get_params", "set_params")):
+        raise TypeError(f"estimators[{name!r}]={estimator!r} is no estimator; pass an instance that has fit.")
+    if hasattr(estimator, "estimator") and not getattr(estimator, "refit", True):
+        raise ValueError(f"estimators[{name!r}] is a search with refit=False, which cannot predict: set refit=True.")
+    net = _net_of(estimator)
+    if net is not None:
+        refuse_trained_instance(net)
+
+
+def _net_of(estimator: Any) -> AugmentedNet | None:
+    """Return the skaba estimator that an estimator, or what a search tunes, is or ends in."""
+    return find_net(getattr(estimator, "estimator", estimator))
+
+
+def check_task(
+    estimators: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    cv: Any,
+    seeds: int,
+    scoring: str | Callable[..., float] | None,
+    attacks: Mapping[str, tuple[Any, float]] | None,
+) -> Task:
+    """Return what all fits share, or raise a TypeError or ValueError."""
+    if not isinstance(seeds, Integral) or seeds < 1:
+        raise ValueError(f"seeds={seeds!r} must be a positive integer: how often the cross-validation is repeated.")
+    if not hasattr(cv, "split") and (not isinstance(cv, Integral) or cv < 2):
+        raise ValueError(f"cv={cv!r} must be an integer of at least 2, or a splitter such as ShuffleSplit(5).")
+    checked = _checked_attacks(attacks)
+    if checked and not any(_net_of(estimator) is not None for estimator in estimators.values()):
+        raise ValueError("attacks need a gradient: give at least one of skaba's estimators, or attacks=None.")
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):
+        raise TypeError(
+            "X is a mapping of several inputs, which has no rows to split: pass skorch.helper.SliceDict(**X)."
+        )
+    targets = np.asarray(y)
+    if targets.ndim == 0:
+        raise ValueError(f"y must hold one target a sample, got {y!r}.")
+    check_consistent_length(X, targets)
+    single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
+    return Task(X, targets, single_label, scoring, checked)
+
+
+def _checked_attacks(attacks: Any) -> dict[str, tuple[Any, float]]:
+    if attacks is None:
+        return {}
+    if not isinstance(attacks, Mapping):
+        raise TypeError(
+            f'attacks={attacks!r} must map names to (attack, strength), for example {{"FGSM": (fgsm(), 0.1)}}.'
+        )
+    for name, pair in attacks.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"attacks[{name!r}]={pair!r} must be (attack, strength), for example (fgsm(), 0.1).")
+        check_attack(*pair)
+    return dict(attacks)

@@ -1,0 +1,27 @@
+"""The papers' experiments, rerun from a file of settings; results are kept as data."""
+
+from skaba.experiment._arms import Arm, arms_of
+from skaba.experiment._data import Data, load_data
+from skaba.experiment._engine import OutOfTimeError, Place, Progress, run
+from skaba.experiment._fits import Fit, run_fit
+from skaba.experiment._journal import Journal
+from skaba.experiment._report import read_results, report
+from skaba.experiment._settings import Settings, read_settings
+
+__all__ = [
+    "Arm",
+    "Data",
+    "Fit",
+    "Journal",
+    "OutOfTimeError",
+    "Place",
+    "Progress",
+    "Settings",
+    "arms_of",
+    "load_data",
+    "read_results",
+    "read_settings",
+    "report",
+    "run",
+    "run_fit",
+]

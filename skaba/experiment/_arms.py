@@ -1,0 +1,128 @@
+"""What an experiment compares: methods, controls, adjustments and sets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skaba._validation import unknown_name
+from skaba.attribution import Loss, RandomMap
+from skaba.augmenters import (
+    ABA,
+    GROUPS,
+    AdjustmentSet,
+    GaussianNoise,
+    challenger,
+    fast_aba,
+    fgsm,
+    free_aba,
+    mend_aba,
+)
+from skaba.experiment._settings import Settings
+
+PLAIN = "plain"
+LONGER = "plain, longer"
+RANDOM_MAP = "{}, random map"
+NOISE = "noise as {}"
+
+Make = Callable[[Settings], Any]
+
+
+def _with_target(make: Callable[..., ABA]) -> Make:
+    def made(settings: Settings) -> ABA:
+        return make(target=Loss()) if settings.target == "loss" else make(k=settings.k)
+
+    return made
+
+
+METHODS: dict[str, Make] = {
+    PLAIN: lambda settings: None,
+    "Challenger": _with_target(challenger),
+    "MendABA": _with_target(mend_aba),
+    "FastABA": _with_target(fast_aba),
+    "FastABA-CE": lambda settings: fast_aba(target=Loss()),
+    "FreeABA": lambda settings: free_aba(),
+    "FGSM": lambda settings: fgsm(),
+}
+
+SETS = {
+    "Neutral": ("neutral",),
+    "Delta": ("delta",),
+    "Epsilon": ("epsilon",),
+    "Eps.&Neu.": ("epsilon", "neutral"),
+    "Eps.&Del.": ("epsilon", "delta"),
+    "All": GROUPS,
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that an experiment compares.
+
+    Parameters
+    ----------
+    name : str
+    augmenter : augmenter or None
+    like : str, default=""
+        A control's method: it takes over that one's strength, or the norm of its change.
+    """
+
+    name: str
+    augmenter: Any
+    like: str = ""
+
+
+def arms_of(settings: Settings) -> list[Arm]:
+    """Return what an experiment tunes and trains; controls come last.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    list of Arm
+
+    Raises
+    ------
+    ValueError
+        If a method does not exist, or a control's method is not among the methods.
+
+    Examples
+    --------
+    >>> from skaba.experiment import arms_of, read_settings
+    >>> [arm.name for arm in arms_of(read_settings("experiments/e1_digits.toml"))]
+    ['plain', 'MendABA', 'FGSM']
+    """
+    if settings.kind == "adjustments":
+        return [Arm(str(index), _alone([index])) for index in range(27)]
+    if settings.kind == "groups":
+        return [Arm(name, _alone(members_of(name))) for name in SETS]
+    for name in settings.methods:
+        if name not in METHODS:
+            raise ValueError(unknown_name("method", name, METHODS))
+    for name in settings.controls_of:
+        if name not in settings.methods:
+            raise ValueError(unknown_name("method to control", name, settings.methods))
+    methods = [Arm(name, METHODS[name](settings)) for name in settings.methods]
+    return [*methods, *_controls(settings)]
+
+
+def members_of(name: str) -> list[int]:
+    """Return the adjustments of one of the sets of table 3.2."""
+    return [index for group in SETS[name] for index in AdjustmentSet.group(group).adjustments if isinstance(index, int)]
+
+
+def _alone(indices: list[int]) -> ABA:
+    # As the source does in its section 3.3.3: the loss is explained, and changes are not randomized.
+    return ABA(target=Loss(), adjustments=AdjustmentSet(indices), randomize=False)
+
+
+def _controls(settings: Settings) -> list[Arm]:
+    arms = []
+    for name in settings.controls_of:
+        on_random_map = METHODS[name](settings).set_params(attribution=RandomMap())
+        arms += [Arm(RANDOM_MAP.format(name), on_random_map, like=name)]
+        arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
+    return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []

@@ -1,0 +1,232 @@
+"""Running an experiment: tune, train, and write down every finished fit at once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skaba.augmenters import GaussianNoise
+from skaba.experiment._arms import LONGER, PLAIN, Arm, arms_of
+from skaba.experiment._data import load_data
+from skaba.experiment._fits import Fit, run_fit
+from skaba.experiment._journal import Journal
+from skaba.experiment._settings import Settings
+
+Progress = Callable[[str, int, int], None]
+PACKAGES = ("skaba", "torch", "skorch", "scikit-learn", "numpy")
+BASE_SEED = 1000
+"""Tuning seeds start here, so that no reported fit has been looked at before."""
+
+
+class OutOfTimeError(RuntimeError):
+    """A run's time was over before its last fit; what is finished is kept."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how long an experiment runs; nothing of it changes a result on the CPU.
+
+    Parameters
+    ----------
+    data : Path, default=None
+        Folder of the data; by default the data home.
+    device : str, default="cpu"
+    n_jobs : int, default=-1
+        Processes, as joblib counts them; each computes in one thread.
+    minutes : float, default=inf
+        No fit is begun later than that.
+    """
+
+    data: Path | None = None
+    device: str = "cpu"
+    n_jobs: int = -1
+    minutes: float = math.inf
+
+
+class Run:
+    """An experiment in its folder: what is finished, and what is left.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+        Its folder: ``settings.json``, ``fits.jsonl``.
+    place : Place
+    progress : callable
+        Is called as ``progress(stage, n_finished, n_fits)``.
+    """
+
+    def __init__(self, settings: Settings, out: Path, place: Place, progress: Progress) -> None:
+        self.settings = settings
+        self.arms = {arm.name: arm for arm in arms_of(settings)}
+        self.known = {PLAIN: Arm(PLAIN, None), **self.arms}
+        self.out = out
+        self.place = place
+        self.end = time.monotonic() + 60 * place.minutes
+        self.progress = progress
+        _claim(out, settings)
+        self.journal = Journal(out / "fits.jsonl")
+
+    def all(self, fits: Sequence[Fit]) -> list[dict[str, Any]]:
+        """Return the results of fits, and run those that are not finished yet."""
+        left = [fit for fit in fits if fit.key not in self.journal.results]
+        done = len(fits) - len(left)
+        for key, result in self._run(left):
+            self.journal.add(key, result)
+            done += 1
+            self.progress(fits[0].stage, done, len(fits))
+        if done < len(fits):
+            raise OutOfTimeError(
+                f"Time is over: {done} of the {len(fits)} fits of this stage ({fits[0].stage}) are finished. Run the "
+                "same command again to go on."
+            )
+        return [self.journal.results[fit.key] for fit in fits]
+
+    def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[str, dict[str, Any]]]:
+        if not fits:
+            return
+        load_data(self.settings.data, self.place.data)  # a clear error before any process starts
+        in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
+        work = (delayed(_one)(self.settings, self.known[fit.arm], fit, self.place) for fit in in_time)
+        yield from Parallel(n_jobs=self.place.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
+
+    def learning_rate(self) -> float:
+        """Tune the learning rate on plain training."""
+        rates = self.settings.learning_rates
+        if len(rates) == 1:
+            return rates[0]
+        return self._best([(rate, self._tuning("learning rate", PLAIN, rate, 0.0)) for rate in rates])
+
+    def strengths(self, rate: float) -> dict[str, float]:
+        """Tune each method's strength on the validation set."""
+        tuned = {name: arm for name, arm in self.arms.items() if arm.augmenter is not None and not arm.like}
+        candidates = {
+            name: [(s, self._tuning("strength", name, rate, s)) for s in self._candidates(name)] for name in tuned
+        }
+        self.all([fit for pairs in candidates.values() for _, fits in pairs for fit in fits])
+        return {name: self._best(pairs) for name, pairs in candidates.items()}
+
+    def _candidates(self, name: str) -> list[float]:
+        # The adjustment that moves nothing has no strength.
+        return self.settings.strengths if name != "0" else self.settings.strengths[:1]
+
+    def _tuning(self, stage: str, arm: str, rate: float, strength: float) -> list[Fit]:
+        seeds = range(BASE_SEED, BASE_SEED + self.settings.tuning_seeds)
+        return [Fit(stage, arm, rate, strength, self.settings.epochs, seed) for seed in seeds]
+
+    def _best(self, candidates: Sequence[tuple[float, list[Fit]]]) -> float:
+        """Return the value with the highest mean validation score, the smaller of equals."""
+        results = self.all([fit for _, fits in candidates for fit in fits])
+        scores = np.array([result["valid"] for result in results]).reshape(len(candidates), -1).mean(axis=1)
+        return candidates[int(scores.argmax())][0]
+
+    def final(self, rate: float, strengths: dict[str, float]) -> dict[str, list[Fit]]:
+        """Train every arm on all seeds: methods, then the noise that takes their norm."""
+        fits = {name: self._final(arm, rate, strengths) for name, arm in self.arms.items() if not _is_noise(arm)}
+        self.all([fit for own in fits.values() for fit in own])
+        for name, arm in self.arms.items():
+            if _is_noise(arm):
+                norms = [self.journal.results[fit.key]["norm"] for fit in fits[arm.like]]
+                fits[name] = [self._test(name, rate, norm, seed) for seed, norm in enumerate(norms)]
+        self.all([fit for own in fits.values() for fit in own])
+        return fits
+
+    def _final(self, arm: Arm, rate: float, strengths: dict[str, float]) -> list[Fit]:
+        strength = strengths.get(arm.like or arm.name, 0.0)
+        return [self._test(arm.name, rate, strength, seed) for seed in range(self.settings.seeds)]
+
+    def _test(self, arm: str, rate: float, strength: float, seed: int) -> Fit:
+        epochs = self.settings.epochs * (self.settings.equal_time if arm == LONGER else 1)
+        return Fit("test", arm, rate, strength, round(epochs), seed)
+
+
+def run(
+    settings: Settings,
+    out: Path,
+    place: Place = Place(),
+    progress: Progress = lambda stage, n_finished, n_fits: None,
+) -> dict[str, Any]:
+    """Run an experiment, or what is left of it, and return its results.
+
+    Every finished fit is on the disk before the next is waited for; a run that was killed goes on where it stopped
+    and ends with the same results.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+        Folder of the results; made if need be: ``settings.json``, ``fits.jsonl``, at the end ``results.json``.
+    place : Place
+    progress : callable, optional
+        Is called as ``progress(stage, n_finished, n_fits)``.
+
+    Returns
+    -------
+    dict
+        ``learning_rate``; ``strengths`` by arm; ``fits``: by arm the results of the reported fits, in the order of
+        their seeds. Experiments of kind adjustments and groups report validation scores at the tuned strength, as
+        the source does; the others test scores.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds another experiment, or a setting is not allowed.
+    OutOfTimeError
+        If the time is over before the last fit.
+    """
+    own = Run(settings, out, place, progress)
+    rate = own.learning_rate()
+    strengths = own.strengths(rate)
+    if settings.kind in ("adjustments", "groups"):
+        fits = {name: own._tuning("strength", name, rate, strength) for name, strength in strengths.items()}
+    else:
+        fits = own.final(rate, strengths)
+    reported = {name: [own.journal.results[fit.key] for fit in one] for name, one in fits.items()}
+    used = {name: float(np.median([fit.strength for fit in one])) for name, one in fits.items()}
+    results = {"learning_rate": rate, "strengths": used, "fits": reported}
+    _write(out / "results.json", results)
+    return results
+
+
+def _one(settings: Settings, arm: Arm, fit: Fit, place: Place) -> tuple[str, dict[str, Any]]:
+    return fit.key, run_fit(settings, arm, fit, place.data, place.device)
+
+
+def _is_noise(arm: Arm) -> bool:
+    return isinstance(arm.augmenter, GaussianNoise)
+
+
+def _claim(out: Path, settings: Settings) -> None:
+    """Make the folder, or make sure that it holds this experiment's results."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "settings.json"
+    wanted = json.loads(json.dumps(settings.as_dict()))
+    if not file.exists():
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        _write(file, {"settings": wanted, "versions": versions})
+        return
+    there = json.loads(file.read_text())["settings"]
+    different = sorted(name for name in wanted if there.get(name) != wanted[name] and name != "published")
+    if different:
+        raise ValueError(
+            f"{out} holds results of other settings ({', '.join(different)} differ). Choose another folder with --out, "
+            "or delete this one."
+        )
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """Write JSON such that the file is there as a whole or not at all."""
+    unfinished = file.with_name(f".{file.name}")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(file)

@@ -1,0 +1,122 @@
+"""The tables of an experiment: ours beside the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skaba.augmenters import ADJUSTMENTS, GROUPS, group_of
+from skaba.evaluation import paired_interval
+from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP, SETS, members_of
+from skaba.experiment._settings import Settings
+
+Results = dict[str, Any]
+
+
+def scores_of(results: Results, name: str, what: str = "test") -> NDArray[Any]:
+    """Return an arm's scores in percent, one a seed."""
+    return 100 * np.array([fit[what] for fit in results["fits"][name]])
+
+
+def difference(results: Results, name: str, other: str) -> tuple[float, float, float]:
+    """Return the mean paired difference in points, and its 95 % bootstrap interval."""
+    paired = scores_of(results, name) - scores_of(results, other)
+    return (float(paired.mean()), *paired_interval(paired))
+
+
+def benchmark_table(settings: Settings, results: Results) -> str:
+    """Return E4's table as Markdown: every method against plain training and against its controls."""
+    others = {PLAIN: "plain", LONGER: "plain, longer"}
+    extra = [name for name in ("ece", "FGSM", "PGD") if name in results["fits"][PLAIN][0]]
+    header = ["", "strength", "median (std)", *(f"vs {label}" for label in others.values() if label in results["fits"])]
+    header += ["vs its random map", "vs its noise", *_names(extra, settings), "published"]
+    return markdown(header, [_benchmark_row(settings, results, name, others, extra) for name in results["fits"]])
+
+
+def _names(extra: Sequence[str], settings: Settings) -> list[str]:
+    return ["ECE" if name == "ece" else f"{name}, r = {settings.attack:g}" for name in extra]
+
+
+def _benchmark_row(
+    settings: Settings, results: Results, name: str, others: Mapping[str, str], extra: Sequence[str]
+) -> list[str]:
+    scores = scores_of(results, name)
+    strength = results["strengths"][name]
+    row = [name, f"{strength:.2g}" if strength else "", f"{np.median(scores):.1f} ({scores.std():.1f})"]
+    known = [other for other in others if other in results["fits"]]
+    controls = [control.format(name) for control in (RANDOM_MAP, NOISE)]
+    row += [_difference(results, name, other) for other in [*known, *controls]]
+    row += [f"{np.median(scores_of(results, name, what)):.1f}" for what in extra]
+    return [*row, str(settings.published.get(name, ""))]
+
+
+def _difference(results: Results, name: str, other: str) -> str:
+    if name == other or other not in results["fits"]:
+        return ""
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*difference(results, name, other))
+
+
+def strength_table(settings: Settings, results: Results) -> str:
+    """Return E1's table: median accuracy of frozen networks against the strength at test time."""
+    header = ["training", "adjustment", "0", *(f"{strength:g}" for strength in settings.test_strengths)]
+    rows = []
+    for name in results["fits"]:
+        clean = f"{np.median(scores_of(results, name)):.1f}"
+        for adjustment, medians in curves_of(results, name).items():
+            rows.append([name, adjustment, clean, *(f"{median:.1f}" for median in medians)])
+    return markdown(header, rows)
+
+
+def curves_of(results: Results, name: str) -> dict[str, NDArray[Any]]:
+    """Return the median curves of an arm in percent, by adjustment."""
+    curves = [fit["curve"] for fit in results["fits"][name]]
+    return {adjustment: 100 * np.median([curve[adjustment] for curve in curves], axis=0) for adjustment in curves[0]}
+
+
+def adjustments_table(settings: Settings, results: Results) -> str:
+    """Return E2's table: validation accuracy of each adjustment alone, and the groups' means."""
+    published = settings.published
+    rows = []
+    for index, adjustment in enumerate(ADJUSTMENTS):
+        scores = scores_of(results, str(index), "valid")
+        row = [str(index), _signs(adjustment), group_of(adjustment), f"{results['strengths'][str(index)]:g}"]
+        rows.append([*row, f"{scores.max():.1f}", f"{scores.mean():.1f}", str(published.get(str(index), ""))])
+    single = markdown(["index", "low, middle, high", "group", "strength", "max", "mean", "published mean"], rows)
+    groups = [[group, f"{group_mean(results, group):.1f}", _published_mean(published, group)] for group in GROUPS]
+    return single + "\n" + markdown(["group", "mean", "published mean"], groups)
+
+
+def group_mean(results: Results, group: str) -> float:
+    """Return the mean validation accuracy of a group's nine adjustments, in percent."""
+    members = [str(index) for index, adjustment in enumerate(ADJUSTMENTS) if group_of(adjustment) == group]
+    return float(np.mean([scores_of(results, name, "valid").mean() for name in members]))
+
+
+def _published_mean(published: Mapping[str, Any], group: str) -> str:
+    found = [published.get(str(index)) for index, adjustment in enumerate(ADJUSTMENTS) if group_of(adjustment) == group]
+    known = [float(value) for value in found if value is not None]
+    return f"{np.mean(known):.1f}" if known else ""
+
+
+def groups_table(settings: Settings, results: Results, single: Results) -> str:
+    """Return E3's table: one network on all adjustments of a set, against the mean of networks on one each."""
+    rows = []
+    for name in SETS:
+        scores = scores_of(results, name, "valid")
+        members = [scores_of(single, str(index), "valid").mean() for index in members_of(name)]
+        cells = [f"{scores.mean():.1f} ({scores.std():.1f})", f"{np.mean(members):.1f}"]
+        rows.append([name, f"{results['strengths'][name]:g}", *cells, str(settings.published.get(name, ""))])
+    return markdown(["set", "strength", "all of it, mean (std)", "mean of single ones", "published: all / mean"], rows)
+
+
+def _signs(adjustment: Sequence[float]) -> str:
+    return ", ".join({1: "+", -1: "-", 0: "0"}[int(value)] for value in adjustment)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows]) + "\n"

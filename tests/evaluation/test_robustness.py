@@ -1,0 +1,165 @@
+"""The score under attack, against closed forms and attacks made by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.exceptions import NotInitializedError
+from torch import nn
+
+from skaba import ABAMultiLabelClassifier, ABARegressor
+from skaba.augmenters import GaussianNoise, fgsm
+from skaba.evaluation import PGD, score_under_attack
+from tests.evaluation.conftest import SETTINGS, table_net
+from tests.tiny_nets import seeded, trace_of
+
+
+def unchanged(model: Any, x: Any, y: Any, **_: Any) -> Any:
+    return x
+
+
+def everyone(table: Any, texts: Any, classifier: Any, text_classifier: Any) -> list[tuple[Any, Any, Any]]:
+    """A fitted estimator of every kind, its samples and its targets."""
+    X, y = table
+    names = np.array(["a", "b", "c"])[y]
+    labels = np.column_stack([y > 0, y == 1])
+    several = ABAMultiLabelClassifier(table_net, module__n_outputs=2, random_state=0, **SETTINGS)
+    real = ABARegressor(table_net, module__n_outputs=1, random_state=0, **SETTINGS)
+    return [
+        (classifier().fit(X, names), X, names),
+        (classifier(layer="1").fit(X, y), X, y),
+        (make_pipeline(StandardScaler(), make_pipeline(classifier())).fit(X, y), X, y),
+        (several.fit(X, labels), X, labels),
+        (real.fit(X, y.astype(np.float32)), X, y.astype(np.float32)),
+        (text_classifier().fit(*texts), *texts),
+    ]
+
+
+def test_strength_zero_and_an_attack_that_changes_nothing_give_the_plain_score(
+    table: Any, texts: Any, classifier: Any, text_classifier: Any
+) -> None:
+    for estimator, X, y in everyone(table, texts, classifier, text_classifier):
+        assert score_under_attack(estimator, X, y, fgsm(), 0) == estimator.score(X, y)
+        assert score_under_attack(estimator, X, y, unchanged, 0.1) == pytest.approx(estimator.score(X, y), abs=1e-6)
+
+
+def test_pgd_lowers_every_score(table: Any, texts: Any, classifier: Any, text_classifier: Any) -> None:
+    for estimator, X, y in everyone(table, texts, classifier, text_classifier):
+        assert score_under_attack(estimator, X, y, PGD(n_steps=3), 1.0) < estimator.score(X, y)
+
+
+def test_fgsm_is_that_of_augmented_samples(table: Any, classifier: Any) -> None:
+    X, y = table
+    scaler = StandardScaler().fit(X)
+    scaled = scaler.transform(X)
+    net = classifier(augmenter=fgsm(), strength=0.4).fit(scaled, y)
+    expected = net.score(net.augment(scaled, y), y)
+    assert score_under_attack(make_pipeline(scaler, net), X, y, fgsm(), 0.4) == expected < net.score(scaled, y)
+
+
+def test_at_a_layer_it_is_the_attack_on_what_follows(table: Any, classifier: Any) -> None:
+    X, y = table
+    net = classifier(layer="1", augmenter=None).fit(X, y)
+    first, rest = net.module_[:2].eval(), net.module_[2:].eval()
+    hidden = first(torch.as_tensor(X)).detach()
+    asked = {"strength": 0.3, "criterion": nn.CrossEntropyLoss(), "generator": seeded()}
+    expected = (rest(fgsm()(rest, hidden, torch.as_tensor(y), **asked)).argmax(1).numpy() == y).mean()
+    assert score_under_attack(net, X, y, fgsm(), 0.3) == pytest.approx(expected)
+
+
+def test_a_linear_regression_in_closed_form(table: Any) -> None:
+    """FGSM moves every residual away from 0 by the radius times the weights' L1 norm."""
+    X, y = table[0], table[1].astype(np.float32)
+    net = ABARegressor(nn.Linear, module__in_features=4, module__out_features=1, random_state=0, **SETTINGS).fit(X, y)
+    residual = net.predict(X) - y
+    away = 0.2 * net.module_.weight.abs().sum().item() * np.sign(residual)
+    assert score_under_attack(net, X, y, "fgsm", 0.2) == pytest.approx(r2_score(y, y + residual + away), rel=1e-4)
+
+
+def test_batch_size_bounds_the_batches_and_does_not_change_the_score(table: Any, classifier: Any) -> None:
+    net = classifier().fit(*table)
+    sizes = []
+
+    def watched(model: Any, x: Any, y: Any, **asked: Any) -> Any:
+        sizes.append(len(x))
+        return fgsm()(model, x, y, **asked)
+
+    scores = [score_under_attack(net, *table, watched, 0.4, batch_size=size) for size in (None, 25)]
+    assert scores[0] == scores[1]
+    assert sizes == [8] * 7 + [4] + [25, 25, 10]
+
+
+def test_padding_is_never_attacked(texts: Any, text_classifier: Any) -> None:
+    """Of texts that are padding alone, nothing can be changed."""
+    net = text_classifier().fit(*texts)
+    empty, y = np.zeros_like(texts[0]), texts[1]
+    assert score_under_attack(net, empty, y, GaussianNoise(), 100.0) == net.score(empty, y)
+
+
+def test_the_estimators_random_state_decides(table: Any, classifier: Any) -> None:
+    net = classifier().fit(*table)
+    drawn = []
+
+    def noise(model: Any, x: Any, y: Any, **asked: Any) -> Any:
+        drawn.append(GaussianNoise()(model, x, y, **asked))
+        return drawn[-1]
+
+    score_under_attack(net, *table, noise, 0.5)
+    torch.manual_seed(5)
+    score_under_attack(net, *table, noise, 0.5)
+    score_under_attack(net.set_params(random_state=1), *table, noise, 0.5)
+    first, again, other = drawn[0], drawn[8], drawn[16]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_estimator_is_left_as_it_was(table: Any, classifier: Any) -> None:
+    net = classifier(augmenter="mend_aba", augmenter__target__k=2).fit(*table)
+    attributes, trace = dict(vars(net)), trace_of(net.module_)
+    score_under_attack(net, *table, PGD(n_steps=2), 0.5, batch_size=5)
+    assert vars(net) == attributes
+    assert trace_of(net.module_) == trace
+
+
+def test_what_is_no_fitted_skaba_estimator_is_refused(table: Any, classifier: Any) -> None:
+    search = GridSearchCV(classifier(), {"strength": [0.1]}, cv=2)
+    for other in (RandomForestClassifier(), search, make_pipeline(StandardScaler())):
+        with pytest.raises(TypeError, match="no skaba estimator"):
+            score_under_attack(other, *table, fgsm(), 0.1)
+    with pytest.raises(NotInitializedError):
+        score_under_attack(classifier(), *table, fgsm(), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("attack", "strength", "batch_size", "message"),
+    [
+        (None, 0.1, None, "must be an augmenter"),
+        (PGD, 0.1, None, "must be an augmenter"),
+        (fgsm, 0.1, None, "called first"),
+        ("fsgm", 0.1, None, "Did you mean 'fgsm'"),
+        (PGD(n_steps=0), 0.1, None, "n_steps"),
+        (fgsm(), -0.1, None, "strength=-0.1"),
+        (fgsm(), np.inf, None, "strength=inf"),
+        (fgsm(), np.nan, None, "strength=nan"),
+        (fgsm(), "0.1", None, "strength='0.1'"),
+        (fgsm(), 0.1, 0, "batch_size=0"),
+    ],
+)
+def test_what_is_refused(
+    table: Any, classifier: Any, attack: Any, strength: Any, batch_size: Any, message: str
+) -> None:
+    net = classifier(max_epochs=1).fit(*table)
+    with pytest.raises(ValueError, match=message):
+        score_under_attack(net, *table, attack, strength, batch_size=batch_size)
+
+
+def test_samples_without_their_targets_are_refused(table: Any, classifier: Any) -> None:
+    net = classifier(max_epochs=1).fit(*table)
+    with pytest.raises(ValueError, match="60 samples"):
+        score_under_attack(net, table[0], table[1][:5], fgsm(), 0.1)

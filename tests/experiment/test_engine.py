@@ -1,0 +1,169 @@
+"""The engine: the protocol, going on after a stop, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skaba.experiment import Fit, OutOfTimeError, Place, read_results, read_settings, report, run
+from skaba.experiment import _engine as engine
+
+PLACE = Place(n_jobs=1)
+
+
+@pytest.fixture
+def fits(monkeypatch) -> list[Fit]:
+    """Record which fits are run, and give them scores that only their settings decide."""
+    seen = []
+
+    def run_fit(settings, arm, fit, folder, device):
+        seen.append(fit)
+        score = fit.learning_rate + fit.strength + fit.seed / 100
+        return {"valid": score, "test": score / 2, "norm": 0.1 * (fit.seed + 1), "seconds": 0.0}
+
+    monkeypatch.setattr(engine, "run_fit", run_fit)
+    return seen
+
+
+def test_the_protocol(small, tmp_path, fits):
+    """Rate tuned on plain training, strengths on the validation set, the test set looked at once a reported fit."""
+    results = run(read_settings(small), tmp_path / "out", PLACE)
+    assert (results["learning_rate"], results["strengths"]["FastABA-CE"]) == (0.01, 0.3)
+    stages = {stage: [fit for fit in fits if fit.stage == stage] for stage in ("learning rate", "strength", "test")}
+    assert [(fit.arm, fit.learning_rate, fit.strength) for fit in stages["learning rate"]] == [
+        ("plain", 0.001, 0.0),
+        ("plain", 0.01, 0.0),
+    ]
+    assert [(fit.arm, fit.learning_rate, fit.strength) for fit in stages["strength"]] == [
+        ("FastABA-CE", 0.01, 0.1),
+        ("FastABA-CE", 0.01, 0.3),
+    ]
+    tuning, reported = ({fit.seed for fit in fits if (fit.stage == "test") == last} for last in (False, True))
+    assert (len(reported), tuning & reported) == (2, set())
+    assert {fit.learning_rate for fit in stages["test"]} == {0.01}
+
+
+def test_controls_take_over_strength_norm_and_time(small, tmp_path, fits):
+    run(read_settings(small), tmp_path / "out", PLACE)
+    final = {(fit.arm, fit.seed): fit for fit in fits if fit.stage == "test"}
+    assert final["FastABA-CE, random map", 1].strength == 0.3
+    assert [final["noise as FastABA-CE", seed].strength for seed in (0, 1)] == [0.1, 0.2]
+    assert final["plain, longer", 0].epochs == 2  # 1.67 times one epoch
+    assert {fit.epochs for name, fit in final.items() if name[0] != "plain, longer"} == {1}
+
+
+def test_what_is_finished_is_not_run_again(small, tmp_path, fits):
+    settings = read_settings(small)
+    first = run(settings, tmp_path / "out", PLACE)
+    n_fits = len(fits)
+    assert len(set(fits)) == n_fits
+    assert run(settings, tmp_path / "out", PLACE) == first
+    assert len(fits) == n_fits
+
+
+@pytest.mark.parametrize("n_lines", [0, 1, 3, 7])
+def test_a_run_that_was_stopped_goes_on(small, tmp_path, fits, n_lines):
+    settings = read_settings(small)
+    whole = run(settings, tmp_path / "whole", PLACE)
+    journal = tmp_path / "whole" / "fits.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    (tmp_path / "whole" / "results.json").unlink()
+    journal.write_text("".join(lines[:n_lines]) + lines[n_lines][:9])  # killed in the middle of a line
+    del fits[:]
+    assert run(settings, tmp_path / "whole", PLACE) == whole
+    assert len(fits) == len(lines) - n_lines
+    assert sorted(journal.read_text().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_failing_fit_leaves_what_is_finished(small, tmp_path, fits, monkeypatch):
+    works = engine.run_fit
+
+    def fails(settings, arm, fit, folder, device):
+        if fit.stage == "test":
+            raise ZeroDivisionError
+        return works(settings, arm, fit, folder, device)
+
+    monkeypatch.setattr(engine, "run_fit", fails)
+    with pytest.raises(ZeroDivisionError):
+        run(read_settings(small), tmp_path / "out", PLACE)
+    assert len((tmp_path / "out" / "fits.jsonl").read_text().splitlines()) == 4
+    with pytest.raises(ValueError, match=r"no finished run: results.json is missing"):
+        report(tmp_path / "out")
+
+
+def test_no_fit_is_begun_when_the_time_is_over(small, tmp_path, fits):
+    with pytest.raises(OutOfTimeError, match=r"0 of the 2 fits of this stage \(learning rate\) are finished"):
+        run(read_settings(small), tmp_path / "out", replace(PLACE, minutes=0))
+    assert not fits
+
+
+def test_another_experiments_folder_is_refused(small, tmp_path, fits):
+    run(read_settings(small), tmp_path / "out", PLACE)
+    n_fits = len(fits)
+    with pytest.raises(ValueError, match=r"results of other settings \(epochs, module, scale differ\)"):
+        run(read_settings(small, "full"), tmp_path / "out", PLACE)
+    assert len(fits) == n_fits
+
+
+def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
+    settings = read_settings(small)
+    results = run(settings, tmp_path / "out", PLACE)
+    assert read_results(tmp_path / "out") == (settings, results)
+    recorded = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert {"skaba", "torch", "skorch", "python"} <= set(recorded["versions"])
+    keys = [json.loads(json.loads(line)["fit"]) for line in (tmp_path / "out" / "fits.jsonl").read_text().splitlines()]
+    assert sorted({key["seed"] for key in keys}) == [0, 1, 1000]
+
+
+def test_progress_counts_every_fit(small, tmp_path, fits):
+    told = []
+    run(read_settings(small), tmp_path / "out", PLACE, lambda *told_now: told.append(told_now))
+    assert told[:4] == [("learning rate", 1, 2), ("learning rate", 2, 2), ("strength", 1, 2), ("strength", 2, 2)]
+    assert told[-1] == ("test", 10, 10)
+
+
+@pytest.mark.slow
+def test_two_real_runs_are_equal_in_processes_too(small, tmp_path):
+    """Nothing but the seeds decides: one process, two processes."""
+    settings = replace(read_settings(small), learning_rates=[0.01], strengths=[0.3], seeds=1)
+    runs = [run(settings, tmp_path / str(n_jobs), Place(n_jobs=n_jobs)) for n_jobs in (1, 2)]
+    assert _without_times(runs[0]) == _without_times(runs[1])
+
+
+def _without_times(results):
+    fits = {name: [{**fit, "seconds": 0} for fit in own] for name, own in results["fits"].items()}
+    return {**results, "fits": fits}
+
+
+@pytest.mark.slow
+def test_killed_at_three_moments_it_ends_with_the_same_table(small, tmp_path):
+    """SIGKILL, to the whole group of processes, once a few fits are written; then the same command again."""
+    command = [sys.executable, "-m", "skaba", "experiment", "run", str(small)]
+    whole = [*command, "--jobs", "1", "--out", str(tmp_path / "whole")]
+    subprocess.run(whole, check=True, capture_output=True, timeout=300)  # noqa: S603
+    for n_fits, n_jobs in ((1, 1), (5, 2), (9, 1)):
+        out = tmp_path / f"killed-{n_fits}"
+        again = [*command, "--jobs", str(n_jobs), "--out", str(out)]
+        _run_and_kill(again, out / "fits.jsonl", n_fits)
+        assert not (out / "results.json").exists()
+        subprocess.run(again, check=True, capture_output=True, timeout=300)  # noqa: S603
+        assert (out / "table.md").read_text() == (tmp_path / "whole" / "table.md").read_text()
+
+
+def _run_and_kill(command: list[str], journal: Path, n_fits: int) -> None:
+    process = subprocess.Popen(  # noqa: S603
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 200
+    while not journal.exists() or len(journal.read_bytes().splitlines()) < n_fits:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,64 @@
+"""Files of settings: what is read, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from skaba import modules
+from skaba.experiment import Settings, arms_of, read_settings
+
+FILES = sorted((Path(__file__).resolve().parents[2] / "experiments").glob("*.toml"))
+
+
+def test_there_are_all_four_experiments():
+    assert {read_settings(file).kind for file in FILES} == {"strength", "adjustments", "groups", "benchmark"}
+
+
+@pytest.mark.parametrize("scale", ["cpu", "full"])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_committed_file_can_be_run_at_both_scales(file, scale):
+    settings = read_settings(file, scale)
+    assert (settings.name, settings.scale) == (file.stem, scale)
+    assert settings.module["name"] in modules.__all__
+    arms = [arm.name for arm in arms_of(settings)]
+    assert set(settings.published) <= set(arms)
+    if settings.kind == "groups":
+        single = read_settings(file.with_name(f"{settings.averages_from}.toml"), scale)
+        own = settings.data, settings.module, settings.epochs, settings.strengths, settings.learning_rates
+        assert own == (single.data, single.module, single.epochs, single.strengths, single.learning_rates)
+
+
+def test_a_scale_goes_before_what_stands_outside(small):
+    cpu, full = read_settings(small, "cpu"), read_settings(small, "full")
+    assert (cpu.epochs, cpu.module) == (1, {"name": "ConvNet", "width": 2})
+    assert (full.epochs, full.module) == (3, {"name": "ConvNet", "width": 4})
+
+
+def test_settings_are_written_down_and_read_back(small):
+    settings = read_settings(small)
+    assert Settings(**settings.as_dict()) == settings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs = 1", "epoch = 1", "no setting named 'epoch'. Did you mean 'epochs'"),
+        ("epochs = 1\n", "", "are missing: epochs"),
+        ("epochs = 1", "epochs = 0", "epochs must be a whole number of at least 1, got 0"),
+        ('kind = "benchmark"', 'kind = "bench"', "no kind named 'bench'"),
+        ("strengths = [0.1, 0.3]", "strengths = [0.1, -1]", "strengths must be a list of positive numbers"),
+        ('name = "digits"\n', "", r"\[data\] needs a name"),
+        ("epochs = 1", "epochs =", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(small, old, new, message):
+    small.write_text(small.read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=message):
+        read_settings(small)
+
+
+def test_a_missing_file_and_an_unknown_scale(small):
+    with pytest.raises(FileNotFoundError, match=r"no file of settings .*nowhere.toml"):
+        read_settings(small.with_name("nowhere.toml"))
+    with pytest.raises(ValueError, match="no scale named 'huge'"):
+        read_settings(small, "huge")
