@@ -19,7 +19,7 @@ import skaba
 from skaba.attribution import METHODS, ThroughCaptum
 from skaba.datasets import DatasetError
 from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
-from skaba.experiment import OutOfTimeError, Place, read_settings, report, run
+from skaba.experiment import OutOfTimeError, Place, make_page, read_settings, report, run
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
 experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
@@ -117,6 +117,25 @@ def report_experiment(
         typer.echo(report(folder))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@experiments.command("page")
+def make_evidence_page(
+    results: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the runs.")] = Path(
+        "experiments/results"
+    ),
+    discussion: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What goes before the tables.")] = Path(
+        "experiments/discussion.md"
+    ),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The page.")] = Path("docs/evidence.md"),
+) -> None:
+    """Make the page of evidence from all finished runs."""
+    try:
+        text = make_page(results, discussion.read_text(encoding="utf-8"), out)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"Wrote {out}")
 
 
 @contextmanager

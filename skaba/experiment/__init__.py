@@ -5,6 +5,7 @@ from skaba.experiment._data import Data, load_data
 from skaba.experiment._engine import OutOfTimeError, Place, Progress, run
 from skaba.experiment._fits import Fit, run_fit
 from skaba.experiment._journal import Journal
+from skaba.experiment._page import make_page
 from skaba.experiment._report import read_results, report
 from skaba.experiment._settings import Settings, read_settings
 
@@ -19,6 +20,7 @@ __all__ = [
     "Settings",
     "arms_of",
     "load_data",
+    "make_page",
     "read_results",
     "read_settings",
     "report",

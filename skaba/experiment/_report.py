@@ -66,13 +66,14 @@ def report(out: Path) -> str:
         If the run is not finished.
     """
     settings, results = read_results(out)
-    table = _table(settings, results, out)
+    table = table_of(settings, results, out)
     (out / "table.md").write_text(f"# {settings.title}\n\n{table}", encoding="utf-8")
     _draw(settings, results, out / "figure.png")
     return table
 
 
-def _table(settings: Settings, results: Results, out: Path) -> str:
+def table_of(settings: Settings, results: Results, out: Path) -> str:
+    """Return the table of an experiment's kind; one of sets looks for that of single adjustments beside it."""
     if settings.kind == "benchmark":
         return benchmark_table(settings, results)
     if settings.kind == "strength":

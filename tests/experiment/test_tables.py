@@ -1,0 +1,112 @@
+"""Tables and page: figures of results made by hand."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skaba.augmenters import ADJUSTMENTS, group_of
+from skaba.evaluation import paired_interval
+from skaba.experiment import make_page, read_settings, report
+
+
+def fits(*scores, **more):
+    return [{"valid": score, "test": score, "seconds": 60, **more} for score in scores]
+
+
+@pytest.fixture
+def benchmark():
+    """Plain training, FastABA-CE 10 and 6 points above, and its controls."""
+    more = {"ece": 0.05, "FGSM": 0.5, "PGD": 0.4}
+    arms = {
+        "plain": fits(0.5, 0.6, **more),
+        "FastABA-CE": fits(0.6, 0.66, **more),
+        "plain, longer": fits(0.5, 0.62, **more),
+        "FastABA-CE, random map": fits(0.55, 0.7, **more),
+        "noise as FastABA-CE": fits(0.7, 0.8, **more),
+    }
+    strengths = dict(zip(arms, (0.0, 0.3, 0.0, 0.3, 0.12), strict=True))
+    return {"learning_rate": 0.01, "strengths": strengths, "fits": arms}
+
+
+def written(folder, settings, results):
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps({"settings": settings.as_dict(), "versions": {}}))
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def cells(table, start):
+    line = next(line for line in table.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_benchmark_has_medians_paired_differences_and_published_figures(small, tmp_path, benchmark):
+    table = report(written(tmp_path / "run", read_settings(small), benchmark))
+    low, high = paired_interval(np.array([10.0, 6.0]))
+    row = cells(table, "FastABA-CE")
+    assert row[1:4] == ["0.3", "63.0 (3.0)", f"+8.0 [{low:+.1f}, {high:+.1f}]"]
+    assert [cell.split()[0] for cell in row[4:7]] == ["+7.0", "+0.5", "-12.0"]
+    assert row[7:10] == ["5.0", "50.0", "40.0"]
+    assert cells(table, "plain")[-1] == "63.1"
+    assert (tmp_path / "run" / "table.md").read_text().endswith(table)
+    assert (tmp_path / "run" / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_answers_yes_only_where_the_interval_says_so(small, tmp_path, benchmark):
+    written(tmp_path / "results" / "one", read_settings(small), benchmark)
+    page = make_page(tmp_path / "results", "# Evidence", tmp_path / "docs" / "evidence.md")
+    row = cells(page, "small | FastABA-CE")
+    assert [cell.split(":")[0] for cell in row[2:]] == ["yes", "not shown", "no, it is worse", "yes"]
+    assert "](../results/one/figure.png)" in page
+    assert "ConvNet (width 2), 1 epochs" in page
+
+
+def test_a_page_of_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no finished run"):
+        make_page(tmp_path, "", tmp_path / "evidence.md")
+
+
+@pytest.fixture
+def single(small, tmp_path):
+    """E2 in which an Epsilon adjustment scores .8, a Delta one .2, a Neutral one .5."""
+    value = {"epsilon": 0.8, "delta": 0.2, "neutral": 0.5}
+    arms = {str(i): fits(value[group_of(a)] - 0.1, value[group_of(a)] + 0.1) for i, a in enumerate(ADJUSTMENTS)}
+    results = {"learning_rate": 0.01, "strengths": dict.fromkeys(arms, 0.1), "fits": arms}
+    settings = replace(read_settings(small), kind="adjustments", published={"3": 50.0, "8": 60.0})
+    return written(tmp_path / "singles-cpu", settings, results)
+
+
+def test_single_adjustments_by_group(single):
+    table = report(single)
+    assert cells(table, "17")[1:] == ["-, 0, +", "epsilon", "0.1", "90.0", "80.0", ""]
+    means = {group: cells(table, group)[1:] for group in ("epsilon", "delta", "neutral")}
+    assert means == {"epsilon": ["80.0", "55.0"], "delta": ["20.0", ""], "neutral": ["50.0", ""]}
+
+
+def test_a_set_is_compared_with_its_members(small, tmp_path, single):
+    names = ["Neutral", "Delta", "Epsilon", "Eps.&Neu.", "Eps.&Del.", "All"]
+    arms = {name: fits(0.6, 0.8) for name in names}
+    results = {"learning_rate": 0.01, "strengths": dict.fromkeys(arms, 0.1), "fits": arms}
+    settings = replace(read_settings(small), kind="groups", averages_from="singles", published={"All": "1 / 2"})
+    table = report(written(tmp_path / "sets-cpu", settings, results))
+    assert cells(table, "All")[1:] == ["0.1", "70.0 (10.0)", "50.0", "1 / 2"]
+    assert [cells(table, name)[3] for name in names] == ["50.0", "20.0", "80.0", "65.0", "50.0", "50.0"]
+
+
+def test_sets_without_single_ones_say_what_is_missing(small, tmp_path):
+    settings = replace(read_settings(small), kind="groups", averages_from="singles")
+    results = {"learning_rate": 0.01, "strengths": {}, "fits": {}}
+    with pytest.raises(ValueError, match=r"singles-cpu holds no finished run"):
+        report(written(tmp_path / "sets-cpu", settings, results))
+
+
+def test_strengths_at_test_time(small, tmp_path):
+    curves = [{"Delta": [0.7, 0.9], "Epsilon": [0.4, 0.2]}, {"Delta": [0.9, 0.9], "Epsilon": [0.2, 0.0]}]
+    arms = {"plain": [{**fit, "curve": curve} for fit, curve in zip(fits(0.5, 0.7), curves, strict=True)]}
+    results = {"learning_rate": 0.01, "strengths": {"plain": 0.0}, "fits": arms}
+    settings = replace(read_settings(small), kind="strength", test_strengths=[0.1, 0.4], controls_of=[])
+    table = report(written(tmp_path / "run", settings, results))
+    assert cells(table, "plain | Delta")[2:] == ["60.0", "80.0", "90.0"]
+    assert cells(table, "plain | Epsilon")[2:] == ["60.0", "30.0", "10.0"]
