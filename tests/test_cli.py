@@ -126,3 +126,58 @@ def test_methods_lists_all_of_them(columns, monkeypatch):
     assert "skaba[attribution]" in result.stdout
     if columns == "160":
         assert "target - target of the baseline" in result.stdout
+
+
+# --- skaba experiment
+
+EXPERIMENT = """
+title = "small"
+kind = "strength"
+epochs = 1
+batch_size = 50
+learning_rates = [0.01]
+strengths = [0.3]
+methods = ["plain"]
+test_strengths = [0.1]
+n_attacked = 20
+seeds = 1
+tuning_seeds = 1
+data = { name = "digits", per_class = 1 }
+module = { name = "ConvNet", width = 2 }
+"""
+
+
+def experiment(tmp_path, *arguments):
+    (tmp_path / "small.toml").write_text(EXPERIMENT)
+    out = tmp_path / "out"
+    return run(app, ["experiment", *(str(a).format(tmp_path) for a in arguments)], env={"COLUMNS": "200"}), out
+
+
+def test_an_experiment_is_run_reported_and_put_on_a_page(tmp_path):
+    result, out = experiment(tmp_path, "run", "{}/small.toml", "--out", "{}/out", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    table = (out / "table.md").read_text()
+    assert "| plain | Delta |" in table
+    assert table.split("\n", 2)[2] in result.output
+    again, _ = experiment(tmp_path, "report", "{}/out")
+    assert table.split("\n", 2)[2].strip() == again.output.strip()
+    (tmp_path / "discussion.md").write_text("# What we found")
+    paged, _ = experiment(tmp_path, "page", "{}", "--discussion", "{}/discussion.md", "--out", "{}/evidence.md")
+    assert paged.exit_code == 0, paged.output
+    assert "# What we found" in (tmp_path / "evidence.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "{}/nowhere.toml"), "There is no file of settings"),
+        (("run", "{}/small.toml", "--scale", "huge"), "no scale named 'huge'"),
+        (("run", "{}/small.toml", "--out", "{}/out", "--minutes", "0", "--jobs", "1"), "Time is over: 0 of the 1 fits"),
+        (("report", "{}"), "holds no finished run"),
+        (("page", "{}", "--discussion", "{}/small.toml"), "holds no finished run"),
+    ],
+)
+def test_what_an_experiment_cannot_do_is_said(tmp_path, arguments, message):
+    result, _ = experiment(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", result.output)
