@@ -151,7 +151,7 @@ def _checked(path: Path, values: dict[str, Any]) -> Settings:
         name for name, field in known.items() if name not in values and field.default is field.default_factory
     ]  # both say MISSING
     if missing:
-        raise ValueError(f"{path}: these settings are missing: {', '.join(missing)}.")
+        raise ValueError(f"{path}: at scale {values['scale']} these settings are missing: {', '.join(missing)}.")
     settings = Settings(**values)
     if settings.kind not in KINDS:
         raise ValueError(f"{path}: {unknown_name('kind', settings.kind, KINDS)}")
