@@ -11,7 +11,7 @@ FILES = sorted((Path(__file__).resolve().parents[2] / "experiments").glob("*.tom
 
 
 def test_there_are_all_four_experiments():
-    assert {read_settings(file).kind for file in FILES} == {"strength", "adjustments", "groups", "benchmark"}
+    assert {read_settings(file, "full").kind for file in FILES} == {"strength", "adjustments", "groups", "benchmark"}
 
 
 FULL_ONLY = {"e2_mnist_tiny", "e3_mnist_tiny", "e4_mnist_medium", "e4_newsgroups_full"}
