@@ -95,7 +95,8 @@ def run_experiment(
 ) -> None:
     """Run an experiment, or what is left of one that was stopped, and show its table.
 
-    Every finished fit is written at once. By default results go to experiments/results/NAME-SCALE.
+    Every finished fit is written at once. By default results go to experiments/results/NAME-SCALE. The exit status is
+    3 if the time is over before the last fit.
     """
     try:
         settings = read_settings(file, scale)
@@ -103,7 +104,10 @@ def run_experiment(
         with _progress_of_stages() as advance:
             run(settings, folder, Place(data, device, jobs, minutes), advance)
         table = report(folder)
-    except (ValueError, FileNotFoundError, DatasetError, OutOfTimeError) as error:
+    except OutOfTimeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from error
+    except (ValueError, FileNotFoundError, DatasetError) as error:
         raise typer.BadParameter(str(error)) from error
     typer.echo(f"{settings.title}\n\n{table}\nWrote {folder}")
 

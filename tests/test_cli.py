@@ -172,7 +172,6 @@ def test_an_experiment_is_run_reported_and_put_on_a_page(tmp_path):
     [
         (("run", "{}/nowhere.toml"), "There is no file of settings"),
         (("run", "{}/small.toml", "--scale", "huge"), "no scale named 'huge'"),
-        (("run", "{}/small.toml", "--out", "{}/out", "--minutes", "0", "--jobs", "1"), "Time is over: 0 of the 1 fits"),
         (("report", "{}"), "holds no finished run"),
         (("page", "{}", "--discussion", "{}/small.toml"), "holds no finished run"),
     ],
@@ -181,3 +180,9 @@ def test_what_an_experiment_cannot_do_is_said(tmp_path, arguments, message):
     result, _ = experiment(tmp_path, *arguments)
     assert result.exit_code == 2
     assert message in re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_an_experiment_that_runs_out_of_time_has_a_status_of_its_own(tmp_path):
+    result, _ = experiment(tmp_path, "run", "{}/small.toml", "--out", "{}/out", "--minutes", 0, "--jobs", 1)
+    assert result.exit_code == 3
+    assert "Time is over: 0 of the 1 fits" in result.output

@@ -101,12 +101,7 @@ class FromLayer(nn.Module):
             output = reached.args[0]
         else:
             raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
-        if not isinstance(output, Tensor) or not output.is_floating_point():
-            raise ValueError(
-                f"layer={self.layer!r} returns {_describe(output)}; augmentation needs one floating-point "
-                "tensor. Choose a layer that returns one."
-            )
-        return output
+        return self._checked(output)
 
     def forward(self, hidden: Tensor) -> Any:
         """Run the network with the layer's output replaced.
@@ -131,9 +126,20 @@ class FromLayer(nn.Module):
         inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self.inputs
         with _hooked(find_layer(self.module, self.layer), replace):
             output = call(self.module, inputs, self.arguments)
+        self._check_calls(calls)
+        return output
+
+    def _check_calls(self, calls: int) -> None:
         if calls != 1:
             raise ValueError(f"layer={self.layer!r} is called {calls} times in a forward pass, not once.")
-        return output
+
+    def _checked(self, output: Any) -> Tensor:
+        if isinstance(output, Tensor) and output.is_floating_point():
+            return output
+        raise ValueError(
+            f"layer={self.layer!r} returns {_describe(output)}; augmentation needs one floating-point "
+            "tensor. Choose a layer that returns one."
+        )
 
     def rows(self, index: Tensor) -> FromLayer:
         """Return the same network for some of the samples.
@@ -158,14 +164,32 @@ class FromLayer(nn.Module):
         ----------
         change : callable
             Takes the output and returns a tensor of its shape. Gradients flow through it to the layers before.
+
+        Raises
+        ------
+        ValueError
+            If the layer returns no tensor, or is not called exactly once in a pass.
         """
+        calls: list[int] = []  # in each pass through the network; recomputing a checkpoint is none
 
-        def put(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
+        def put(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
+            if calls:
+                calls[-1] += 1
             self._note_padding(layer, args, named)
-            return change(output)
+            return change(self._checked(output))
 
-        with _hooked(find_layer(self.module, self.layer), put):
-            yield
+        def leave(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+            self._check_calls(calls.pop())
+
+        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+            calls.append(0)
+
+        entered = self.module.register_forward_pre_hook(enter)
+        try:
+            with _hooked(find_layer(self.module, self.layer), put), _hooked(self.module, leave):
+                yield
+        finally:
+            entered.remove()
 
     def without_padding(self, change: Tensor) -> Tensor:
         """Return a change of the layer's output that is zero where there is padding.

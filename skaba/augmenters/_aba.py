@@ -210,7 +210,7 @@ class ABA(BaseEstimator):
         rows = active.to(rest.device, non_blocking=True)
         y = None if y is None else y.index_select(0, rows)
         change = self._shift(rest.rows(rows), y, steps[active], criterion, generator)
-        return lambda output: output.index_add(0, rows, change.to(output.dtype))
+        return lambda output: output.index_add(0, rows.to(output.device), change.to(output))
 
     def _shift(
         self, rest: FromLayer, y: Tensor | None, steps: Tensor, criterion: Criterion | None, generator: torch.Generator

@@ -167,6 +167,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     def _learn_shape(self, X: Any) -> None:
         if hasattr(X, "shape"):
             self.sample_shape_ = tuple(X.shape[1:])
+        if len(getattr(X, "shape", ())) > 1:
             self.n_features_in_ = X.shape[1]
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:

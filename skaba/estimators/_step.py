@@ -117,8 +117,8 @@ class AugmentedStep(_Net):
         return self.augmenter_.recall(self.categories_, index, x, strength=self.strength, generator=self.generator_)
 
     def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
-        """Return what augments the output of a layer; an augmenter that knows nothing of layers is asked as ever."""
-        if isinstance(self.augmenter_, ABA):
+        """Return what augments the output of a layer; an augmenter other than ABA is asked as ever."""
+        if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
             criterion = unwrapped(self.criterion_)
             return self.augmenter_.shift(
                 rest, y, strength=self.strength, criterion=criterion, generator=self.generator_

@@ -103,7 +103,7 @@ def arms_of(settings: Settings) -> list[Arm]:
         if name not in METHODS:
             raise ValueError(unknown_name("method", name, METHODS))
     for name in settings.controls_of:
-        if name not in settings.methods:
+        if name not in settings.methods or name == PLAIN:
             raise ValueError(unknown_name("method to control", name, settings.methods))
     methods = [Arm(name, METHODS[name](settings)) for name in settings.methods]
     return [*methods, *_controls(settings)]
@@ -122,7 +122,8 @@ def _alone(indices: list[int]) -> ABA:
 def _controls(settings: Settings) -> list[Arm]:
     arms = []
     for name in settings.controls_of:
-        on_random_map = METHODS[name](settings).set_params(attribution=RandomMap())
+        # A map that is random anyway is drawn at once, not kept from epoch to epoch.
+        on_random_map = METHODS[name](settings).set_params(attribution=RandomMap(), reuse=None, store=None)
         arms += [Arm(RANDOM_MAP.format(name), on_random_map, like=name)]
         arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
     return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []

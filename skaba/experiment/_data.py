@@ -94,12 +94,12 @@ def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None) -> Data:
 
 
 def _digits(own: dict[str, Any], folder: Path | None) -> Data:
-    return Data(load_digits("full"), own["per_class"])
+    return Data(load_digits("full"), own.get("per_class"))
 
 
 def _mnist(own: dict[str, Any], folder: Path | None) -> Data:
     bunch = fetch_mnist("full", pool=own.get("pool", "official"), data_home=folder, progress=False)
-    return Data(bunch, own["per_class"])
+    return Data(bunch, own.get("per_class"))
 
 
 def _arrays(own: dict[str, Any], folder: Path | None) -> Data:
@@ -111,7 +111,7 @@ def _arrays(own: dict[str, Any], folder: Path | None) -> Data:
         X, y = arrays["X"], arrays["y"].astype(np.int64)
     plan = Plan(file.name, {"full": None}, n_valid=own["n_valid"], n_test=own["n_test"])
     splits = {name: (to_unit(X[index]), y[index]) for name, index in cut(y, plan, "full", 0).items()}
-    return Data(to_bunch(splits, [str(label) for label in np.unique(y)], file.name), own["per_class"])
+    return Data(to_bunch(splits, [str(label) for label in np.unique(y)], file.name), own.get("per_class"))
 
 
 def _newsgroups(own: dict[str, Any], folder: Path | None) -> Data:
@@ -126,7 +126,7 @@ def _newsgroups(own: dict[str, Any], folder: Path | None) -> Data:
     words = WordSequences(vectors, length=own["length"]).fit(bunch.X_train)
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = words.transform(bunch[part])
-    return Data(bunch, own["per_class"], "embedding", {"vectors": words.embedding_matrix()})
+    return Data(bunch, own.get("per_class"), "embedding", {"vectors": words.embedding_matrix()})
 
 
 def _ptbxl(own: dict[str, Any], folder: Path | None) -> Data:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed
 
 from skaba.augmenters import GaussianNoise
 from skaba.experiment._arms import LONGER, PLAIN, Arm, arms_of
 from skaba.experiment._data import load_data
-from skaba.experiment._fits import Fit, run_fit
+from skaba.experiment._fits import Fit, make_net, run_fit
+from skaba.experiment._folder import claimed, write
 from skaba.experiment._journal import Journal
 from skaba.experiment._settings import Settings
 
 Progress = Callable[[str, int, int], None]
-PACKAGES = ("skaba", "torch", "skorch", "scikit-learn", "numpy")
 BASE_SEED = 1000
 """Tuning seeds start here, so that no reported fit has been looked at before."""
 
@@ -75,7 +73,6 @@ class Run:
         self.place = place
         self.end = time.monotonic() + 60 * place.minutes
         self.progress = progress
-        _claim(out, settings)
         self.journal = Journal(out / "fits.jsonl")
 
     def all(self, fits: Sequence[Fit]) -> list[dict[str, Any]]:
@@ -94,9 +91,6 @@ class Run:
         return [self.journal.results[fit.key] for fit in fits]
 
     def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[str, dict[str, Any]]]:
-        if not fits:
-            return
-        load_data(self.settings.data, self.place.data)  # a clear error before any process starts
         in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
         work = (delayed(_one)(self.settings, self.known[fit.arm], fit, self.place) for fit in in_time)
         yield from Parallel(n_jobs=self.place.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
@@ -185,7 +179,15 @@ def run(
     OutOfTimeError
         If the time is over before the last fit.
     """
-    own = Run(settings, out, place, progress)
+    _try(settings, place)
+    with claimed(out, settings, place.device):
+        results = _results(Run(settings, out, place, progress))
+        write(out / "results.json", results)
+    return results
+
+
+def _results(own: Run) -> dict[str, Any]:
+    settings = own.settings
     rate = own.learning_rate()
     strengths = own.strengths(rate)
     if settings.kind in ("adjustments", "groups"):
@@ -194,39 +196,31 @@ def run(
         fits = own.final(rate, strengths)
     reported = {name: [own.journal.results[fit.key] for fit in one] for name, one in fits.items()}
     used = {name: float(np.median([fit.strength for fit in one])) for name, one in fits.items()}
-    results = {"learning_rate": rate, "strengths": used, "fits": reported}
-    _write(out / "results.json", results)
-    return results
+    return {"learning_rate": rate, "strengths": used, "fits": reported}
+
+
+def _try(settings: Settings, place: Place) -> None:
+    """Load the data and make a network: what is wrong with either shows before the folder is touched."""
+    arms_of(settings)
+    data = load_data(settings.data, place.data)
+    data.train(0)
+    plain = Fit("test", PLAIN, settings.learning_rates[0], 0.0, 1, 0)
+    try:
+        make_net(settings, data, Arm(PLAIN, None), plain).set_params(device=place.device).initialize()
+    except (TypeError, RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The network cannot be made with module={settings.module} on {place.device}: {error}"
+        ) from error
 
 
 def _one(settings: Settings, arm: Arm, fit: Fit, place: Place) -> tuple[str, dict[str, Any]]:
-    return fit.key, run_fit(settings, arm, fit, place.data, place.device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fit.key, run_fit(settings, arm, fit, place.data, place.device)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _is_noise(arm: Arm) -> bool:
     return isinstance(arm.augmenter, GaussianNoise)
-
-
-def _claim(out: Path, settings: Settings) -> None:
-    """Make the folder, or make sure that it holds this experiment's results."""
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "settings.json"
-    wanted = json.loads(json.dumps(settings.as_dict()))
-    if not file.exists():
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        _write(file, {"settings": wanted, "versions": versions})
-        return
-    there = json.loads(file.read_text())["settings"]
-    different = sorted(name for name in wanted if there.get(name) != wanted[name] and name != "published")
-    if different:
-        raise ValueError(
-            f"{out} holds results of other settings ({', '.join(different)} differ). Choose another folder with --out, "
-            "or delete this one."
-        )
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    """Write JSON such that the file is there as a whole or not at all."""
-    unfinished = file.with_name(f".{file.name}")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n")
-    unfinished.replace(file)

@@ -116,7 +116,7 @@ def _draw_strength(settings: Settings, results: Results) -> Any:
     for name in results["fits"]:
         curves = curves_of(results, name)
         x = [*-strengths[::-1], 0, *strengths]
-        ax.plot(x, [*curves["Delta"][::-1], np.median(scores_of(results, name)), *curves["Epsilon"]], "o-", label=name)
+        ax.plot(x, [*curves["Delta"][::-1], *curves["Epsilon"][1:]], "o-", label=name)
     ax.set(xlabel="strength at test time: Delta (1, 0, -1) left, Epsilon (-1, 0, 1) right", ylabel="test accuracy, %")
     ax.axvline(0, color="grey", linewidth=0.8)
     ax.legend(title="trained with", fontsize="small")

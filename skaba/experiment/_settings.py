@@ -157,13 +157,35 @@ def _checked(path: Path, values: dict[str, Any]) -> Settings:
         raise ValueError(f"{path}: {unknown_name('kind', settings.kind, KINDS)}")
     for name in ("epochs", "batch_size", "seeds", "tuning_seeds"):
         value = getattr(settings, name)
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{path}: {name} must be a whole number of at least 1, got {value!r}.")
     for name in ("learning_rates", "strengths"):
         value = getattr(settings, name)
         if not isinstance(value, list) or not value or not all(isinstance(v, int | float) and v > 0 for v in value):
             raise ValueError(f"{path}: {name} must be a list of positive numbers, got {value!r}.")
     for name in ("data", "module"):
-        if "name" not in getattr(settings, name):
+        if not isinstance(getattr(settings, name), dict) or "name" not in getattr(settings, name):
             raise ValueError(f"{path}: [{name}] needs a name.")
+    wrong = next((rule for rule, holds in _rules(settings).items() if not holds), None)
+    if wrong:
+        raise ValueError(f"{path}: {wrong}.")
     return settings
+
+
+def _rules(settings: Settings) -> dict[str, bool]:
+    """Return what must hold besides, and whether it does."""
+    reports_tests = settings.kind in ("strength", "benchmark")
+    numbers = [settings.attack, settings.equal_time, *settings.test_strengths]
+    return {
+        "attack, equal_time and test_strengths are numbers of at least 0": all(
+            isinstance(number, int | float) and number >= 0 for number in numbers
+        ),
+        "equal_time is more than 0": settings.equal_time > 0,
+        'target is "class" or "loss"': settings.target in ("class", "loss"),
+        "n_attacked is at least 1": settings.n_attacked >= 1,
+        "strengths ascend": settings.strengths == sorted(settings.strengths),
+        'methods begin with "plain"': not reports_tests or settings.methods[:1] == ["plain"],
+        "differences need at least 2 seeds": settings.kind != "benchmark" or settings.seeds >= 2,
+        "a strength experiment needs test_strengths": settings.kind != "strength" or bool(settings.test_strengths),
+        "a groups experiment needs averages_from": settings.kind != "groups" or bool(settings.averages_from),
+    }

@@ -62,16 +62,16 @@ def _difference(results: Results, name: str, other: str) -> str:
 def strength_table(settings: Settings, results: Results) -> str:
     """Return E1's table: median accuracy of frozen networks against the strength at test time."""
     header = ["training", "adjustment", "0", *(f"{strength:g}" for strength in settings.test_strengths)]
-    rows = []
-    for name in results["fits"]:
-        clean = f"{np.median(scores_of(results, name)):.1f}"
-        for adjustment, medians in curves_of(results, name).items():
-            rows.append([name, adjustment, clean, *(f"{median:.1f}" for median in medians)])
+    rows = [
+        [name, adjustment, *(f"{median:.1f}" for median in medians)]
+        for name in results["fits"]
+        for adjustment, medians in curves_of(results, name).items()
+    ]
     return markdown(header, rows)
 
 
 def curves_of(results: Results, name: str) -> dict[str, NDArray[Any]]:
-    """Return the median curves of an arm in percent, by adjustment."""
+    """Return the median curves of an arm in percent, by adjustment, from strength 0 on."""
     curves = [fit["curve"] for fit in results["fits"][name]]
     return {adjustment: 100 * np.median([curve[adjustment] for curve in curves], axis=0) for adjustment in curves[0]}
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from skaba import ABAClassifier
-from skaba.attribution import Loss
+from skaba.attribution import FromLayer, Loss
+from skaba.augmenters import ABA, GaussianNoise
 from skaba.datasets import make_messages
 from skaba.modules import TextCNN
 from skaba.preprocessing import WordSequences
@@ -121,3 +122,52 @@ def test_a_module_may_have_a_padding_of_its_own(make_net: Any, digits: Any) -> N
         padding = 1
 
     assert same(weights(make_net(module=Padded).fit(*digits)), weights(make_net().fit(*digits)))
+
+
+# --- an augmenter's own way, and layers that cannot be augmented
+
+
+class Shifting(ABA):
+    """An ABA whose call is its own."""
+
+    def __call__(self, model: Any, x: Tensor, y: Any, **asked: Any) -> Tensor:
+        return x + 1
+
+
+def test_a_subclass_with_a_call_of_its_own_is_asked_at_a_layer_too() -> None:
+    seen: list[Tensor] = []
+    net = ABAClassifier(SmallNet, layer="features.2", augmenter=Shifting(), max_epochs=1, train_split=None, verbose=0)
+    X, y = np.random.default_rng(0).random((8, 1, 8, 8), dtype=np.float32), np.arange(8)
+    net.initialize()
+    before = FromLayer(net.module_, "features.2", torch.as_tensor(X)).features()
+    with net.augmented((torch.as_tensor(X), torch.as_tensor(y))):
+        handle = net.module_.features[3].register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+        net.module_.eval()(torch.as_tensor(X))
+        handle.remove()
+    torch.testing.assert_close(seen[0], before + 1)
+
+
+class Recurrent(nn.Module):
+    """Has layers that cannot be augmented: one that returns a tuple, one that is called twice, one never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.twice, self.never = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.twice(self.twice(self.gru(x)[0][:, -1])))
+
+
+@pytest.mark.parametrize("augmenter", ["mend_aba", "free_aba", GaussianNoise()], ids=str)
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [("gru", "returns a tuple"), ("twice", "is called 2 times in a forward pass"), ("never", "reaches|called 0 times")],
+)
+def test_layers_that_cannot_be_augmented_are_refused_by_every_augmenter(
+    layer: str, message: str, augmenter: Any
+) -> None:
+    X, y = np.random.default_rng(0).random((12, 5, 3), dtype=np.float32), np.arange(12) % 2
+    net = ABAClassifier(Recurrent, layer=layer, augmenter=augmenter, train_split=None, max_epochs=2, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, y)

@@ -13,6 +13,7 @@ import pytest
 
 from skaba.experiment import Fit, OutOfTimeError, Place, read_results, read_settings, report, run
 from skaba.experiment import _engine as engine
+from skaba.experiment._folder import claimed
 
 PLACE = Place(n_jobs=1)
 
@@ -106,9 +107,44 @@ def test_no_fit_is_begun_when_the_time_is_over(small, tmp_path, fits):
 def test_another_experiments_folder_is_refused(small, tmp_path, fits):
     run(read_settings(small), tmp_path / "out", PLACE)
     n_fits = len(fits)
-    with pytest.raises(ValueError, match=r"results of other settings \(epochs, module, scale differ\)"):
+    with pytest.raises(ValueError, match=r"results of other settings \(scale, module differ\)"):
         run(read_settings(small, "full"), tmp_path / "out", PLACE)
     assert len(fits) == n_fits
+
+
+def test_more_seeds_and_corrected_published_figures_go_on_in_the_same_folder(small, tmp_path, fits):
+    settings = read_settings(small)
+    run(settings, tmp_path / "out", PLACE)
+    n_fits = len(fits)
+    run(replace(settings, seeds=3, published={"plain": "99.9"}), tmp_path / "out", PLACE)
+    assert len(fits) == n_fits + 5  # one more of each arm
+    assert "99.9" in (tmp_path / "out" / "settings.json").read_text()
+
+
+def test_two_runs_do_not_work_in_one_folder(small, tmp_path, fits):
+    settings = read_settings(small)
+    with (
+        claimed(tmp_path / "out", settings, "cpu"),
+        pytest.raises(ValueError, match=r"Another run is working in .*out"),
+    ):
+        run(settings, tmp_path / "out", PLACE)
+    run(settings, tmp_path / "out", PLACE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"module": {"name": "ConvNet", "widht": 2}}, "cannot be made with .*widht"),
+        ({"data": {"name": "digits", "per_class": 1000}}, "takes 1000 training samples of each class"),
+        ({"methods": ["plain", "Mend"]}, "no method named 'Mend'"),
+    ],
+)
+def test_what_is_wrong_shows_before_the_folder_is_touched(small, tmp_path, fits, change, message):
+    with pytest.raises(ValueError, match=message):
+        run(replace(read_settings(small), controls_of=[], **change), tmp_path / "out", PLACE)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="on cudda"):
+        run(read_settings(small), tmp_path / "out", replace(PLACE, device="cudda"))
 
 
 def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
@@ -116,7 +152,7 @@ def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
     results = run(settings, tmp_path / "out", PLACE)
     assert read_results(tmp_path / "out") == (settings, results)
     recorded = json.loads((tmp_path / "out" / "settings.json").read_text())
-    assert {"skaba", "torch", "skorch", "python"} <= set(recorded["versions"])
+    assert {"skaba", "torch", "skorch", "python", "device"} <= set(recorded["versions"][0])
     keys = [json.loads(json.loads(line)["fit"]) for line in (tmp_path / "out" / "fits.jsonl").read_text().splitlines()]
     assert sorted({key["seed"] for key in keys}) == [0, 1, 1000]
 

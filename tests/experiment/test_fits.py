@@ -9,7 +9,7 @@ import pytest
 from skaba.augmenters import fgsm
 from skaba.evaluation import expected_calibration_error, score_under_attack
 from skaba.experiment import Fit, Place, arms_of, load_data, read_settings, run, run_fit
-from skaba.experiment._fits import make_net
+from skaba.experiment._fits import make_net, valid_score
 
 FIT = Fit("test", "FastABA-CE", 0.01, 0.3, 2, 0)
 
@@ -45,8 +45,17 @@ def test_frozen_networks_are_moved_at_test_time(settings):
     settings = replace(settings, test_strengths=[0.1, 0.3], attack=0.0)
     result = run_fit(settings, arm_of(settings, "plain"), replace(FIT, arm="plain", strength=0.0, epochs=20))
     assert "FGSM" not in result
-    (weak, strong), epsilon = result["curve"]["Delta"], result["curve"]["Epsilon"]
-    assert min(weak, strong) > epsilon[0] >= epsilon[1]
+    delta, epsilon = result["curve"]["Delta"], result["curve"]["Epsilon"]
+    assert delta[0] == epsilon[0]
+    assert min(delta[1:]) > epsilon[1] >= epsilon[2]
+
+
+def test_a_network_that_diverged_is_the_worst_of_all_candidates(settings):
+    class Diverged:
+        def predict_proba(self, X):
+            return np.full((len(X), 10), np.nan)
+
+    assert valid_score(Diverged(), load_data(settings.data)) == 0
 
 
 def test_an_unknown_network_is_refused(settings):
@@ -67,9 +76,9 @@ def test_e1_shows_what_the_paper_found(tmp_path: Path):
     fits = run(settings, tmp_path / "e1", Place(n_jobs=1))["fits"]
 
     def median(name, adjustment):
-        return 100 * np.median([fit["curve"][adjustment][0] for fit in fits[name]])
+        return 100 * np.median([fit["curve"][adjustment][1] for fit in fits[name]])
 
-    clean = 100 * np.median([fit["test"] for fit in fits["plain"]])
+    clean = 100 * np.median([fit["curve"]["Delta"][0] for fit in fits["plain"]])
     assert median("plain", "Delta") > clean + 4
     assert median("plain", "Epsilon") < clean - 30
     assert median("MendABA", "Epsilon") > median("plain", "Epsilon") + 5

@@ -52,6 +52,15 @@ def test_settings_are_written_down_and_read_back(small):
         ("strengths = [0.1, 0.3]", "strengths = [0.1, -1]", "strengths must be a list of positive numbers"),
         ('name = "digits"\n', "", r"\[data\] needs a name"),
         ("epochs = 1", "epochs =", "is not TOML"),
+        ("epochs = 1", "epochs = true", "epochs must be a whole number"),
+        ("attack = 0.1", "attack = -0.1", "attack, equal_time and test_strengths are numbers of at least 0"),
+        ("n_attacked = 20", "n_attacked = 0", "n_attacked is at least 1"),
+        ("seeds = 2", "seeds = 1", "differences need at least 2 seeds"),
+        ('"plain", "FastABA-CE"', '"FastABA-CE"', 'methods begin with "plain"'),
+        ("strengths = [0.1, 0.3]", "strengths = [0.3, 0.1]", "strengths ascend"),
+        ('kind = "benchmark"', 'kind = "benchmark"\ntarget = "lossy"', 'target is "class" or "loss"'),
+        ('kind = "benchmark"', 'kind = "strength"', "needs test_strengths"),
+        ('kind = "benchmark"', 'kind = "groups"', "needs averages_from"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(small, old, new, message):
