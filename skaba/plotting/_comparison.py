@@ -96,6 +96,7 @@ class ComparisonDisplay:
         ax.axvline(0, color="black", linestyle="--", linewidth=1, zorder=1)
         self._label()
         ax.grid(axis="x", alpha=0.3)
+        ax.locator_params(axis="x", nbins=6)
         return self
 
     def _plot_row(self, row: int, differences: NDArray[np.float64], interval: tuple[float, float]) -> None:
