@@ -10,6 +10,7 @@ from skaba.augmenters import fgsm
 from skaba.evaluation import expected_calibration_error, score_under_attack
 from skaba.experiment import Fit, Place, arms_of, load_data, read_settings, run, run_fit
 from skaba.experiment._fits import make_net, valid_score
+from skaba.experiment._tables import group_mean
 
 FIT = Fit("test", "FastABA-CE", 0.01, 0.3, 2, 0)
 
@@ -83,3 +84,16 @@ def test_e1_shows_what_the_paper_found(tmp_path: Path):
     assert median("plain", "Epsilon") < clean - 30
     assert median("MendABA", "Epsilon") > median("plain", "Epsilon") + 5
     assert median("FGSM", "Epsilon") > median("plain", "Epsilon") + 10
+
+
+@pytest.mark.slow
+def test_e2_on_digits_ranks_the_groups_as_the_paper_did(tmp_path: Path):
+    """The nine Epsilon adjustments train better networks than the nine Delta ones.
+
+    The kept results, 3 seeds, have means of 92.3 and 86.2, and no adjustment of one group among those of the other. On
+    20 Newsgroups at the scale of two cores it is the other way round, so nothing is asserted there.
+    """
+    file = Path(__file__).resolve().parents[2] / "experiments" / "e2_digits.toml"
+    settings = replace(read_settings(file), strengths=[0.1], tuning_seeds=1)
+    results = run(settings, tmp_path / "e2", Place(n_jobs=1))
+    assert group_mean(results, "epsilon") > group_mean(results, "delta") + 3
