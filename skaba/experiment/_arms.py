@@ -93,7 +93,7 @@ def arms_of(settings: Settings) -> list[Arm]:
     --------
     >>> from skaba.experiment import arms_of, read_settings
     >>> [arm.name for arm in arms_of(read_settings("experiments/e1_digits.toml"))]
-    ['plain', 'MendABA', 'FGSM']
+    ['plain', 'MendABA', 'FreeABA', 'FGSM']
     """
     if settings.kind == "adjustments":
         return [Arm(str(index), _alone([index])) for index in range(27)]
