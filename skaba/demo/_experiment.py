@@ -14,9 +14,8 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 from sklearn.utils import Bunch
 
 from skaba import ABAClassifier
-from skaba.attribution import RandomMap
-from skaba.augmenters import GaussianNoise, mend_aba
 from skaba.datasets import load_digits
+from skaba.evaluation import controls
 from skaba.modules import ConvNet
 
 FOLDS = 3
@@ -172,11 +171,8 @@ def make_controls(mend: ABAClassifier, X: NDArray[Any], y: NDArray[Any]) -> dict
         Unfitted: Gaussian noise whose root mean square is that of MendABA's changes, and
         MendABA's own changes at places that a random map picks.
     """
-    X, y = np.repeat(X, 20, axis=0), np.repeat(y, 20)  # 20 draws each, as a single one is noisy
-    size = float(np.sqrt(np.mean((mend.augment(X, y) - X) ** 2)))
-    noise = clone(mend).set_params(augmenter=GaussianNoise(), strength=size)
-    random_map = clone(mend).set_params(augmenter=mend_aba(attribution=RandomMap()))
-    return dict(zip(CONTROLS, [noise, random_map], strict=True))
+    made = controls(mend, X, y)
+    return {name: made[name] for name in CONTROLS}
 
 
 def median_epoch(net: ABAClassifier) -> float:

@@ -58,6 +58,7 @@ class ConvNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.features = nn.Sequential(
             *_convolution(channels, width, batch_norm),
             *_convolution(width, width, batch_norm),
@@ -86,6 +87,11 @@ class ConvNet(nn.Module):
         -------
         logits : torch.Tensor of shape (n, n_classes)
         """
+        if x.ndim != 4 or x.shape[1] != self.channels:
+            raise ValueError(
+                f"Expected images of shape (n, {self.channels}, height, width), got {tuple(x.shape)}. Add the axis of "
+                "channels, X[:, None] for grey images, or set channels."
+            )
         logits: Tensor = self.classifier(self.features(x))
         return logits
 

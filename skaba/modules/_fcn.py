@@ -45,6 +45,7 @@ class FCN(nn.Module):
 
     def __init__(self, n_classes: int = 71, channels: int = 12) -> None:
         super().__init__()
+        self.channels = channels
         self.features = nn.Sequential(
             _block(channels, 128, kernel_size=8),
             _block(128, 256, kernel_size=5),
@@ -66,6 +67,11 @@ class FCN(nn.Module):
         -------
         logits : torch.Tensor of shape (n, n_classes)
         """
+        if x.ndim != 3 or x.shape[1] != self.channels:
+            raise ValueError(
+                f"Expected signals of shape (n, {self.channels}, samples), got {tuple(x.shape)}. Transpose them, or "
+                "set channels."
+            )
         logits: Tensor = self.classifier(self.pool(self.features(x)))
         return logits
 

@@ -43,3 +43,9 @@ def test_learns_to_tell_two_images_apart():
         nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
     assert model(x).argmax(dim=1).equal(y)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 3, 8, 8), (2, 64)], ids=str)
+def test_what_it_expects_is_said_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"Expected .* of shape \(n, .*got \(2, "):
+        ConvNet()(torch.zeros(shape))

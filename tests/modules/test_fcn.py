@@ -62,5 +62,11 @@ def test_rectifiers_are_separate_modules_and_not_in_place():
 
 
 def test_other_number_of_channels_is_an_error():
-    with pytest.raises(RuntimeError, match="channels"):
+    with pytest.raises(ValueError, match="Expected signals of shape"):
         FCN(channels=12)(torch.rand(2, 3, 50))
+
+
+@pytest.mark.parametrize("shape", [(2, 1000), (2, 1000, 12), (2, 1, 12, 1000)], ids=str)
+def test_what_it_expects_is_said_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"Expected .* of shape \(n, .*got \(2, "):
+        FCN()(torch.zeros(shape))
