@@ -30,13 +30,15 @@ METHODS: dict[str, Any] = {
     "plain": None,
     "fast_aba(target=Loss())": fast_aba(target=Loss()),
     "free_aba": free_aba(),
+    "free_aba(renew=0.2)": free_aba(renew=0.2),
     "fast_aba on a random map": fast_aba(attribution=RandomMap(), target=Loss()),
     "mend_aba": mend_aba(),
     "mend_aba(share=0.5)": mend_aba(share=0.5),
     "mend_aba(every=2)": mend_aba(every=2),
     "mend_aba(resolution=0.5)": mend_aba(resolution=0.5),
 }
-FULL = {name: "mend_aba" for name in METHODS if name.startswith("mend_aba(")} | {"free_aba": "fast_aba(target=Loss())"}
+FULL = {name: "mend_aba" for name in METHODS if name.startswith("mend_aba(")}
+FULL |= {name: "fast_aba(target=Loss())" for name in METHODS if name.startswith("free_aba")}
 GROUPS = ["comp.graphics", "rec.autos", "sci.space", "talk.politics.guns"]
 SETTINGS: dict[str, Any] = {
     "optimizer": torch.optim.Adam,

@@ -40,6 +40,7 @@ from skaba.modules import FCN, VGG11, TextCNN
 BY_COUNT = {"challenger": 1.33, "fast_aba": 1.5, "mend_aba": 1.67, "fgsm": 1.67}
 OPTIONS = {
     "free_aba": preset("free_aba"),
+    "free_aba(renew=0.2)": preset("free_aba", renew=0.2),
     "mend_aba(share=0.5)": preset("mend_aba", share=0.5),
     "mend_aba(every=4)": preset("mend_aba", every=4),
     "mend_aba(resolution=0.5)": preset("mend_aba", resolution=0.5),
@@ -189,17 +190,16 @@ def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
     """Return what a preset does besides asking and training: draw, select, adjust."""
     x = own.batch[0].to(setting.device)
     shape = (*x.shape, 100) if own.layer else x.shape
-    flat = torch.randn(shape, device=setting.device).flatten(1)
-    maps = torch.randn(shape, device=setting.device).flatten(1)
+    batch, maps = (torch.randn(shape, device=setting.device) for _ in range(2))
+    if own.layer:  # where gradients come with words and dimensions exchanged
+        maps = maps.transpose(1, 2).contiguous().transpose(1, 2)
     generator = torch.Generator().manual_seed(0)
 
     def select() -> None:
-        steps = augmenter._draw(len(x), 0.1, generator)
-        active = steps.any(dim=1).nonzero().squeeze(1)
-        rows, by_category = active.to(flat.device), steps[active].to(flat.device)
-        attribution = maps[: len(active)]
-        step = augmenter.selection.choose(attribution, by_category)
-        flat.index_add(0, rows, augmenter.change(flat[: len(active)], attribution, step))
+        steps, rows = augmenter._draw_moved(len(x), 0.1, generator, batch.device)
+        if len(steps):
+            attribution = maps[: len(steps)]
+            augmenter._mover(attribution, attribution, steps, rows)(batch)
 
     return Contestant(select, generator)
 

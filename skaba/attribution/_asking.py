@@ -97,10 +97,6 @@ def answer(model: Model, x: Tensor) -> Tensor:
     return first_output(model(x.clone()))
 
 
-def _gradient(values: Tensor, leaf: Tensor) -> Tensor | None:
-    return torch.autograd.grad(values, leaf, torch.ones_like(values), allow_unused=True)[0]
-
-
 def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
     """Differentiate the sum of the samples' scores with respect to their input.
 
@@ -124,11 +120,23 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     """
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        values = score(answer(model, leaf))
-        gradient = _gradient(values, leaf) if values.requires_grad else None
-    if gradient is None:
+        return gradient_of(score(answer(model, leaf)), leaf)
+
+
+def gradient_of(values: Tensor, source: Any) -> Tensor:
+    """Differentiate the sum of values with respect to a tensor, or to the edge of one, that they were computed from.
+
+    Raises
+    ------
+    ValueError
+        If they were not.
+    """
+    gradients: tuple[Tensor | None, ...] = (None,)
+    if values.requires_grad:
+        gradients = torch.autograd.grad(values, source, torch.ones_like(values), allow_unused=True)
+    if gradients[0] is None:
         raise ValueError(
             "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
             "its input or is not differentiable. Augment after that part, with layer='...'."
         )
-    return gradient
+    return gradients[0]

@@ -7,8 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from skaba.attribution._asking import Model, input_gradient
-from skaba.attribution._method import About, AttributionMethod, Fix
+from skaba.attribution._asking import Model, asking, input_gradient
+from skaba.attribution._layers import FromLayer
+from skaba.attribution._method import About, AttributionMethod, Fix, Target
+from skaba.attribution._targets import Criterion
 
 
 class Gradient(AttributionMethod):
@@ -39,6 +41,41 @@ class Gradient(AttributionMethod):
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return input_gradient(model, x, lambda logits: fix(logits)(logits))
+
+    def at_layer(
+        self,
+        rest: FromLayer,
+        y: Tensor | None = None,
+        *,
+        target: Target,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Attribute a layer's own output in the very pass that computes it.
+
+        It is what ``self(rest, rest.features(), y, ...)`` is, without the pass that the features take.
+
+        Parameters
+        ----------
+        rest : FromLayer
+            The network, seen from the layer.
+        y, target, criterion, generator
+            As in a call.
+
+        Returns
+        -------
+        Tensor of the output's shape
+            The signed map, detached.
+
+        Raises
+        ------
+        ValueError
+            If the layer is not called exactly once, returns no tensor, or has no gradient.
+        """
+        with asking(rest):
+            return rest.gradient(
+                lambda logits: target(logits.detach(), y, criterion=criterion, generator=generator)(logits)
+            )
 
 
 class InputXGradient(AttributionMethod):

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
 from skaba._validation import unknown_name
-from skaba.attribution._asking import Model, asking
+from skaba.attribution._asking import Model, asking, first_output, gradient_of
 from skaba.attribution._method import repeat
 
 
@@ -100,7 +101,7 @@ class FromLayer(nn.Module):
         except _Reached as reached:
             output = reached.args[0]
         else:
-            raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
+            self._check_calls(0)
         return self._checked(output)
 
     def forward(self, hidden: Tensor) -> Any:
@@ -129,7 +130,41 @@ class FromLayer(nn.Module):
         self._check_calls(calls)
         return output
 
+    def gradient(self, score: Callable[[Tensor], Tensor]) -> Tensor:
+        """Differentiate the sum of the samples' scores with respect to the layer's own output, in one pass.
+
+        The pass that computes the output goes on to the logits, so that nothing is computed or held twice.
+
+        Parameters
+        ----------
+        score : callable
+            Takes the logits and returns one value a sample, shape (n,).
+
+        Returns
+        -------
+        Tensor of the output's shape
+
+        Raises
+        ------
+        ValueError
+            If the layer does not exist, is not called exactly once or returns no tensor, or if it has no gradient.
+        """
+        edges: list[Any] = []
+
+        def cut(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
+            self._note_padding(layer, args, named)
+            root = rooted(self._checked(output).detach())
+            edges.append(get_gradient_edge(root))  # of the output as it is now: what follows may work in place
+            return root
+
+        with torch.enable_grad(), _hooked(find_layer(self.module, self.layer), cut):
+            values = score(first_output(call(self.module, self.inputs, self.arguments)))
+        self._check_calls(len(edges))
+        return gradient_of(values, edges[0])
+
     def _check_calls(self, calls: int) -> None:
+        if calls == 0:
+            raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
         if calls != 1:
             raise ValueError(f"layer={self.layer!r} is called {calls} times in a forward pass, not once.")
 
@@ -191,6 +226,20 @@ class FromLayer(nn.Module):
         finally:
             entered.remove()
 
+    def writable(self, output: Tensor) -> Tensor:
+        """Return a layer's output, or a copy of it, that may be written into.
+
+        Parameters
+        ----------
+        output : Tensor
+
+        Returns
+        -------
+        Tensor of the output's shape
+            The output itself only of an ``nn.Embedding``, which makes it anew and needs it no more.
+        """
+        return output if type(find_layer(self.module, self.layer)) is nn.Embedding else output.clone()
+
     def without_padding(self, change: Tensor) -> Tensor:
         """Return a change of the layer's output that is zero where there is padding.
 
@@ -215,12 +264,48 @@ class FromLayer(nn.Module):
             self.padding = next(iter((*args, *named.values()))) == layer.padding_idx
 
 
+class _Root(torch.autograd.Function):
+    """Lets a tensor that has no gradient of its own be one that gradients arrive at."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, leaf: Tensor) -> Tensor:
+        ctx.mark_dirty(x)  # so it is returned as it is, not as a view, which must not be worked on in place
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
+        return None, None
+
+
+def rooted(x: Tensor) -> Tensor:
+    """Return x as a tensor that gradients arrive at, and that may be worked on in place, which a leaf may not.
+
+    Parameters
+    ----------
+    x : Tensor
+        Without a gradient of its own. It is taken over, not copied.
+    """
+    with torch.enable_grad():
+        return cast(Tensor, _Root.apply(x, torch.empty(0, requires_grad=True)))  # type: ignore[no-untyped-call]
+
+
 def watched(x: Tensor, watch: Callable[[Tensor], None]) -> Tensor:
-    """Return x such that a backward pass tells its gradient; outside of one it is x itself."""
+    """Return x such that a backward pass tells its gradient; outside of one it is x itself.
+
+    Parameters
+    ----------
+    x : Tensor
+        Taken over, not copied: what follows may work on it in place.
+    watch : callable
+        Is given the gradient in every backward pass.
+
+    Returns
+    -------
+    Tensor of x's shape
+    """
     if not torch.is_grad_enabled():
         return x
-    # A copy, for the first layer may work in place, which a leaf does not allow.
-    x = x if x.requires_grad else x.detach().requires_grad_().clone()
+    x = x if x.requires_grad else rooted(x)
     x.register_hook(watch)  # type: ignore[no-untyped-call]
     return x
 

@@ -2,9 +2,13 @@
 
 from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
+from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
+from skaba.augmenters._compose import Compose
+from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
+from skaba.augmenters._keep_augment import KeepAugment
 from skaba.augmenters._presets import (
     PRESETS,
     challenger,
@@ -15,22 +19,30 @@ from skaba.augmenters._presets import (
     mend_aba,
     preset,
 )
+from skaba.augmenters._random_erasing import RandomErasing
+from skaba.augmenters._random_map_aba import RandomMapABA
 from skaba.augmenters._selections import Cutoff, Percentiles, Selection
 
 __all__ = [
     "ABA",
     "ADJUSTMENTS",
+    "FPA",
     "GROUPS",
     "PRESETS",
     "AdjustmentSet",
     "Baseline",
+    "Categories",
     "CategoryMemory",
     "Change",
+    "Compose",
     "Constant",
     "Cutoff",
     "GaussianNoise",
+    "KeepAugment",
     "Percentiles",
     "Proportional",
+    "RandomErasing",
+    "RandomMapABA",
     "Selection",
     "challenger",
     "challenger_original",

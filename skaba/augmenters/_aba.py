@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +18,11 @@ from skaba.attribution import FromLayer, Gradient, Loss, RandomTopClass, channel
 from skaba.augmenters._adjustments import AdjustmentSet
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
-from skaba.augmenters._selections import Cutoff, Percentiles, Selection, spread_out
+from skaba.augmenters._selections import Cutoff, Percentiles, Selection, differing
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+Mover = Callable[[Tensor], Tensor]
+"""Takes a batch, or a layer's output, that may be written into, and returns it augmented."""
 
 
 class ABA(BaseEstimator):
@@ -60,6 +63,10 @@ class ABA(BaseEstimator):
         epoch old, of the input as it was augmented then, in training mode; a sample's first visit is not
         augmented. Needs the gradient of the loss, and boundaries that know order or sign alone.
         Called as a function, outside an estimator, ABA asks for a map all the same.
+    renew : float, default=1.0
+        With ``reuse``, the share of batches, drawn at random, whose categories are found anew; the others are
+        augmented by those of an earlier epoch, and cost no gradient at the input. A sample's first visit always
+        counts. Worth it where that gradient is dear: for texts.
     store : path-like, default=None
         With ``reuse``, a folder on whose disk the categories are kept, in place of memory.
 
@@ -95,6 +102,7 @@ class ABA(BaseEstimator):
         "every": [Interval(Integral, 1, None, closed="left")],
         "resolution": [Interval(Real, 0, 1, closed="right")],
         "reuse": [StrOptions({"epoch"}), None],
+        "renew": [Interval(Real, 0, 1, closed="right")],
         "store": [str, os.PathLike, None],
     }
 
@@ -110,6 +118,7 @@ class ABA(BaseEstimator):
         every: int = 1,
         resolution: float = 1.0,
         reuse: str | None = None,
+        renew: float = 1.0,
         store: str | os.PathLike[str] | None = None,
     ) -> None:
         self.attribution = Gradient() if attribution is None else attribution
@@ -122,6 +131,7 @@ class ABA(BaseEstimator):
         self.every = every
         self.resolution = resolution
         self.reuse = reuse
+        self.renew = renew
         self.store = store
 
     def __call__(
@@ -162,18 +172,16 @@ class ABA(BaseEstimator):
         ValueError
             If the adjustments do not match the selection, or the target not the model.
         """
-        steps = self._draw(len(x), strength, generator)
-        active = steps.any(dim=1).nonzero().squeeze(1)
-        if len(active) == 0:
-            return x.detach()
-        if len(active) == len(x):
-            return x.detach() + self._change(model, x, y, steps, criterion, generator)
-        # The draw is known on the CPU, so a GPU gets the indices without being waited for.
-        rows = active.to(x.device, non_blocking=True)
-        chosen, y = x.detach().index_select(0, rows), None if y is None else y.index_select(0, rows)
-        change = self._change(rows_of(model, rows), chosen, y, steps[active], criterion, generator)
-        # Not index_copy(), which would lay a batch of channels_last out anew.
-        return x.detach().clone().index_copy_(0, rows, chosen + change)
+        x = x.detach()
+        steps, rows = self._draw_moved(len(x), strength, generator, x.device)
+        if len(steps) == 0:
+            return x
+        chosen = x
+        if rows is not None:
+            chosen, y = x.index_select(0, rows), _picked(y, rows)
+            model = rows_of(model, rows)
+        attribution = self._attribute(model, chosen, y, criterion, generator)
+        return self._mover(chosen, attribution, steps, rows)(x.clone())
 
     def shift(
         self,
@@ -183,7 +191,7 @@ class ABA(BaseEstimator):
         strength: float,
         criterion: Criterion | None,
         generator: torch.Generator,
-    ) -> Callable[[Tensor], Tensor]:
+    ) -> Mover:
         """Augment a batch at a hidden layer, whose output is not computed for samples that stay as they are.
 
         Parameters
@@ -198,25 +206,33 @@ class ABA(BaseEstimator):
         Returns
         -------
         callable
-            Takes the layer's output and returns it augmented. Padding is never changed.
+            Takes the layer's output, which may be written into, and returns it augmented. Padding is never changed.
         """
-        steps = self._draw(rest.n_samples, strength, generator)
-        active = steps.any(dim=1).nonzero().squeeze(1)
-        if len(active) == 0:
+        steps, rows = self._draw_moved(rest.n_samples, strength, generator, rest.device)
+        if len(steps) == 0:
             return lambda output: output
-        if len(active) == rest.n_samples:
-            change = self._shift(rest, y, steps, criterion, generator)
-            return lambda output: output + change
-        rows = active.to(rest.device, non_blocking=True)
-        y = None if y is None else y.index_select(0, rows)
-        change = self._shift(rest.rows(rows), y, steps[active], criterion, generator)
-        return lambda output: output.index_add(0, rows.to(output.device), change.to(output))
+        if rows is not None:
+            rest, y = rest.rows(rows), _picked(y, rows)
+        if not self._looks_at_gradient_alone():
+            x = rest.features()
+            return self._mover(x, self._attribute(rest, x, y, criterion, generator), steps, rows, rest.padding)
+        attribution = Gradient().at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
+        return self._mover(attribution, attribution, steps, rows, rest.padding)
 
-    def _shift(
-        self, rest: FromLayer, y: Tensor | None, steps: Tensor, criterion: Criterion | None, generator: torch.Generator
-    ) -> Tensor:
-        x = rest.features()
-        return rest.without_padding(self._change(rest, x, y, steps, criterion, generator).expand_as(x))
+    def _looks_at_gradient_alone(self) -> bool:
+        """Return whether what is augmented matters to its own change by its gradient alone."""
+        return type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1
+
+    def _draw_moved(
+        self, n_samples: int, strength: float, generator: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the steps of the samples that move, and which they are; None if all of them do."""
+        steps = self._draw(n_samples, strength, generator)
+        moved = steps.any(dim=1).nonzero().squeeze(1)
+        if len(moved) == n_samples:
+            return steps, None
+        # The draw is known on the CPU, so a GPU gets the indices without being waited for.
+        return steps[moved], moved.to(device, non_blocking=True)
 
     def _draw(self, n_samples: int, strength: float, generator: torch.Generator) -> Tensor:
         """Return each sample's step a category, shape (n, n_categories), on the CPU."""
@@ -229,20 +245,17 @@ class ABA(BaseEstimator):
             steps[torch.randperm(n_samples, generator=generator)[round(self.share * n_samples) :]] = 0
         return steps
 
-    def _change(
-        self,
-        model: Callable[[Tensor], Any],
-        x: Tensor,
-        y: Tensor | None,
-        steps: Tensor,
-        criterion: Criterion | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Attribute samples that all move, and say how far: a tensor that broadcasts to x's shape."""
-        attribution = self._attribute(model, x, y, criterion, generator)
-        attribution = attribution.detach().reshape(len(x), -1)
+    def _mover(
+        self, x: Tensor, attribution: Tensor, steps: Tensor, rows: Tensor | None, still: Tensor | None = None
+    ) -> Mover:
+        """Return what moves a batch, given its samples that move, and where in them there is padding."""
+        attribution = attribution.detach()
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
-        return self._shaped(x, attribution, self.selection.choose(attribution, by_category))
+        categories = self.selection.sort(attribution, wanted=differing(by_category))
+        if type(self.change) is Constant:
+            return partial(categories.move, by_category=by_category, rows=rows, still=still)
+        step = self.change(x.reshape(len(x), -1), attribution.reshape(len(x), -1), categories.steps(by_category))
+        return partial(_moved, _shaped(step, x, still), rows)
 
     def _attribute(
         self,
@@ -258,14 +271,17 @@ class ABA(BaseEstimator):
         channels = channel_axis(model)
         return stretched(self.attribution(model, scaled(x, self.resolution, channels), y, **asked), x, channels)
 
-    def _shaped(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        change = self.change(x.detach().reshape(len(x), -1), attribution, step)
-        return change.reshape(x.shape if change.shape[1] > 1 else (-1,) + (1,) * (x.dim() - 1))
-
     def recall(
-        self, memory: CategoryMemory, index: Tensor, x: Tensor, *, strength: float, generator: torch.Generator
-    ) -> Tensor:
-        """Return what the categories of its samples' last visit add to a batch: ``reuse="epoch"``.
+        self,
+        memory: CategoryMemory,
+        index: Tensor,
+        x: Tensor,
+        *,
+        strength: float,
+        generator: torch.Generator,
+        padding: Tensor | None = None,
+    ) -> Mover:
+        """Augment a batch by the categories of its samples' last visit: ``reuse="epoch"``.
 
         Parameters
         ----------
@@ -276,17 +292,40 @@ class ABA(BaseEstimator):
         x : floating-point Tensor of shape (n, ...)
         strength : float
         generator : torch.Generator on the CPU
+        padding : bool Tensor, default=None
+            True where a sample has padding, which does not change; x's shape but for the last axis.
 
         Returns
         -------
-        Tensor that broadcasts to x's shape
-            Zero for samples that are visited for the first time.
+        callable
+            Takes x, which may be written into, and returns it augmented. Samples that are visited for the first
+            time stay as they are.
         """
         steps = self._draw(len(x), strength, generator)
-        below, known = memory.recall(index)
+        categories, known = memory.recall(index)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True) * known.to(x.device).unsqueeze(1)
-        step = spread_out(by_category, [mask.to(x.device) for mask in below])
-        return self._shaped(x, x.detach().reshape(len(x), -1), step)
+        categories = categories.to(x.device)
+        if type(self.change) is Constant:
+            return partial(categories.move, by_category=by_category, still=padding)
+        flat = x.detach().reshape(len(x), -1)
+        return partial(_moved, _shaped(self.change(flat, flat, categories.steps(by_category)), x, padding), None)
+
+    def renews(self, memory: CategoryMemory, index: Tensor, generator: torch.Generator) -> bool:
+        """Return whether a batch's categories are to be kept, in place of those of its last visit.
+
+        Parameters
+        ----------
+        memory : CategoryMemory
+        index : int64 Tensor of shape (n,)
+        generator : torch.Generator on the CPU
+
+        Returns
+        -------
+        bool
+        """
+        if self.renew == 1 or bool(torch.rand((), generator=generator) < self.renew):
+            return True
+        return not memory.knows(index)
 
     def keep(self, memory: CategoryMemory, index: Tensor, gradient: Tensor) -> None:
         """Keep the categories of a batch for its next visit.
@@ -298,7 +337,7 @@ class ABA(BaseEstimator):
         gradient : Tensor of shape (n, ...)
             Of the loss, at the augmented input; any positive multiple will do.
         """
-        memory.keep(index, self.selection.below(gradient.detach().reshape(len(gradient), -1)))
+        memory.keep(index, self.selection.sort(gradient.detach()))
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
@@ -308,6 +347,8 @@ class ABA(BaseEstimator):
                 kind = getattr(self, name).__name__
                 raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")
         if self.reuse is None:
+            if self.renew != 1:
+                raise ValueError(f'renew={self.renew!r} has no effect without reuse="epoch": set it to 1.')
             return
         if self.store is not None and not Path(self.store).is_dir():
             raise ValueError(f"store={self.store!r} is no folder: make it first, or set store=None to use memory.")
@@ -325,3 +366,19 @@ class ABA(BaseEstimator):
             raise ValueError('reuse="epoch" keeps categories, not sizes: change=Proportional() needs reuse=None.')
         if self.resolution != 1:
             raise ValueError('reuse="epoch" asks for no maps, so resolution has no effect: set it to 1.')
+
+
+def _picked(y: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if y is None else y.index_select(0, rows)
+
+
+def _shaped(change: Tensor, x: Tensor, still: Tensor | None) -> Tensor:
+    """Return a change of flat samples in x's shape, zero where there is padding."""
+    change = change.expand(len(x), x[0].numel()).reshape(x.shape)
+    return change if still is None else change.masked_fill(still.unsqueeze(-1), 0)
+
+
+def _moved(change: Tensor, rows: Tensor | None, x: Tensor) -> Tensor:
+    """Return x after a change of some of its samples, or of all."""
+    change = change.to(x)
+    return x.add_(change) if rows is None else x.index_add_(0, rows.to(x.device), change)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from skaba.augmenters._categories import Categories
 
 
 class CategoryMemory:
@@ -25,20 +26,20 @@ class CategoryMemory:
     Attributes
     ----------
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
-    known : bool Tensor of shape (n_samples,), or None
+    known : bool Tensor of shape (n_samples,) on the CPU, or None
         Which samples have been visited.
 
     Examples
     --------
     >>> import torch
-    >>> from skaba.augmenters import CategoryMemory
+    >>> from skaba.augmenters import CategoryMemory, Cutoff
     >>> memory = CategoryMemory()
     >>> memory.allocate(n_samples=100, n_features=784, n_boundaries=1, device=torch.device("cpu"))
     >>> memory.n_bytes
     9900
-    >>> memory.keep(torch.tensor([7]), [torch.arange(784)[None] < 3])
-    >>> below, known = memory.recall(torch.tensor([7, 8]))
-    >>> below[0].sum(1).tolist(), known.tolist()
+    >>> memory.keep(torch.tensor([7]), Cutoff(3).sort(torch.arange(784)[None]))
+    >>> categories, known = memory.recall(torch.tensor([7, 8]))
+    >>> categories.below()[0].sum(1).tolist(), known.tolist()
     ([3, 0], [True, False])
     """
 
@@ -89,10 +90,10 @@ class CategoryMemory:
             # The mapping keeps the file alive after this block; it has no name and cannot be left behind.
             with tempfile.TemporaryFile(dir=folder) as file:
                 self.bits = torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
-        self.known = torch.zeros(n_samples, dtype=torch.bool, device=self.bits.device)
+        self.known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, as samples' numbers are
         self.n_features = n_features
 
-    def recall(self, index: Tensor) -> tuple[list[Tensor], Tensor]:
+    def recall(self, index: Tensor) -> tuple[Categories, Tensor]:
         """Return what is known of some samples.
 
         Parameters
@@ -101,26 +102,43 @@ class CategoryMemory:
 
         Returns
         -------
-        below : list of bool Tensors of shape (n, n_features), one a boundary
+        Categories of n samples
         known : bool Tensor of shape (n,)
         """
         bits, known = self._allocated()
-        index = index.to(bits.device, non_blocking=True)
-        return [_unpacked(rows.index_select(0, index), self.n_features) for rows in bits], known[index]
+        index = index.cpu()
+        return Categories(bits.index_select(1, index.to(bits.device, non_blocking=True)), self.n_features), known[index]
 
-    def keep(self, index: Tensor, below: Sequence[Tensor]) -> None:
+    def knows(self, index: Tensor) -> bool:
+        """Return whether all of some samples have been visited.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+        """
+        return self.known is not None and bool(self.known[index.cpu()].all())
+
+    def keep(self, index: Tensor, categories: Categories) -> None:
         """Keep what was found of some samples, in place of what was known.
 
         Parameters
         ----------
         index : int64 Tensor of shape (n,)
-        below : sequence of bool Tensors of shape (n, n_features), one a boundary
+        categories : Categories of n samples
+
+        Raises
+        ------
+        ValueError
+            If they are of other features or boundaries than the memory was allocated for.
         """
         bits, known = self._allocated()
-        index = index.to(bits.device, non_blocking=True)
-        for rows, features in zip(bits, below, strict=True):
-            rows[index] = _packed(features.to(bits.device))
-        known[index] = True
+        if (len(categories.bits), categories.n_features) != (len(bits), self.n_features):
+            raise ValueError(
+                f"The memory was allocated for {len(bits)} boundaries of {self.n_features} features, not "
+                f"{len(categories.bits)} of {categories.n_features}."
+            )
+        bits[:, index.to(bits.device, non_blocking=True)] = categories.bits.to(bits.device)
+        known[index.cpu()] = True
 
     def _allocated(self) -> tuple[Tensor, Tensor]:
         if self.bits is None or self.known is None:
@@ -134,21 +152,3 @@ class CategoryMemory:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what ``state_dict`` returned."""
         vars(self).update(state)
-
-
-def _packed(mask: Tensor) -> Tensor:
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
-    padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
-    eights = padded.reshape(len(mask), -1, 8)
-    return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)
-
-
-def _unpacked(bits: Tensor, n_features: int) -> Tensor:
-    if bits.device.type == "cpu":
-        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n_features).view(bool))
-    return ((bits.unsqueeze(2) >> _places(bits.device)) & 1).flatten(1)[:, :n_features].bool()
-
-
-def _places(device: torch.device) -> Tensor:
-    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

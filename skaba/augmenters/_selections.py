@@ -7,10 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from skaba.augmenters._categories import Categories, numpy_knows, pieces
 from skaba.augmenters._order_statistics import order_statistics
 
 
@@ -43,20 +46,31 @@ class Selection(ABC):
         sequence of float or of Tensors of shape (n, 1)
         """
 
-    def below(self, attribution: Tensor, wanted: Tensor | None = None) -> list[Tensor]:
-        """Return, for each boundary, which features lie below it: all that is known of the categories.
+    def sort(self, attribution: Tensor, wanted: Tensor | None = None) -> Categories:
+        """Sort the features of each sample into categories.
 
         Parameters
         ----------
-        attribution : Tensor of shape (n, n_features)
+        attribution : Tensor of shape (n, ...)
+            It need not be contiguous.
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
-            Which boundaries are needed, by default all.
+            Which boundaries are needed, by default all; categories beside the others may be wrong.
 
         Returns
         -------
-        list of bool Tensors of shape (n, n_features)
+        Categories
         """
-        return [_less(attribution, boundary) for boundary in self.boundaries(attribution, wanted)]
+        boundaries = self.boundaries(_as_stored(attribution), wanted)
+        if not numpy_knows(attribution):
+            flat = attribution.reshape(len(attribution), -1)
+            return Categories.packed([flat < boundary for boundary in boundaries], flat)
+        values, n_features = attribution.numpy(), attribution[:1].numel()
+        bits = np.empty((len(boundaries), len(values), -(-n_features // 8)), dtype=np.uint8)
+        for row, boundary in zip(bits, boundaries, strict=True):
+            for piece in pieces(len(values), n_features):
+                below = values[piece] < _of_piece(boundary, piece, values.ndim)
+                row[piece] = np.packbits(below.reshape(len(below), -1), axis=1)
+        return Categories(torch.from_numpy(bits), n_features)
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -71,8 +85,7 @@ class Selection(ABC):
         -------
         Tensor of shape (n, n_features), or (n, 1) if there is one category
         """
-        differ = by_category[:, :-1] != by_category[:, 1:]
-        return spread_out(by_category, self.below(attribution, wanted=differ))
+        return self.sort(attribution, wanted=differing(by_category)).steps(by_category)
 
     def categories(self, attribution: Tensor) -> Tensor:
         """Return each feature's category.
@@ -206,48 +219,28 @@ class Cutoff(Selection):
         return self.values
 
 
-def spread_out(by_category: Tensor, below: Sequence[Tensor]) -> Tensor:
-    """Give every feature the value of its category.
-
-    The highest category's value is the offset, and each boundary adds what the category below
-    it differs by to the features below it (Kinkel 2023, table A.1), so that no category is ever
-    held as a mask of its own. Sums of 0, s and -s are exact; others may be off by a rounding.
+def differing(by_category: Tensor) -> Tensor:
+    """Return which boundaries part categories of different values: all that have to be known.
 
     Parameters
     ----------
     by_category : Tensor of shape (n, n_categories)
-    below : sequence of bool Tensors of shape (n, n_features)
-        Of each boundary, the features below it.
 
     Returns
     -------
-    Tensor of shape (n, n_features), or (n, 1) if there is one category
+    bool Tensor of shape (n, n_categories - 1)
     """
-    highest = by_category[:, -1:]
-    if not below:
-        return highest
-    differences = by_category[:, :-1] - by_category[:, 1:]
-    # From above, so that every partial sum is a category's value; in place, for fresh memory costs more than a sum.
-    added = (_where(below[b], differences.narrow(1, b, 1)) for b in reversed(range(len(below))))
-    values = next(added).add_(highest)
-    for more in added:
-        values += more
-    return values
+    return by_category[:, :-1] != by_category[:, 1:]
 
 
-def _less(attribution: Tensor, boundary: float | Tensor) -> Tensor:
-    if not _numpy_knows(attribution):
-        return attribution < boundary
-    # NumPy compares rows with a number each several times as fast as torch.
-    return torch.from_numpy(attribution.numpy() < (boundary.numpy() if isinstance(boundary, Tensor) else boundary))
+def _of_piece(boundary: float | Tensor, piece: slice, n_axes: int) -> Any:
+    """Return a boundary such that it broadcasts over a piece of a batch."""
+    if not isinstance(boundary, Tensor):
+        return boundary
+    return boundary.numpy()[piece].reshape(-1, *[1] * (n_axes - 1))
 
 
-def _where(mask: Tensor, values: Tensor) -> Tensor:
-    """Return each sample's value where the mask is true, 0 elsewhere."""
-    if not _numpy_knows(values):
-        return torch.where(mask, values, torch.zeros_like(values))
-    return torch.from_numpy(mask.numpy() * values.numpy())
-
-
-def _numpy_knows(values: Tensor) -> bool:
-    return values.device.type == "cpu" and values.dtype != torch.bfloat16
+def _as_stored(values: Tensor) -> Tensor:
+    """Return the features of each sample in the order of memory: what has no order needs no copy."""
+    axes = sorted(range(1, values.dim()), key=values.stride, reverse=True)
+    return values.permute(0, *axes).flatten(1)

@@ -94,35 +94,34 @@ class AugmentedStep(_Net):
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
         keep = partial(self.augmenter_.keep, self.categories_, index)
-        changes: list[Tensor] = []
+        renews = self.augmenter_.renews(self.categories_, index, self.generator_)
+        movers: list[Callable[[Tensor], Tensor]] = []
 
-        def change(x: Tensor) -> Tensor:
-            if not changes:  # once a step: an optimiser may run the network several times
-                changes.append(self._recall(index, x))
-            return changes[0]
+        def moved(x: Tensor, padding: Tensor | None = None) -> Tensor:
+            if not movers:  # once a step: an optimiser may run the network several times
+                movers.append(self._recall(index, x, padding))
+            return watched(movers[0](x), keep) if renews else movers[0](x)
 
         if not isinstance(model, FromLayer):
-            yield watched(inputs + change(inputs), keep), y
+            yield moved(inputs.clone()), y
             return
-
-        def shift(output: Tensor) -> Tensor:
-            x = output.detach()
-            return watched(output + model.without_padding(change(x).expand_as(x)), keep)
-
-        with model.changed(shift):
+        with model.changed(lambda output: moved(model.writable(output), model.padding)):
             yield inputs, y
 
-    def _recall(self, index: Tensor, x: Tensor) -> Tensor:
+    def _recall(self, index: Tensor, x: Tensor, padding: Tensor | None) -> Callable[[Tensor], Tensor]:
         self._allocate(x)
-        return self.augmenter_.recall(self.categories_, index, x, strength=self.strength, generator=self.generator_)
+        return self.augmenter_.recall(
+            self.categories_, index, x, strength=self.strength, generator=self.generator_, padding=padding
+        )
 
     def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
         """Return what augments the output of a layer; an augmenter other than ABA is asked as ever."""
         if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
             criterion = unwrapped(self.criterion_)
-            return self.augmenter_.shift(
+            move = self.augmenter_.shift(
                 rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
             )
+            return lambda output: move(rest.writable(output))
         x = rest.features()
         change = rest.without_padding(self._augment(rest, x, y, self.generator_) - x)
         return lambda output: output + change

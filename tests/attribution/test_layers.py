@@ -320,7 +320,7 @@ def test_a_shift_is_undone_after_an_exception():
 
 def test_a_watched_batch_tells_its_gradient_in_every_backward_pass():
     net, x, seen = conv_net(), images(), []
-    watched_x = watched(x, seen.append)
+    watched_x = watched(x.clone(), seen.append)
     for scale in (1.0, 3.0):  # an optimiser may evaluate several times
         (scale * net(watched_x).square().sum()).backward()
     leaf = x.clone().requires_grad_()
@@ -332,14 +332,17 @@ def test_a_watched_batch_tells_its_gradient_in_every_backward_pass():
 
 def test_watching_a_batch_changes_neither_it_nor_the_parameters_gradients():
     x, gradients = images(), []
-    copy = x.clone()
-    for batch in (x, watched(x, lambda gradient: None)):
+    for batch in (x, watched(x.clone(), lambda gradient: None)):
         net = conv_net()
         net(batch).square().sum().backward()
         gradients.append([parameter.grad for parameter in net.parameters()])
+        assert torch.equal(batch, x)
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
-    assert torch.equal(x, copy)
-    assert (x.requires_grad, x.grad, x._backward_hooks) == (False, None, None)
+
+
+def test_a_watched_batch_is_taken_over_not_copied():
+    x = images()
+    assert watched(x, lambda gradient: None).data_ptr() == x.data_ptr()
 
 
 def test_nothing_is_watched_where_there_is_no_backward_pass():
@@ -350,9 +353,7 @@ def test_nothing_is_watched_where_there_is_no_backward_pass():
 
 def test_a_watched_batch_may_be_worked_on_in_place():
     net, x, seen = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(72, 5)), images(), []
-    copy = x.clone()
-    net(watched(x, seen.append)).sum().backward()
-    assert torch.equal(x, copy)
+    net(watched(x.clone(), seen.append)).sum().backward()
     assert torch.equal(seen[0] != 0, x > 0)
 
 
@@ -410,6 +411,75 @@ def test_a_pass_without_gradients_is_not_watched():
         assert not net(x).requires_grad
 
 
+# --- the gradient in one pass
+
+
+@pytest.mark.parametrize("layer", CONV_LAYERS)
+def test_the_gradient_at_a_layer_in_one_pass_is_that_at_its_features(layer):
+    net, x = conv_net().eval(), images()
+    rest = FromLayer(net, layer, x)
+    leaf = rest.features().requires_grad_()
+    before = trace_of(net)
+    wanted = torch.autograd.grad(rest(leaf).square().sum(), leaf)[0]
+    assert torch.equal(rest.gradient(lambda logits: logits.square().sum(1)), wanted)
+    assert trace_of(net) == before
+
+
+def test_the_gradient_is_that_before_what_follows_works_in_place():
+    net, ids = TextNet(), words()
+    rest = FromLayer(net, "convolution", ids)
+    assert net.act.inplace
+    hidden = rest.features()
+    assert torch.equal(rest.gradient(lambda logits: logits[:, 0]) != 0, hidden > 0)
+
+
+def test_the_gradient_at_a_frozen_layer_that_runs_without_gradients():
+    class Frozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            with torch.no_grad():
+                hidden = self.body(x)
+            return self.head(hidden)
+
+    net = Frozen()
+    gradient = FromLayer(net, "body", torch.randn(5, 3)).gradient(lambda logits: logits[:, 1])
+    assert torch.equal(gradient, net.head.weight[1].detach().expand(5, 4))
+
+
+def test_the_gradient_in_one_pass_runs_the_network_once():
+    net = nn.Sequential(Counted(3, 4), Counted(4, 2))
+    FromLayer(net, "0", torch.randn(5, 3)).gradient(lambda logits: logits[:, 0])
+    assert [layer.calls for layer in net] == [1, 1]
+
+
+def test_no_gradient_at_a_layer_whose_output_is_not_used():
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = nn.Linear(3, 2), nn.Linear(3, 2)
+
+        def forward(self, x):
+            self.unused(x)
+            return self.used(x)
+
+    with pytest.raises(ValueError, match="gradient does not reach the input"):
+        FromLayer(Unused(), "unused", torch.randn(5, 3)).gradient(lambda logits: logits[:, 0])
+
+
+# --- what may be written into
+
+
+def test_an_embeddings_output_may_be_written_into_others_are_copied():
+    net, ids = TextNet(), words()
+    for layer, itself in (("embedding", True), ("convolution", False)):
+        rest = FromLayer(net, layer, ids)
+        output = rest.features()
+        assert (rest.writable(output) is output) == itself
+
+
 # --- errors
 
 
@@ -434,7 +504,7 @@ def test_a_layer_that_is_never_reached():
     before = trace_of(net)
     with pytest.raises(ValueError, match="never reaches layer='unused'; choose another layer"):
         FromLayer(net, "unused", x).features()
-    with pytest.raises(ValueError, match="layer='unused' is called 0 times in a forward pass, not once"):
+    with pytest.raises(ValueError, match="never reaches layer='unused'; choose another layer"):
         FromLayer(net, "unused", x)(torch.zeros(2, 4))
     assert trace_of(net) == before
 

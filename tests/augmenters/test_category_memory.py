@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
-from skaba.augmenters import CategoryMemory, Cutoff, Percentiles
+from skaba.augmenters import Categories, CategoryMemory, Cutoff, Percentiles
 from tests.tiny_nets import seeded
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -30,11 +30,15 @@ def masks(n_boundaries, n_samples, n_features, seed=0):
     return list(torch.randint(2, shape, generator=seeded(seed)).bool())
 
 
+def packed(below, n_samples, n_features):
+    return Categories.packed(below, torch.empty(n_samples, n_features))
+
+
 def filled(n_samples, n_features, n_boundaries, device=CPU, folder=None, seed=0):
     memory = CategoryMemory("some data")
     memory.allocate(n_samples, n_features, n_boundaries, device, folder)
     below = masks(n_boundaries, n_samples, n_features, seed)
-    memory.keep(torch.arange(n_samples), below)
+    memory.keep(torch.arange(n_samples), packed(below, n_samples, n_features))
     return memory, below
 
 
@@ -50,9 +54,9 @@ def equal(first, second):
 def test_what_was_kept_comes_back(n_samples, n_features, n_boundaries, seed):
     memory, below = filled(n_samples, n_features, n_boundaries, seed=seed)
     recalled, known = memory.recall(torch.arange(n_samples))
-    assert equal(recalled, below)
+    assert equal(recalled.below(), below)
     assert known.all()
-    assert all(features.dtype == torch.bool for features in recalled)
+    assert all(features.dtype == torch.bool for features in recalled.below())
 
 
 @settings(deadline=None, max_examples=60)
@@ -65,7 +69,7 @@ def test_on_a_gpu_the_same_bits_are_kept(n_samples, n_features, n_boundaries, se
         recalled, known = there.recall(torch.arange(n_samples))
         assert memory.bits.device == GPU  # the formulas were not those of the CPU
     assert torch.equal(there.bits, memory.bits)
-    assert equal(recalled, below)
+    assert equal(recalled.below(), below)
     assert known.tolist() == [True] * n_samples
 
 
@@ -75,24 +79,24 @@ def test_samples_are_kept_and_recalled_in_any_order(index, data):
     memory = CategoryMemory()
     memory.allocate(10, 13, 2, CPU)
     below = masks(2, len(index), 13)
-    memory.keep(torch.tensor(index), below)
+    memory.keep(torch.tensor(index), packed(below, len(index), 13))
     order = data.draw(st.permutations(range(10)))
     recalled, known = memory.recall(torch.tensor(order))
     assert known.tolist() == [number in index for number in order]
     for row, number in enumerate(order):
         for boundary in range(2):
             wanted = below[boundary][index.index(number)] if number in index else torch.zeros(13, dtype=torch.bool)
-            assert torch.equal(recalled[boundary][row], wanted)
+            assert torch.equal(recalled.below()[boundary][row], wanted)
 
 
 def test_a_later_visit_replaces_an_earlier_one_and_nothing_else():
     memory, below = filled(6, 21, 2)
     later = masks(2, 2, 21, seed=1)
-    memory.keep(torch.tensor([4, 1]), later)
+    memory.keep(torch.tensor([4, 1]), packed(later, 2, 21))
     recalled, _ = memory.recall(torch.arange(6))
-    assert equal([features[[4, 1]] for features in recalled], later)
+    assert equal([features[[4, 1]] for features in recalled.below()], later)
     rest = [0, 2, 3, 5]
-    assert equal([features[rest] for features in recalled], [features[rest] for features in below])
+    assert equal([features[rest] for features in recalled.below()], [features[rest] for features in below])
 
 
 # --- how much it takes
@@ -125,12 +129,12 @@ def test_a_part_of_a_byte_counts_as_a_byte():
 def test_on_disk_it_is_the_same_and_leaves_no_file(tmp_path):
     memory, below = filled(7, 19, 2)
     on_disk, _ = filled(7, 19, 2, folder=tmp_path)
-    on_disk.keep(torch.tensor([3]), masks(2, 1, 19, seed=4))
-    memory.keep(torch.tensor([3]), masks(2, 1, 19, seed=4))
+    on_disk.keep(torch.tensor([3]), packed(masks(2, 1, 19, seed=4), 1, 19))
+    memory.keep(torch.tensor([3]), packed(masks(2, 1, 19, seed=4), 1, 19))
     assert list(tmp_path.iterdir()) == []  # it never has a name
     index = torch.tensor([6, 3, 0])
-    assert equal(on_disk.recall(index)[0], memory.recall(index)[0])
-    assert not equal(on_disk.recall(index)[0], [features[index] for features in below])
+    assert equal(on_disk.recall(index)[0].below(), memory.recall(index)[0].below())
+    assert not equal(on_disk.recall(index)[0].below(), [features[index] for features in below])
     assert on_disk.n_bytes == memory.n_bytes
 
 
@@ -150,15 +154,18 @@ def test_a_folder_that_is_missing(tmp_path):
 
 def test_too_early():
     memory = CategoryMemory()
-    for use in (lambda: memory.recall(torch.tensor([0])), lambda: memory.keep(torch.tensor([0]), [])):
+    for use in (
+        lambda: memory.recall(torch.tensor([0])),
+        lambda: memory.keep(torch.tensor([0]), packed(masks(1, 1, 9), 1, 9)),
+    ):
         with pytest.raises(ValueError, match="memory of categories is empty: call allocate first"):
             use()
 
 
 def test_boundaries_that_do_not_match_are_refused():
     memory, _ = filled(4, 9, 2)
-    with pytest.raises(ValueError, match="zip"):
-        memory.keep(torch.arange(4), masks(1, 4, 9))
+    with pytest.raises(ValueError, match="2 boundaries of 9 features, not 1 of 9"):
+        memory.keep(torch.arange(4), packed(masks(1, 4, 9), 4, 9))
 
 
 def test_fits_what_it_was_allocated_for():
@@ -175,7 +182,7 @@ def test_allocating_again_forgets():
     memory.allocate(4, 9, 2, CPU)
     recalled, known = memory.recall(torch.arange(4))
     assert not known.any()
-    assert not torch.stack(recalled).any()
+    assert not torch.stack(recalled.below()).any()
 
 
 @pytest.mark.parametrize("disk", [False, True])
@@ -187,5 +194,5 @@ def test_goes_through_pickle_and_through_saved_files(tmp_path, disk):
     for copy in (loaded, pickle.loads(pickle.dumps(memory))):  # noqa: S301
         assert (copy.data, copy.n_features) == ("some data", 20)
         recalled, known = copy.recall(torch.arange(5))
-        assert equal(recalled, below)
+        assert equal(recalled.below(), below)
         assert known.all()

@@ -53,6 +53,11 @@ def remembered(aba, gradient, n_samples=None):
     return memory
 
 
+def recall(aba, memory, index, x, strength, generator=None):
+    """A batch as it is augmented by what is remembered; the batch itself stays as it is."""
+    return aba.recall(memory, index, x, strength=strength, generator=generator or seeded())(x.clone())
+
+
 def reusing(selection=None, **parameters):
     return mend_aba(target=Loss(), reuse="epoch", selection=selection or Cutoff(), **parameters)
 
@@ -76,7 +81,7 @@ def test_a_recalled_map_moves_a_batch_as_the_map_itself(selection, dtype, shape)
     x, gradient = (torch.randn(shape, generator=seeded(i)).to(dtype) for i in range(2))
     aba = reusing(selection, adjustments=adjustments_for(selection))
     wanted = augmented(ABA(Fixed(gradient), selection=selection, adjustments=aba.adjustments), x)
-    recalled = x + aba.recall(remembered(aba, gradient), torch.arange(9), x, strength=0.1, generator=seeded())
+    recalled = recall(aba, remembered(aba, gradient), torch.arange(9), x, strength=0.1)
     assert (recalled.dtype, recalled.shape) == (dtype, x.shape)
     assert torch.equal(recalled, wanted)
     assert not torch.equal(recalled, x)
@@ -93,7 +98,7 @@ def test_any_positive_multiple_of_the_gradient_will_do(factor, selection, seed):
 def test_a_first_visit_is_not_augmented():
     x, aba = torch.randn(6, 3, 4), reusing(adjustments=ALL_MOVE, randomize=False)
     memory = remembered(aba, torch.randn(4, 3, 4), n_samples=10)
-    recalled = x + aba.recall(memory, torch.tensor([0, 9, 3, 5, 1, 7]), x, strength=0.5, generator=seeded())
+    recalled = recall(aba, memory, torch.tensor([0, 9, 3, 5, 1, 7]), x, strength=0.5)
     assert torch.equal(recalled, x + 0.5 * torch.tensor([1.0, 0, 1, 0, 1, 0])[:, None, None])
 
 
@@ -101,7 +106,7 @@ def test_every_sample_is_moved_by_its_own_map():
     x, gradient = torch.zeros(5, 30), torch.randn(5, 30)
     aba = reusing(adjustments=AdjustmentSet([(-1, 1)]), randomize=False)
     order = torch.tensor([3, 0, 4, 1, 2])
-    recalled = x + aba.recall(remembered(aba, gradient), order, x, strength=0.5, generator=seeded())
+    recalled = recall(aba, remembered(aba, gradient), order, x, strength=0.5)
     assert torch.equal(recalled, 0.5 * gradient[order].sign())
 
 
@@ -109,9 +114,7 @@ def test_the_last_visit_counts():
     gradient, aba = torch.randn(2, 4, 30), reusing(adjustments=AdjustmentSet([(-1, 1)]), randomize=False)
     memory = remembered(aba, gradient[0])
     aba.keep(memory, torch.tensor([2]), gradient[1, 2:3])
-    recalled = torch.zeros(4, 30) + aba.recall(
-        memory, torch.arange(4), torch.zeros(4, 30), strength=1.0, generator=seeded()
-    )
+    recalled = recall(aba, memory, torch.arange(4), torch.zeros(4, 30), strength=1.0)
     assert torch.equal(recalled[2], gradient[1, 2].sign())
     assert torch.equal(recalled[[0, 1, 3]], gradient[0, [0, 1, 3]].sign())
 
@@ -120,26 +123,29 @@ def test_dropping_to_a_baseline_needs_no_sizes():
     x, gradient = torch.randn(4, 30), torch.randn(4, 30)
     aba = reusing(adjustments=AdjustmentSet([(0, 1)]), randomize=False, change=Baseline(7.0))
     validate_parameters(aba)
-    recalled = x + aba.recall(remembered(aba, gradient), torch.arange(4), x, strength=1.0, generator=seeded())
+    recalled = recall(aba, remembered(aba, gradient), torch.arange(4), x, strength=1.0)
     torch.testing.assert_close(recalled, torch.where(gradient < 0, x, torch.tensor(7.0)))
 
 
-def test_the_batch_is_left_alone_and_keeps_its_memory_layout():
+def test_the_batch_keeps_its_memory_layout():
     x = torch.randn(4, 3, 5, 6).to(memory_format=torch.channels_last)
-    copy, aba = x.clone(), reusing()
-    recalled = x + aba.recall(remembered(aba, x), torch.arange(4), x, strength=0.5, generator=seeded())
+    aba = reusing()
+    recalled = recall(aba, remembered(aba, x), torch.arange(4), x, strength=0.5)
     assert recalled.is_contiguous(memory_format=torch.channels_last)
-    recalled.fill_(7)
-    assert torch.equal(x, copy)
+
+
+def test_a_recalled_map_leaves_padding_alone():
+    x, gradient, aba = torch.zeros(4, 5, 3), torch.randn(4, 5, 3), reusing(adjustments=ALL_MOVE, randomize=False)
+    padding = torch.rand(4, 5) < 0.5
+    move = aba.recall(remembered(aba, gradient), torch.arange(4), x, strength=0.5, generator=seeded(), padding=padding)
+    assert torch.equal(move(x.clone()), torch.where(padding, 0.0, 0.5).unsqueeze(-1).expand(4, 5, 3))
 
 
 def test_share_and_every_hold_for_recalled_maps_too():
     x, gradient = torch.randn(10, 20), torch.randn(10, 20)
     aba = reusing(adjustments=ALL_MOVE, share=0.3, every=2)
     memory, generator = remembered(aba, gradient), seeded()
-    changed = [
-        int(aba.recall(memory, torch.arange(10), x, strength=0.1, generator=generator).any(1).sum()) for _ in range(60)
-    ]
+    changed = [int((recall(aba, memory, torch.arange(10), x, 0.1, generator) != x).any(1).sum()) for _ in range(60)]
     assert set(changed) == {0, 3}
     assert 15 < changed.count(3) < 45
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from skaba import ABAClassifier
 from skaba.attribution import InputXGradient, Loss, PredictedClass
 from skaba.augmenters import ABA, AdjustmentSet, Baseline, CategoryMemory, Cutoff, Proportional, free_aba, mend_aba
+from skaba.estimators._indexed import IndexedBatch
 from tests.estimators.conftest import SmallNet, same, weights
 
 
@@ -28,6 +29,43 @@ from tests.estimators.conftest import SmallNet, same, weights
 def free(make_net: Any) -> Callable[..., ABAClassifier]:
     """Return a maker of small classifiers whose batches are shuffled, by default with free_aba."""
     return lambda **parameters: make_net(**{"augmenter": "free_aba", "iterator_train__shuffle": True, **parameters})
+
+
+# --- fewer maps
+
+
+def test_categories_are_renewed_in_a_share_of_the_batches(free: Any, digits: Any, monkeypatch: Any) -> None:
+    kept: list[int] = []
+    keep = CategoryMemory.keep
+
+    def counting(memory: Any, index: Any, categories: Any) -> None:
+        kept.append(len(index))
+        keep(memory, index, categories)
+
+    monkeypatch.setattr(CategoryMemory, "keep", counting)
+    n_epochs, n_samples = 41, len(digits[0])
+    net = free(augmenter=free_aba(renew=0.25), max_epochs=n_epochs, train_split=None).fit(*digits)
+    assert net.categories_.known.all()
+    # All of the first epoch, which nothing was known of; of the others a quarter.
+    assert 0.15 < (sum(kept) - n_samples) / (n_samples * (n_epochs - 1)) < 0.35
+
+
+def test_in_between_no_gradient_is_computed_at_the_input(free: Any, digits: Any, monkeypatch: Any) -> None:
+    net = free(augmenter=free_aba(renew=0.5), train_split=None).fit(*digits)
+    asked = []
+
+    class Watching(SmallNet):
+        def forward(self, x: Tensor) -> Tensor:
+            asked.append((x.requires_grad, not torch.equal(x, inputs)))
+            return super().forward(x)
+
+    net.module_.__class__ = Watching
+    inputs, targets = (torch.as_tensor(values) for values in digits)
+    index = torch.arange(len(inputs))
+    for _ in range(40):
+        net.train_step(IndexedBatch((inputs, targets), index))
+    assert {needs for needs, _ in asked} == {True, False}
+    assert all(changed for _, changed in asked)
 
 
 # --- switched off it is plain training
@@ -286,6 +324,7 @@ def test_what_is_said_is_what_is_taken(free: Any, digits: Any, capsys: Any) -> N
         free_aba(selection=Cutoff(0.1)),
         free_aba(change=Proportional()),
         free_aba(resolution=0.5),
+        ABA(renew=0.5),
     ],
     ids=repr,
 )
