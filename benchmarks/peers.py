@@ -14,8 +14,9 @@ the sign of one input gradient. The loop by hand is the leanest we know: it asks
 as torchattacks does too; ART computes those of the parameters as well, and sets up a loader for every batch.
 
 "erasing" drops the tenth of each image that the network looks at most to 0; on our side: ABA with percentile 90
-of the gradient of the true class. bnnr's ICD, with its explainer Grad-CAM and with its default one, drops the tiles
-above the same percentile to the same value, so that it pays neither for a blur nor for finer tiles.
+of the true class's gradient, and "by it" of its Grad-CAM map. bnnr's ICD, with its explainer Grad-CAM and with its
+default one, drops the tiles above the same percentile to the same value, so that it pays neither for a blur nor for
+finer tiles.
 Both get the images in the form that they work on (floats; bytes,
 channels last), and both are asked for maps of these images and of the network as it is. We always take the batch
 at once; ICD takes it "by batch", as bnnr's trainer hands it over, or "one by one", as a data set's transform does. ICD
@@ -45,7 +46,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skaba import ABAClassifier
-from skaba.attribution import Gradient, TrueClass
+from skaba.attribution import AttributionMethod, GradCAM, TrueClass
 from skaba.augmenters import ABA, AdjustmentSet, Baseline, Percentiles
 from skaba.datasets import load_digits
 from skaba.modules import ConvNet
@@ -164,9 +165,10 @@ def art_trainer(data: Data) -> Function:
 # Erasing ----------------------------------------------------------------------------------------------------
 
 
-def our_erasing(data: Data) -> Function:
-    """Return attribution-guided dropout of a batch."""
-    aba = ABA(Gradient(), TrueClass(), Percentiles(0.9), AdjustmentSet([(0, 1)]), change=Baseline(0), randomize=False)
+def our_erasing(data: Data, attribution: AttributionMethod | None = None) -> Function:
+    """Return attribution-guided dropout of a batch, by the gradient or another map."""
+    top = {"selection": Percentiles(0.9), "adjustments": AdjustmentSet([(0, 1)]), "change": Baseline(0)}
+    aba = ABA(attribution, TrueClass(), randomize=False, **top)
     model = ConvNet(channels=3)
     x, y = torch.as_tensor(data.X).repeat(1, 3, 1, 1), torch.as_tensor(data.y)
     return lambda: aba(model, x, y, strength=1, criterion=None, generator=torch.Generator())
@@ -212,13 +214,16 @@ def contests(quick: bool, epochs: int, folder: str) -> list[Contest]:
     data, images = digits(2, 64 if quick else 512, epochs), digits(4, 4 if quick else N_ERASED)
     plain, ours = partial(fit, NeuralNetClassifier, data), partial(fit, ABAClassifier, data, augmenter="fgsm")
     batch, single, erasing = partial(by_batch, images), partial(one_by_one, images), partial(our_erasing, images)
+    by_cam = partial(our_erasing, images, GradCAM())
     return [
         Contest("training: skorch / PyTorch loop", plain, partial(loop, data)),
         Contest("FGSM training: ours / loop by hand", ours, partial(loop, data, by_hand), "<= 1.03"),
         Contest("FGSM training: ours / torchattacks", ours, partial(torchattacks_loop, data)),
         Contest("FGSM training: ours / ART", ours, partial(art_trainer, data), "<= 0.90"),
         Contest("erasing: Grad-CAM, one by one / ours", partial(single, explainer="gradcam"), erasing, ">= 5"),
+        Contest("erasing: Grad-CAM, one by one / ours by it", partial(single, explainer="gradcam"), by_cam, ">= 5"),
         Contest("erasing: Grad-CAM, by batch / ours", partial(batch, explainer="gradcam"), erasing, ">= 5"),
+        Contest("erasing: Grad-CAM, by batch / ours by it", partial(batch, explainer="gradcam"), by_cam, ">= 5"),
         Contest("erasing: default, by batch / ours", batch, erasing, ">= 50"),
         Contest("erasing: kept maps, by batch / ours", partial(batch, explainer="gradcam", folder=folder), erasing),
     ]
