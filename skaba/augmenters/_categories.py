@@ -107,9 +107,13 @@ class Categories:
         # Whole batches of steps would each be fresh memory, which costs more than a sum.
         bits = self.bits.numpy()
         for piece in pieces(len(by_category), self.n_features):
-            below = [np.unpackbits(row[piece], axis=1, count=self.n_features).view(bool) for row in bits]
-            step = _spread_out(by_category[piece], below)
-            step = np.broadcast_to(step, (len(step), self.n_features)).reshape(len(step), *x.shape[1:])
+            part = by_category[piece]
+            parting = (part[:, :-1] != part[:, 1:]).any(axis=0).nonzero()[0]  # boundaries that change anything here
+            below = [np.unpackbits(bits[row, piece], axis=1, count=self.n_features).view(bool) for row in parting]
+            step = _spread_out(part[:, [*parting, -1]], below)
+            if step.shape[1] < self.n_features:  # one category in the whole piece
+                step = np.broadcast_to(step, (len(step), self.n_features))
+            step = step.reshape(len(step), *x.shape[1:])
             if still is not None:
                 step = np.where(still[piece][..., None], 0, step)
             x[piece if rows is None else rows[piece]] += step

@@ -65,11 +65,12 @@ class Selection(ABC):
             flat = attribution.reshape(len(attribution), -1)
             return Categories.packed([flat < boundary for boundary in boundaries], flat)
         values, n_features = attribution.numpy(), attribution[:1].numel()
-        bits = np.empty((len(boundaries), len(values), -(-n_features // 8)), dtype=np.uint8)
-        for row, boundary in zip(bits, boundaries, strict=True):
-            for piece in pieces(len(values), n_features):
-                below = values[piece] < _of_piece(boundary, piece, values.ndim)
-                row[piece] = np.packbits(below.reshape(len(below), -1), axis=1)
+        bits = np.zeros((len(boundaries), len(values), -(-n_features // 8)), dtype=np.uint8)
+        needed = np.ones(bits.shape[1::-1], dtype=bool) if wanted is None else wanted.numpy()
+        for piece in pieces(len(values), n_features):
+            for number in needed[piece].any(axis=0).nonzero()[0]:
+                below = values[piece] < _of_piece(boundaries[number], piece, values.ndim)
+                bits[number, piece] = np.packbits(below.reshape(len(below), -1), axis=1)
         return Categories(torch.from_numpy(bits), n_features)
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
