@@ -8,7 +8,7 @@ from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
-from skaba.attribution._layers import FromLayer, WithArguments, channel_axis, find_layer, rows_of, watched
+from skaba.attribution._layers import FromLayer, WithArguments, channel_axis, find_layer, rows_of
 from skaba.attribution._lrp import LRP
 from skaba.attribution._method import AttributionMethod, normal_like
 from skaba.attribution._micro_batches import MicroBatches
@@ -17,6 +17,7 @@ from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
+from skaba.attribution._roots import watched
 from skaba.attribution._spatial import scaled, stretched
 from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
 

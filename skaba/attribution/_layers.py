@@ -13,6 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 from skaba._validation import unknown_name
 from skaba.attribution._asking import Model, asking, first_output, gradient_of
 from skaba.attribution._method import repeat
+from skaba.attribution._roots import rooted
 
 
 class _Reached(BaseException):
@@ -262,52 +263,6 @@ class FromLayer(nn.Module):
     def _note_padding(self, layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
             self.padding = next(iter((*args, *named.values()))) == layer.padding_idx
-
-
-class _Root(torch.autograd.Function):
-    """Lets a tensor that has no gradient of its own be one that gradients arrive at."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, leaf: Tensor) -> Tensor:
-        ctx.mark_dirty(x)  # so it is returned as it is, not as a view, which must not be worked on in place
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
-        return None, None
-
-
-def rooted(x: Tensor) -> Tensor:
-    """Return x as a tensor that gradients arrive at, and that may be worked on in place, which a leaf may not.
-
-    Parameters
-    ----------
-    x : Tensor
-        Without a gradient of its own. It is taken over, not copied.
-    """
-    with torch.enable_grad():
-        return cast(Tensor, _Root.apply(x, torch.empty(0, requires_grad=True)))  # type: ignore[no-untyped-call]
-
-
-def watched(x: Tensor, watch: Callable[[Tensor], None]) -> Tensor:
-    """Return x such that a backward pass tells its gradient; outside of one it is x itself.
-
-    Parameters
-    ----------
-    x : Tensor
-        Taken over, not copied: what follows may work on it in place.
-    watch : callable
-        Is given the gradient in every backward pass.
-
-    Returns
-    -------
-    Tensor of x's shape
-    """
-    if not torch.is_grad_enabled():
-        return x
-    x = x if x.requires_grad else rooted(x)
-    x.register_hook(watch)  # type: ignore[no-untyped-call]
-    return x
 
 
 class WithArguments(nn.Module):

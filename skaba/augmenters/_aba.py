@@ -303,7 +303,7 @@ class ABA(BaseEstimator):
         """
         steps = self._draw(len(x), strength, generator)
         categories, known = memory.recall(index)
-        by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True) * known.to(x.device).unsqueeze(1)
+        by_category = (steps * known.unsqueeze(1)).to(device=x.device, dtype=x.dtype, non_blocking=True)
         categories = categories.to(x.device)
         if type(self.change) is Constant:
             return partial(categories.move, by_category=by_category, still=padding)

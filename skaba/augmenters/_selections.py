@@ -68,7 +68,7 @@ class Selection(ABC):
         bits = np.zeros((len(boundaries), len(values), -(-n_features // 8)), dtype=np.uint8)
         needed = np.ones(bits.shape[1::-1], dtype=bool) if wanted is None else wanted.numpy()
         for piece in pieces(len(values), n_features):
-            for number in needed[piece].any(axis=0).nonzero()[0]:
+            for number in np.flatnonzero(needed[piece].any(axis=0)).tolist():
                 below = values[piece] < _of_piece(boundaries[number], piece, values.ndim)
                 bits[number, piece] = np.packbits(below.reshape(len(below), -1), axis=1)
         return Categories(torch.from_numpy(bits), n_features)
