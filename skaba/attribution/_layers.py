@@ -289,10 +289,12 @@ class WithArguments(nn.Module):
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
     """Return a submodule by name, or say which name comes nearest."""
-    layers: dict[str, nn.Module] = dict(module.named_modules())
-    if name not in layers or not name:
-        raise ValueError(unknown_name("layer", name, (known for known in layers if known)))
-    return layers[name]
+    if name:
+        try:
+            return module.get_submodule(name)
+        except AttributeError:  # the message is ours
+            pass
+    raise ValueError(unknown_name("layer", name, (known for known, _ in module.named_modules() if known)))
 
 
 def within(model: Model, layer: str, x: Tensor) -> FromLayer:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PIECE = 2**15
+PIECE = 2**16
 """Features that a CPU works on at once: few enough for what is made of them to stay in its caches."""
 
 

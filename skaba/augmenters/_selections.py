@@ -60,17 +60,19 @@ class Selection(ABC):
         -------
         Categories
         """
-        boundaries = self.boundaries(_as_stored(attribution), wanted)
+        rows = _as_stored(attribution)
         if not numpy_knows(attribution):
             flat = attribution.reshape(len(attribution), -1)
-            return Categories.packed([flat < boundary for boundary in boundaries], flat)
-        values, n_features = attribution.numpy(), attribution[:1].numel()
-        bits = np.zeros((len(boundaries), len(values), -(-n_features // 8)), dtype=np.uint8)
-        needed = np.ones(bits.shape[1::-1], dtype=bool) if wanted is None else wanted.numpy()
-        for piece in pieces(len(values), n_features):
-            for number in np.flatnonzero(needed[piece].any(axis=0)).tolist():
-                below = values[piece] < _of_piece(boundaries[number], piece, values.ndim)
-                bits[number, piece] = np.packbits(below.reshape(len(below), -1), axis=1)
+            return Categories.packed([flat < boundary for boundary in self.boundaries(rows, wanted)], flat)
+        values, n_features = attribution.numpy(), rows.shape[1]
+        bits = np.zeros((self.n_categories - 1, len(rows), -(-n_features // 8)), dtype=np.uint8)
+        for piece in pieces(len(rows), n_features):  # from boundary to bits while they are in the caches
+            needed = None if wanted is None else wanted[piece]
+            below = np.empty(values[piece].shape, dtype=bool)
+            for number, boundary in enumerate(self.boundaries(rows[piece], needed)):
+                if needed is None or needed[:, number].any():
+                    np.less(values[piece], _over(boundary, values.ndim), out=below)
+                    bits[number, piece] = np.packbits(below.reshape(len(below), -1), axis=1)
         return Categories(torch.from_numpy(bits), n_features)
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
@@ -234,11 +236,9 @@ def differing(by_category: Tensor) -> Tensor:
     return by_category[:, :-1] != by_category[:, 1:]
 
 
-def _of_piece(boundary: float | Tensor, piece: slice, n_axes: int) -> Any:
-    """Return a boundary such that it broadcasts over a piece of a batch."""
-    if not isinstance(boundary, Tensor):
-        return boundary
-    return boundary.numpy()[piece].reshape(-1, *[1] * (n_axes - 1))
+def _over(boundary: float | Tensor, n_axes: int) -> Any:
+    """Return a boundary such that it broadcasts over samples with so many axes."""
+    return boundary.numpy().reshape(-1, *[1] * (n_axes - 1)) if isinstance(boundary, Tensor) else boundary
 
 
 def _as_stored(values: Tensor) -> Tensor:
