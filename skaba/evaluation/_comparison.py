@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skaba.evaluation._folds import Result, evaluate, make_folds
 from skaba.evaluation._intervals import paired_interval
+from skaba.evaluation._markdown import markdown_table
 from skaba.evaluation._task import check_estimators, check_task
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Comparison:
             header.append(title)
             columns.append({name: f"{np.median(values):.3f}" for name, values in values_of.items()})
         rows = [[name, *(column.get(name, "") for column in columns)] for name in self.scores]
-        return "\n".join([_row(header), "|" + "---|" * len(header), *map(_row, rows)])
+        return markdown_table(header, rows)
 
     def _gains(self) -> dict[str, str]:
         differences, intervals = self.differences(), self.intervals()
@@ -248,8 +249,3 @@ def _collect(by_name: dict[str, list[Result]], value_of: Callable[[Result], floa
 
 def _attacked_by(attack: str) -> Callable[[Result], float | None]:
     return lambda result: result.attacked.get(attack)
-
-
-def _row(cells: list[str]) -> str:
-    escaped = (cell.replace("|", r"\|") for cell in cells)
-    return "|" + "".join(f" {cell} |" if cell else " |" for cell in escaped)

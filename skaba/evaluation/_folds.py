@@ -15,9 +15,10 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
-from skaba.evaluation._calibration import expected_calibration_error
 from skaba.evaluation._nets import find_net
-from skaba.evaluation._robustness import under_attack
+from skaba.evaluation.calibration import expected_calibration_error
+from skaba.evaluation.calibration._predictions import column_numbers
+from skaba.evaluation.robustness._under_attack import under_attack
 
 Fold = tuple[NDArray[Any], NDArray[Any]]
 
@@ -117,5 +118,4 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def _calibration_error(fitted: Any, X: Any, y: NDArray[Any]) -> float:
-    order = np.argsort(fitted.classes_)  # they need not be sorted
-    return expected_calibration_error(order[np.searchsorted(fitted.classes_, y, sorter=order)], fitted.predict_proba(X))
+    return expected_calibration_error(column_numbers(fitted, y), fitted.predict_proba(X))

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._folds import Task
 from skaba.evaluation._nets import find_net, refuse_trained_instance
-from skaba.evaluation._robustness import check_attack
+from skaba.evaluation.robustness._under_attack import checked_attacks
 
 
 def check_estimators(estimators: Any, reference: str | None, scoring: Any) -> None:
@@ -67,7 +67,7 @@ def check_task(
         raise ValueError(f"seeds={seeds!r} must be a positive integer: how often the cross-validation is repeated.")
     if not hasattr(cv, "split") and (not isinstance(cv, Integral) or cv < 2):
         raise ValueError(f"cv={cv!r} must be an integer of at least 2, or a splitter such as ShuffleSplit(5).")
-    checked = _checked_attacks(attacks)
+    checked = checked_attacks(attacks)
     if checked and not any(_net_of(estimator) is not None for estimator in estimators.values()):
         raise ValueError("attacks need a gradient: give at least one of skaba's estimators, or attacks=None.")
     if isinstance(X, Mapping) and not hasattr(X, "shape"):
@@ -80,17 +80,3 @@ def check_task(
     check_consistent_length(X, targets)
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
     return Task(X, targets, single_label, scoring, checked)
-
-
-def _checked_attacks(attacks: Any) -> dict[str, tuple[Any, float]]:
-    if attacks is None:
-        return {}
-    if not isinstance(attacks, Mapping):
-        raise TypeError(
-            f'attacks={attacks!r} must map names to (attack, strength), for example {{"FGSM": (fgsm(), 0.1)}}.'
-        )
-    for name, pair in attacks.items():
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(f"attacks[{name!r}]={pair!r} must be (attack, strength), for example (fgsm(), 0.1).")
-        check_attack(*pair)
-    return dict(attacks)

@@ -13,9 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from skorch.exceptions import NotInitializedError
 from torch import nn
 
-from skaba import ABAMultiLabelClassifier, ABARegressor
+from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.augmenters import GaussianNoise, fgsm
-from skaba.evaluation import PGD, score_under_attack
+from skaba.evaluation.robustness import PGD, score_under_attack
+from skaba.modules import FCN, ConvNet
 from tests.evaluation.conftest import SETTINGS, table_net
 from tests.tiny_nets import seeded, trace_of
 
@@ -49,9 +50,51 @@ def test_strength_zero_and_an_attack_that_changes_nothing_give_the_plain_score(
         assert score_under_attack(estimator, X, y, unchanged, 0.1) == pytest.approx(estimator.score(X, y), abs=1e-6)
 
 
-def test_pgd_lowers_every_score(table: Any, texts: Any, classifier: Any, text_classifier: Any) -> None:
+def test_pgd_lowers_every_score_at_least_as_far_as_fgsm(
+    table: Any, texts: Any, classifier: Any, text_classifier: Any
+) -> None:
     for estimator, X, y in everyone(table, texts, classifier, text_classifier):
-        assert score_under_attack(estimator, X, y, PGD(n_steps=3), 1.0) < estimator.score(X, y)
+        for strength in (0.1, 0.4, 1.0):
+            attacked = score_under_attack(estimator, X, y, PGD(n_steps=3), strength)
+            assert attacked <= score_under_attack(estimator, X, y, fgsm(), strength)
+        assert attacked < estimator.score(X, y)
+
+
+@pytest.mark.parametrize(
+    ("module", "parameters", "shape"),
+    [
+        (ConvNet, {"n_classes": 3}, (1, 8, 8)),
+        (FCN, {"n_classes": 3, "channels": 2}, (2, 40)),
+    ],
+)
+def test_pgd_is_at_least_as_strong_as_fgsm_on_images_and_series(module: Any, parameters: Any, shape: Any) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(24, *shape)).astype(np.float32), np.arange(24) % 3
+    given = {f"module__{name}": value for name, value in parameters.items()}
+    net = ABAClassifier(module, **given, **SETTINGS, augmenter=None, random_state=0).fit(X, y)
+    for strength in (0.01, 0.1, 1.0):
+        pgd, weaker = (score_under_attack(net, X, y, attack, strength) for attack in (PGD(n_steps=4), fgsm()))
+        assert pgd <= weaker
+
+
+def test_training_with_fgsm_protects_at_the_trained_strength() -> None:
+    """One feature is right in 90 % and out of the attack's reach; 20 weak ones together are right more often, and
+    the attack turns every one of them (Tsipras et al. 2019, "Robustness May Be at Odds with Accuracy")."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=600)
+    sign = 2 * y[:, None] - 1.0
+    strong = 2 * sign * np.where(rng.random((600, 1)) < 0.9, 1, -1)
+    X = np.hstack([strong, 0.5 * sign + rng.normal(size=(600, 20))]).astype(np.float32)
+    given: dict[str, Any] = {"module__in_features": 21, "module__out_features": 2, "random_state": 0}
+    settings = {**SETTINGS, "max_epochs": 10, "batch_size": 20}
+    plain, robust = (
+        ABAClassifier(nn.Linear, augmenter=augmenter, strength=0.8, **given, **settings).fit(X[:400], y[:400])
+        for augmenter in (None, fgsm())
+    )
+    X, y = X[400:], y[400:]
+    assert plain.score(X, y) > 0.95 > robust.score(X, y) > 0.85
+    for attack in (fgsm(), PGD()):
+        assert score_under_attack(robust, X, y, attack, 0.8) > score_under_attack(plain, X, y, attack, 0.8) + 0.5
 
 
 def test_fgsm_is_that_of_augmented_samples(table: Any, classifier: Any) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from skaba.attribution import FromLayer, Loss
 from skaba.augmenters import fgsm
-from skaba.evaluation import PGD
+from skaba.evaluation.robustness import PGD
+from skaba.evaluation.robustness._pgd import _Climb
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
 
 CRITERION = nn.CrossEntropyLoss()
@@ -31,13 +32,52 @@ def losses(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return Loss()(logits, y, criterion=CRITERION)(logits)
 
 
+def wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x).argmax(dim=1) != y
+
+
 @pytest.mark.parametrize("strength", [0.05, 0.5, 3.0])
-def test_every_sample_has_at_least_the_loss_of_fgsm_and_of_itself(strength: float) -> None:
+def test_every_sample_is_at_least_as_bad_as_under_fgsm_and_as_itself(strength: float) -> None:
+    """Misclassified where they are; and where no more samples are, of at least their loss."""
     model, x, y = conv_net().eval(), images(8), torch.arange(8) % 5
-    highest = losses(model, attacked(PGD(n_steps=3), model, x, y, strength), y)
+    result = attacked(PGD(n_steps=3), model, x, y, strength)
+    loss, failed = losses(model, result, y), wrong(model, result, y)
     for weaker in (x, attacked(fgsm(), model, x, y, strength)):
-        assert (highest >= losses(model, weaker, y)).all()
-    assert highest.mean() > losses(model, attacked(fgsm(), model, x, y, strength), y).mean()
+        assert (failed | ~wrong(model, weaker, y)).all()
+        assert (loss >= losses(model, weaker, y))[failed == wrong(model, weaker, y)].all()
+    assert loss.mean() > losses(model, attacked(fgsm(), model, x, y, strength), y).mean()
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.3, 1.0])
+def test_accuracy_is_never_above_that_under_fgsm(strength: float) -> None:
+    """By the loss alone it would be, for a few of these samples."""
+    x = torch.randn(500, 6, generator=seeded())
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 8))
+        with torch.no_grad():
+            y = model(x).argmax(dim=1)
+        pgd, weaker = (wrong(model, attacked(attack, model, x, y, strength), y) for attack in (PGD(), fgsm()))
+        assert (pgd | ~weaker).all()
+
+
+def test_a_misclassified_point_is_kept_before_one_of_higher_loss() -> None:
+    """At 1 the second class beats the first, the true one; at 2 the first one wins, though what it has lost to both of
+    the others together makes for a higher loss."""
+
+    def model(x: Tensor) -> Tensor:
+        beyond = (x - 1).clamp(min=0)
+        return torch.cat([0 * x, 0.4 * x - 0.85 * beyond, -2 + 1.95 * beyond], dim=1)
+
+    points = torch.tensor([[0.0], [1.0], [2.0]])
+    losses = nn.functional.cross_entropy(model(points), torch.zeros(3, dtype=torch.long), reduction="none")
+    assert model(points).argmax(dim=1).tolist() == [0, 1, 0]
+    assert losses.argmax() == 2
+    climb = _Climb(model, torch.tensor([0]), CRITERION)
+    for place, best in ((0, 0), (2, 2), (1, 1), (2, 1)):
+        climb.visit(points[[place]])
+        assert climb.best.item() == best
 
 
 def test_a_linear_model_has_its_maximum_at_the_fgsm_point() -> None:
@@ -74,6 +114,43 @@ def test_stays_in_the_ball_and_within_bounds(step_size: float | None) -> None:
     assert (result - x).abs().max() <= 0.3 + 1e-6
     assert result.min() >= 0
     assert result.max() <= 1
+
+
+def test_bounds_are_those_of_each_feature() -> None:
+    """Standardised images: the bounds are one a channel, and some features can not change at all."""
+    model, y = conv_net().eval(), torch.arange(4)
+    mean, std = np.reshape([0.4, 0.6], (2, 1, 1)), np.reshape([0.2, 0.3], (2, 1, 1))
+    low, high = ((limit - mean) / std for limit in (0, 1))
+    images = torch.rand(4, 2, 6, 6, generator=seeded()).numpy()
+    x = torch.as_tensor((images - mean) / std, dtype=torch.float32)
+    result = attacked(PGD(n_steps=3, bounds=(low, high)), model, x, y, 1.0)
+    touched = [(result - torch.tensor(limit)).abs() < 1e-5 for limit in (low, high)]
+    for channel in range(2):
+        assert result[:, channel].min() >= low[channel].item() - 1e-5
+        assert result[:, channel].max() <= high[channel].item() + 1e-5
+        assert all(at[:, channel].any() for at in touched)
+    free = attacked(PGD(n_steps=3), model, x, y, 1.0)
+    assert ((free < torch.tensor(low)) | (free > torch.tensor(high))).any()
+
+
+def test_bounds_may_be_open_or_hold_a_feature_still() -> None:
+    model, y = mlp(), torch.arange(4)
+    x = torch.rand(4, 6, generator=seeded())
+    x[:, 0] = 0.5
+    low, high = np.zeros(6), np.full(6, np.inf)
+    low[0] = high[0] = 0.5
+    result = attacked(PGD(n_steps=3, bounds=(low, high)), model, x, y, 2.0)
+    assert (result[:, 0] == 0.5).all()
+    assert result.min() >= 0
+    assert result.max() > 1
+
+
+def test_equal_arrays_and_numbers_as_bounds_attack_alike() -> None:
+    model, y = conv_net().eval(), torch.arange(4)
+    x = torch.rand(4, 2, 6, 6, generator=seeded())
+    arrays = np.zeros((2, 1, 1)), np.ones((2, 6, 6))
+    expected = attacked(PGD(n_steps=2, bounds=(0, 1)), model, x, y, 0.3)
+    assert torch.equal(attacked(PGD(n_steps=2, bounds=arrays), model, x, y, 0.3), expected)
 
 
 def test_without_bounds_leaves_them() -> None:
@@ -149,7 +226,13 @@ def test_clones_and_pickles() -> None:
         ({"bounds": (1, 0)}, "low < high"),
         ({"bounds": (0, 1, 2)}, "low < high"),
         ({"bounds": ("0", "1")}, "low < high"),
+        ({"bounds": (np.zeros(6), np.nan)}, "low < high"),
+        ({"bounds": (np.zeros(6), np.zeros(6))}, "low < high"),
+        ({"bounds": (np.zeros(6), np.ones(5))}, "low < high"),
+        ({"bounds": (np.zeros(5), np.ones(5))}, "do not broadcast to a sample of shape .6,."),
+        ({"bounds": (np.zeros((2, 6)), 1)}, "do not broadcast"),
         ({"bounds": (5, 6)}, "outside of bounds"),
+        ({"bounds": (np.array([0, 0, 0, 0, 0, 0.5]), 1)}, "outside of bounds"),
     ],
 )
 def test_refuses_parameters(parameters: dict[str, Any], message: str) -> None:

@@ -1,0 +1,94 @@
+"""How often a classifier is right, by how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skaba.evaluation.calibration._predictions import check_predictions
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Accuracy and confidence in bins of confidence. Made by :func:`reliability_curve`.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        Of the bins, ascending.
+    counts : ndarray of shape (n_bins,)
+        Samples in each bin.
+    accuracy, confidence : ndarray of shape (n_bins,)
+        Share of right predictions, and mean probability of the predicted class; NaN in empty bins.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    accuracy: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean of ``|accuracy - confidence|``, weighted by the samples."""
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+
+
+def reliability_curve(
+    y: ArrayLike, probabilities: ArrayLike, *, n_bins: int = 15, strategy: str = "uniform"
+) -> ReliabilityCurve:
+    """Return a classifier's accuracy and confidence in bins of confidence.
+
+    The confidence is the probability of the predicted class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        The true classes as column numbers of ``probabilities``.
+        ``np.searchsorted(clf.classes_, labels)`` makes them of labels.
+    probabilities : array-like of shape (n, n_classes)
+        As ``predict_proba`` returns them; every row sums to 1.
+    n_bins : int, default=15
+        Bins, closed on the right.
+    strategy : "uniform" or "quantile", default="uniform"
+        ``"uniform"``: bins of equal width over [0, 1]. ``"quantile"``: adaptive bins between quantiles of the
+        confidences, with as many samples each; equal confidences share a bin.
+
+    Returns
+    -------
+    ReliabilityCurve
+
+    Raises
+    ------
+    ValueError
+        If y holds no column numbers, the probabilities are none of classes that exclude each other, or a
+        parameter is not allowed.
+
+    References
+    ----------
+    As :func:`expected_calibration_error`.
+
+    Examples
+    --------
+    >>> from skaba.evaluation.calibration import reliability_curve
+    >>> curve = reliability_curve([0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], n_bins=2)
+    >>> curve.counts.tolist(), float(curve.accuracy[1]), round(float(curve.confidence[1]), 6)
+    ([0, 4], 0.75, 0.75)
+    """
+    if not isinstance(n_bins, Integral) or n_bins < 1:
+        raise ValueError(f"n_bins={n_bins!r} must be a positive integer.")
+    if strategy not in ("uniform", "quantile"):
+        raise ValueError(f"strategy={strategy!r} must be 'uniform' (equal width) or 'quantile' (equal mass).")
+    classes, p = check_predictions(y, probabilities)
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == classes
+    shares = np.linspace(0, 1, int(n_bins) + 1)
+    edges = shares if strategy == "uniform" else np.quantile(confidence, shares)
+    bins = np.searchsorted(edges[1:-1], confidence)
+    counts = np.bincount(bins, minlength=len(edges) - 1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 in empty bins
+        accuracy = np.bincount(bins, weights=correct, minlength=len(counts)) / counts
+        mean = np.bincount(bins, weights=confidence, minlength=len(counts)) / counts
+    return ReliabilityCurve(edges, counts, accuracy, mean)

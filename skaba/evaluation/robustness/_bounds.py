@@ -1,0 +1,64 @@
+"""The lowest and the highest values that an input may take."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Values = TypeVar("Values", NDArray[Any], Tensor)
+
+ROUNDING = 1e-5
+"""By so much of a bound a value may lie beyond it: what rounding does to standardised single floats."""
+
+
+def as_bounds(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return low and high as arrays.
+
+    Raises
+    ------
+    ValueError
+        Unless they are two numbers, or arrays of numbers, low below high. They may be equal for some features,
+        which can then not change, but not for all.
+    """
+    error = ValueError(
+        f"bounds={bounds!r} must be (low, high) with low < high: numbers, for example (0, 1), or arrays that broadcast "
+        "to a sample, for example of shape (n_channels, 1, 1)."
+    )
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise error
+    low, high = (np.asarray(value) for value in bounds)
+    if low.dtype.kind not in "iuf" or high.dtype.kind not in "iuf":
+        raise error
+    try:
+        low, high = np.broadcast_arrays(low.astype(np.float64), high.astype(np.float64))
+    except ValueError:
+        raise error from None
+    if not np.all(low <= high) or np.all(low == high):  # NaN is in no order
+        raise error
+    return low, high
+
+
+def check_broadcasts(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise a ValueError unless values broadcast to a sample of a shape."""
+    try:
+        fits = np.broadcast_shapes(values.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} has values of shape {values.shape}, which do not broadcast to a sample of shape {shape}. Pass one "
+            "number, or one a feature; one a channel needs trailing axes of 1, such as (n_channels, 1, 1)."
+        )
+
+
+def check_inside(x: Values, low: Values, high: Values) -> None:
+    """Raise a ValueError if a value lies outside of its bounds by more than rounding."""
+    if not ((x < low - ROUNDING * abs(low)).any() or (x > high + ROUNDING * abs(high)).any()):
+        return
+    raise ValueError(
+        f"x has values from {float(x.min()):.4g} to {float(x.max()):.4g}, some of them outside of bounds, which are "
+        f"from {float(low.min()):.4g} to {float(high.max()):.4g}. Give the bounds in the units of x, or bounds=None."
+    )

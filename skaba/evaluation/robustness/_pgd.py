@@ -1,0 +1,240 @@
+"""Projected gradient descent: the attack that a comparison is not complete without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+from torch import Tensor
+
+from skaba._validation import validate_parameters
+from skaba.attribution import FromLayer, Loss, asking
+from skaba.attribution._asking import answer, input_gradient
+from skaba.attribution._method import per_sample, require_floats
+from skaba.attribution._targets import require_generator
+from skaba.evaluation.robustness._bounds import as_bounds, check_broadcasts, check_inside
+
+
+class PGD(BaseEstimator):
+    """Projected gradient descent: the input nearby at which the loss is highest, as far as steps can find it.
+
+    From a random point of the L-infinity ball around a sample, it climbs the loss by steps along the
+    gradient's sign and stays in the ball. Every sample gets the best point seen on the way: one that is
+    misclassified, if there is any, and of those the one of the highest loss. The sample itself and its FGSM
+    point are among them, so without bounds accuracy is never higher than under FGSM, of networks whose
+    targets are no classes the loss never lower. It is an augmenter, so it can be trained with too.
+
+    Parameters
+    ----------
+    n_steps : int, default=10
+        Gradients a start.
+    step_size : float, default=None
+        In the units of the input; by default 2.5 times the radius, divided by ``n_steps``.
+    restarts : int, default=1
+        Random starts.
+    bounds : (low, high), default=None
+        Lowest and highest values that an input may take, in the units in which the network sees it: numbers, such as
+        ``(0, 1)`` for images, or arrays that broadcast to a sample, such as one a channel of standardised images, of
+        shape (n_channels, 1, 1), or one a column of a table. None, as for ECG and embeddings: any value.
+
+    Notes
+    -----
+    The cost is ``restarts * (n_steps + 1) + 2`` forward and ``restarts * n_steps + 1`` backward passes. At
+    an embedding's output, padding is never changed.
+
+    References
+    ----------
+    Madry et al. (2018), "Towards Deep Learning Models Resistant to Adversarial Attacks"; the default step
+    is that of the authors' ``robustness`` library.
+
+    Examples
+    --------
+    Of a linear model no point of the ball has a higher loss than FGSM's:
+
+    >>> import torch
+    >>> from skaba.augmenters import fgsm
+    >>> from skaba.evaluation.robustness import PGD
+    >>> model = torch.nn.Linear(3, 2)
+    >>> x, y = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
+    >>> asked = {"strength": 0.1, "criterion": torch.nn.CrossEntropyLoss(), "generator": torch.Generator()}
+    >>> torch.allclose(PGD()(model, x, y, **asked), fgsm()(model, x, y, **asked))
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "step_size": [Interval(Real, 0, None, closed="neither"), None],
+        "restarts": [Interval(Integral, 1, None, closed="left")],
+        "bounds": [tuple, list, None],
+    }
+
+    def __init__(
+        self,
+        n_steps: int = 10,
+        step_size: float | None = None,
+        restarts: int = 1,
+        bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> None:
+        self.n_steps = n_steps
+        self.step_size = step_size
+        self.restarts = restarts
+        self.bounds = bounds
+
+    def __call__(
+        self,
+        model: Callable[[Tensor], Any],
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        strength: float,
+        criterion: Callable[[Tensor, Tensor], Tensor] | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Attack a batch.
+
+        Parameters
+        ----------
+        model : nn.Module or callable
+            Returns logits of shape (n, n_outputs). It is asked in evaluation mode and left without a trace.
+        x : floating-point Tensor of shape (n, ...)
+            Left unchanged.
+        y : Tensor of shape (n,) or (n, n_outputs)
+        strength : float
+            Radius of the ball, in the units of x.
+        criterion : callable
+            The loss that is raised.
+        generator : torch.Generator
+            Decides the random starts.
+
+        Returns
+        -------
+        Tensor of x's shape
+            Detached.
+
+        Raises
+        ------
+        TypeError
+            If x is not floating-point.
+        ValueError
+            If a parameter is not allowed, y or the criterion is missing, or x lies outside of the bounds.
+        """
+        validate_parameters(self)
+        require_floats(x)
+        require_generator(generator, self)
+        x = x.detach()
+        bounds = self._bounds_of(x)
+        if strength == 0:
+            return x
+        ball = _Ball(model, x, strength, bounds)
+        climb = _Climb(model, y, criterion)
+        step_size = 2.5 * strength / self.n_steps if self.step_size is None else self.step_size
+        with asking(model):
+            gradient = climb.gradient(x)
+            climb.visit(ball.point(_uphill(gradient) * strength))
+            for _ in range(self.restarts):
+                point = ball.point((2 * _uniform_like(x, generator) - 1) * strength)
+                for _ in range(self.n_steps):
+                    point = ball.point(point - x + climb.gradient(point).sign() * step_size)
+                climb.visit(point)
+        return climb.best
+
+    def _check_consistency(self) -> None:
+        if self.bounds is not None:
+            as_bounds(self.bounds)
+
+    def _bounds_of(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the bounds as tensors like x, after a look at whether x keeps to them."""
+        if self.bounds is None:
+            return None
+        low, high = as_bounds(self.bounds)
+        check_broadcasts("bounds", low, tuple(x.shape[1:]))
+        lowest, highest = (torch.tensor(values, dtype=x.dtype, device=x.device) for values in (low, high))
+        check_inside(x, lowest, highest)
+        return lowest, highest
+
+
+class _Ball:
+    """The points that an attack may reach."""
+
+    def __init__(
+        self, model: Callable[[Tensor], Any], x: Tensor, radius: float, bounds: tuple[Tensor, Tensor] | None
+    ) -> None:
+        self.model = model
+        self.x = x
+        self.radius = radius
+        self.bounds = bounds
+
+    def point(self, change: Tensor) -> Tensor:
+        """Return the point of the ball that is nearest to a changed x."""
+        change = change.clamp(-self.radius, self.radius)
+        if isinstance(self.model, FromLayer):
+            change = self.model.without_padding(change)
+        point = self.x + change
+        return point if self.bounds is None else point.clamp(*self.bounds)
+
+
+class _Climb:
+    """Asks for losses and their gradients, and keeps each sample's best point: misclassified, then of high loss."""
+
+    best: Tensor
+    loss: Tensor
+    wrong: Tensor
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Any],
+        y: Tensor | None,
+        criterion: Callable[[Tensor, Tensor], Tensor] | None,
+    ) -> None:
+        self.model = model
+        self.y = y
+        self.criterion = criterion
+
+    def gradient(self, point: Tensor) -> Tensor:
+        """Return the loss's gradient at a point, and keep the point where it is the best so far."""
+
+        def score(logits: Tensor) -> Tensor:
+            self._keep(point, logits.detach())
+            return Loss()(logits.detach(), self.y, criterion=self.criterion)(logits)
+
+        return input_gradient(self.model, point, score)
+
+    def visit(self, point: Tensor) -> None:
+        """Keep a point where it is the best so far."""
+        with torch.no_grad():
+            self._keep(point, answer(self.model, point))
+
+    def _keep(self, point: Tensor, logits: Tensor) -> None:
+        # Asked without a gradient, a criterion that only tells the mean of a batch tells each sample's loss.
+        loss = Loss()(logits, self.y, criterion=self.criterion)(logits)
+        wrong = _misclassified(logits, self.y)
+        if not hasattr(self, "loss"):
+            self.best, self.loss, self.wrong = point, loss, wrong
+            return
+        # A point of several classes may have a higher loss than another and still be classified rightly.
+        better = torch.where(wrong == self.wrong, loss > self.loss, wrong)
+        self.loss = torch.where(better, loss, self.loss)
+        self.wrong = self.wrong | wrong
+        self.best = torch.where(per_sample(better, point), point, self.best)
+
+
+def _misclassified(logits: Tensor, y: Tensor | None) -> Tensor:
+    """Return which samples are; none where the targets are no classes."""
+    if y is None or y.dim() != 1 or y.is_floating_point() or logits.dim() != 2 or logits.shape[1] < 2:
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    return logits.argmax(dim=1).ne(y)
+
+
+def _uphill(gradient: Tensor) -> Tensor:
+    """Return FGSM's direction, as ``fgsm()`` has it: up where the gradient is exactly 0."""
+    return torch.where(gradient < 0, -1.0, 1.0).to(gradient.dtype)
+
+
+def _uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw from [0, 1) on the generator's device, so that a GPU's starts are those of the CPU."""
+    return torch.rand(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

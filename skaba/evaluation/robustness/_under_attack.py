@@ -1,0 +1,151 @@
+"""How well a fitted estimator does on inputs that were changed against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skaba._validation import validate_parameters
+from skaba.attribution import asking, first_output
+from skaba.augmenters import PRESETS, preset
+from skaba.estimators._net import AugmentedNet
+from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing
+
+
+def score_under_attack(
+    estimator: Any, X: Any, y: Any, attack: Any, strength: float, *, batch_size: int | None = None
+) -> float:
+    """Return the score of a fitted estimator on attacked inputs.
+
+    Parameters
+    ----------
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
+        Fitted. The attack sees the network: with a Pipeline, what its steps made of X; with ``layer=``, that
+        layer's output, whose padding is never changed.
+    X : array-like of n samples
+    y : array-like of shape (n, ...)
+        The targets, which the attack knows.
+    attack : str or callable
+        Any augmenter, such as ``fgsm()``, ``PGD()`` or ``GaussianNoise()``, or a preset's name.
+    strength : float
+        In the units of what is attacked. 0 gives the plain score.
+    batch_size : int, default=None
+        Samples that are attacked at once; by default the estimator's own batch size.
+
+    Returns
+    -------
+    float
+        The estimator's own score: accuracy, macro area under the ROC curve, or R².
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of skaba's.
+    ValueError
+        If the attack or a parameter is not allowed, or X or y does not fit.
+
+    Notes
+    -----
+    The attack draws from the estimator's ``random_state`` anew at every call. The estimator is left as it was.
+
+    References
+    ----------
+    Goodfellow et al. (2015), "Explaining and Harnessing Adversarial Examples"; Madry et al. (2018), "Towards
+    Deep Learning Models Resistant to Adversarial Attacks".
+
+    Examples
+    --------
+    >>> from skaba import ABAClassifier
+    >>> from skaba.augmenters import fgsm
+    >>> from skaba.datasets import load_digits
+    >>> from skaba.evaluation.robustness import PGD, score_under_attack
+    >>> from skaba.modules import ConvNet
+    >>> digits = load_digits("tiny")
+    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = clf.fit(digits.X_train, digits.y_train)
+    >>> X, y = digits.X_test[:100], digits.y_test[:100]
+    >>> clean, attacked = clf.score(X, y), score_under_attack(clf, X, y, fgsm(), 0.1)
+    >>> stronger = score_under_attack(clf, X, y, PGD(bounds=(0, 1)), 0.1)
+    >>> max(attacked, stronger) < clean
+    True
+    """
+    net, X = under_attack(estimator, X, y, attack, strength, batch_size=batch_size)
+    return float(net.score(X, y))
+
+
+def under_attack(
+    estimator: Any, X: Any, y: Any, attack: Any, strength: float, *, batch_size: int | None = None
+) -> tuple[AugmentedNet, Any]:
+    """Return a net that answers about X as the estimator's does under attack, and X as that net sees it."""
+    net = fitted_net(estimator)
+    check_attack(attack, strength)
+    if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
+        raise ValueError(f"batch_size={batch_size!r} must be a positive integer, or None for the estimator's own.")
+    X = as_seen_by_net(estimator, X)
+    if strength == 0:
+        return net, X
+    probabilities = _probabilities(_attacked(net, attack, strength, batch_size), X, y)
+
+    def predict_proba(X: Any) -> np.ndarray:  # scorers go by a method's name
+        return probabilities
+
+    return sharing(net, predict_proba=predict_proba), X
+
+
+def check_attack(attack: Any, strength: Any) -> None:
+    """Raise a ValueError unless there is something to attack with, at a strength that is one."""
+    if isinstance(attack, str):
+        preset(attack)  # which says so if there is none of that name
+    elif isinstance(attack, type) or not callable(attack) or attack in PRESETS.values():
+        raise ValueError(
+            f"attack={attack!r} must be an augmenter or a preset's name, for example fgsm() or PGD(), or a function "
+            "of the same arguments. A class, or a function that makes an augmenter, is to be called first."
+        )
+    validate_parameters(attack)
+    if not isinstance(strength, Real) or not 0 <= float(strength) < math.inf:
+        raise ValueError(f"strength={strength!r} must be a finite number and at least 0.")
+
+
+def checked_attacks(attacks: Any) -> dict[str, tuple[Any, float]]:
+    """Return named attacks with their strengths, or raise a TypeError or ValueError."""
+    if attacks is None:
+        return {}
+    if not isinstance(attacks, Mapping):
+        raise TypeError(
+            f'attacks={attacks!r} must map names to (attack, strength), for example {{"FGSM": (fgsm(), 0.1)}}.'
+        )
+    for name, pair in attacks.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"attacks[{name!r}]={pair!r} must be (attack, strength), for example (fgsm(), 0.1).")
+        check_attack(*pair)
+    return dict(attacks)
+
+
+def _attacked(net: AugmentedNet, attack: Any, strength: float, batch_size: int | None) -> AugmentedNet:
+    """Return the net with the attack in place of its augmenter."""
+    made = net._make_augmenter(attack, {})
+    view = sharing(net, augmenter=attack, augmenter_=made, strength=float(strength))
+    if batch_size is not None:
+        view.__dict__["iterator_valid__batch_size"] = batch_size
+    for name in net.get_params_for("augmenter"):  # set for the net's own augmenter, not for the attack
+        view.__dict__.pop(f"augmenter__{name}")
+    return view
+
+
+def _probabilities(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
+    """Return what ``predict_proba`` would of X as the net augments it; no more than a batch of it is held."""
+    nonlinearity = net._get_predict_nonlinearity()
+    generator = net._fresh_generator()
+
+    def answer(inputs: Any, targets: Any) -> Tensor:
+        model, _, x = net._before_and_after(inputs, targets, generator)
+        with torch.no_grad(), asking(model):
+            return nonlinearity(first_output(model(x)))  # type: ignore[no-any-return]
+
+    return net._over_batches(X, y, answer)

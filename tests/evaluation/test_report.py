@@ -1,0 +1,200 @@
+"""The report's rows are what the functions behind them return, as far as they apply."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skaba import ABAMultiLabelClassifier, ABARegressor
+from skaba.augmenters import GaussianNoise, fgsm
+from skaba.evaluation import Report, report
+from skaba.evaluation.calibration import brier_score, expected_calibration_error
+from skaba.evaluation.robustness import (
+    PGD,
+    GaussianCorruption,
+    ImpulseCorruption,
+    ShotCorruption,
+    occlusion_scores,
+    score_under_attack,
+    score_under_corruption,
+)
+from tests.evaluation.conftest import SETTINGS, table_net
+
+CLEAN = [("accuracy", ""), ("expected calibration error", ""), ("Brier score", "")]
+NOISES = ["Gaussian noise", "shot noise", "impulse noise"]
+
+
+def value(found: Report, measure: str, under: str = "", level: str = "") -> float:
+    (row,) = [row for row in found.rows if (row["measure"], row["under"], row["level"]) == (measure, under, level)]
+    return float(row["value"])
+
+
+def kinds(found: Report) -> list[tuple[str, str]]:
+    """What was measured, each once, in order."""
+    return list(dict.fromkeys((row["measure"], row["under"]) for row in found.rows))
+
+
+def test_of_a_classifier_all_by_default(table: Any, classifier: Any) -> None:
+    X, y = table
+    names = np.array(["c", "a", "b"])[y]
+    net = classifier(strength=0.3).fit(X, names)
+    found = report(net, X, names, random_state=5)
+    under = ["FGSM", "PGD", *NOISES, "occlusion"]
+    assert kinds(found) == [*CLEAN, *(("accuracy", name) for name in under)]
+    assert len(found.rows) == 3 + 2 + 3 * 6 + 2
+    assert value(found, "accuracy") == net.score(X, names)
+    columns, p = np.searchsorted(net.classes_, names), net.predict_proba(X)
+    assert value(found, "expected calibration error") == expected_calibration_error(columns, p)
+    assert value(found, "Brier score") == brier_score(columns, p)
+    for name, attack in (("FGSM", fgsm()), ("PGD", PGD())):
+        assert value(found, "accuracy", name, "strength 0.3") == score_under_attack(net, X, names, attack, 0.3)
+    bounds = X.min(axis=0), X.max(axis=0)
+    for name, noise in zip(NOISES, (GaussianCorruption, ShotCorruption, ImpulseCorruption), strict=True):
+        scores = [
+            score_under_corruption(net, X, names, noise(bounds), severity, random_state=5) for severity in range(1, 6)
+        ]
+        assert [value(found, "accuracy", name, f"severity {at}") for at in range(1, 6)] == scores
+        assert value(found, "accuracy", name, "mean of severities 1 to 5") == np.mean(scores)
+    places = occlusion_scores(net, X, names, size=1)
+    assert value(found, "accuracy", "occlusion", "mean of 4 places") == places.mean()
+    assert value(found, "accuracy", "occlusion", "lowest of 4 places") == places.min()
+    assert found.notes == ["Noise keeps between the lowest and the highest value of each column of X."]
+
+
+def test_prints_as_markdown(table: Any, classifier: Any) -> None:
+    found = report(classifier().fit(*table), *table, attacks={"a|b": (fgsm(), 0.25)})
+    lines = str(found).split("\n")
+    assert lines[:2] == ["| measure | under | level | value |", "|---|---|---|---|"]
+    assert lines[2] == f"| accuracy | | | {value(found, 'accuracy'):.3f} |"
+    assert lines[5] == rf"| accuracy | a\|b | strength 0.25 | {value(found, 'accuracy', 'a|b', 'strength 0.25'):.3f} |"
+    assert lines[len(found.rows) + 2 :] == ["", *found.notes]
+    assert found.table() == str(found)
+
+
+def test_what_is_chosen_is_what_is_measured(table: Any, classifier: Any) -> None:
+    X, y = table
+    net = classifier().fit(X, y)
+    noise = GaussianCorruption(bounds=None, scale=X.std())
+    found = report(net, X, y, attacks={"noise": (GaussianNoise(), 0.5)}, corruptions={"soft": noise}, occlusion_size=2)
+    assert kinds(found) == [*CLEAN, ("accuracy", "noise"), ("accuracy", "soft"), ("accuracy", "occlusion")]
+    assert value(found, "accuracy", "soft", "severity 3") == score_under_corruption(net, X, y, noise, 3)
+    assert value(found, "accuracy", "occlusion", "mean of 2 places") == occlusion_scores(net, X, y, size=2).mean()
+    assert found.notes == []
+    wide = report(net, X, y, attacks={}, bounds=(-10, 10))
+    expected = score_under_corruption(net, X, y, ShotCorruption((-10, 10)), 2)
+    assert value(wide, "accuracy", "shot noise", "severity 2") == expected
+    assert wide.notes == []
+
+
+def test_noise_in_images_and_series_keeps_to_one_range(table: Any, classifier: Any) -> None:
+    X, y = table
+    series = X.reshape(60, 1, 4)
+    net = classifier(module=_flat).fit(series, y)
+    found = report(net, series, y, attacks={})
+    assert found.notes == [
+        f"Noise keeps between the lowest and the highest value of X, {X.min():.4g} and {X.max():.4g}."
+    ]
+    noise = ImpulseCorruption((float(X.min()), float(X.max())))
+    assert value(found, "accuracy", "impulse noise", "severity 4") == score_under_corruption(net, series, y, noise, 4)
+
+
+def _flat() -> Any:
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), table_net())
+
+
+def test_of_several_labels_calibration_is_averaged_over_them(table: Any) -> None:
+    X, y = table
+    labels = np.column_stack([y > 0, y == 1]).astype(np.float32)
+    net = ABAMultiLabelClassifier(table_net, module__n_outputs=2, random_state=0, **SETTINGS).fit(X, labels)
+    found = report(net, X, labels)
+    assert kinds(found)[:4] == [("macro AUC", ""), *CLEAN[1:], ("macro AUC", "FGSM")]
+    pairs = [(labels[:, i].astype(int), np.column_stack([1 - p, p])) for i, p in enumerate(net.predict_proba(X).T)]
+    expected = np.mean([expected_calibration_error(*pair) for pair in pairs])
+    assert value(found, "expected calibration error") == pytest.approx(expected)
+    assert value(found, "Brier score") == pytest.approx(np.mean([brier_score(*pair) for pair in pairs]))
+
+
+def test_of_a_regressor_there_is_no_calibration(table: Any) -> None:
+    X, y = table[0], table[1].astype(np.float32)
+    net = ABARegressor(table_net, module__n_outputs=1, random_state=0, **SETTINGS).fit(X, y)
+    assert kinds(report(net, X, y)) == [("R²", under) for under in ("", "FGSM", "PGD", *NOISES, "occlusion")]
+    assert report(LinearRegression().fit(X, y), X, y).rows[0]["measure"] == "R²"
+
+
+def test_of_texts_what_applies_at_the_embedding(texts: Any, text_classifier: Any) -> None:
+    net = text_classifier(strength=0.2).fit(*texts)
+    found = report(net, *texts)
+    assert kinds(found) == [*CLEAN, ("accuracy", "FGSM"), ("accuracy", "PGD")]
+    assert [note.split(":")[0] for note in found.notes] == ["No noise", "No occlusion"]
+    noisy = report(net, *texts, attacks={"Gaussian noise": (GaussianNoise(), 0.5)})
+    assert kinds(noisy)[-1] == ("accuracy", "Gaussian noise")
+
+
+def test_other_estimators_are_not_attacked(table: Any) -> None:
+    forest = RandomForestClassifier(n_estimators=5, random_state=0).fit(*table)
+    found = report(forest, *table)
+    assert kinds(found) == [*CLEAN, *(("accuracy", name) for name in (*NOISES, "occlusion"))]
+    assert found.notes[0].startswith("No attacks")
+    assert report(LinearSVC().fit(*table), *table).notes[0] == "No calibration: the estimator has no predict_proba."
+
+
+def test_of_a_search_its_best_estimator(table: Any, classifier: Any) -> None:
+    pipeline = make_pipeline(StandardScaler(), classifier(max_epochs=1))
+    search = GridSearchCV(pipeline, {"abaclassifier__strength": [0.1]}, cv=2, scoring="neg_log_loss").fit(*table)
+    found, expected = report(search, *table), report(search.best_estimator_, *table)
+    assert found.rows == expected.rows
+    assert value(found, "accuracy") == search.best_estimator_.score(*table)
+
+
+def test_pgd_is_at_least_as_strong_as_fgsm_and_the_estimator_is_left_as_it_was(table: Any, classifier: Any) -> None:
+    net = classifier(strength=1.0).fit(*table)
+    attributes = dict(vars(net))
+    found = report(net, *table)
+    clean, weak, strong = (value(found, "accuracy", *at) for at in ((), ("FGSM", "strength 1"), ("PGD", "strength 1")))
+    assert strong <= weak < clean
+    assert vars(net) == attributes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"attacks": {"FGSM": fgsm()}}, ValueError, "must be .attack, strength."),
+        ({"attacks": "fgsm"}, TypeError, "must map names"),
+        ({"corruptions": ShotCorruption()}, TypeError, "must map names"),
+        ({"corruptions": {"shot": ShotCorruption}}, ValueError, "must be an instance"),
+        ({"corruptions": {"shot": ShotCorruption()}, "bounds": (0, 1)}, ValueError, "to the corruptions themselves"),
+        ({"bounds": (1, 0)}, ValueError, "low < high"),
+        ({"bounds": (0, 0.1)}, ValueError, "outside of bounds"),
+        ({"bounds": (-np.inf, np.inf)}, ValueError, "must be finite"),
+        ({"occlusion_size": 5}, ValueError, "larger than the samples"),
+        ({"random_state": None}, ValueError, "random_state=None"),
+    ],
+)
+def test_what_is_refused_before_any_work(table: Any, arguments: Any, error: Any, message: str) -> None:
+    class Unasked(LinearRegression):  # type: ignore[misc]
+        def predict(self, X: Any) -> Any:
+            raise AssertionError("there was work before the check")
+
+    with pytest.raises(error, match=message):
+        report(Unasked().fit(*table), *table, **arguments)
+
+
+def test_what_cannot_be_attacked_or_changed_is_refused_where_it_is_asked_for(
+    table: Any, texts: Any, classifier: Any, text_classifier: Any
+) -> None:
+    with pytest.raises(TypeError, match="no skaba estimator"):
+        report(LinearRegression().fit(*table), *table, attacks={"FGSM": (fgsm(), 0.1)})
+    with pytest.raises(ValueError, match="strength=0"):
+        report(classifier(strength=0).fit(*table), *table)
+    net = text_classifier(max_epochs=1).fit(*texts)
+    for arguments in ({"bounds": (0, 1)}, {"corruptions": {"shot": ShotCorruption()}}, {"occlusion_size": 2}):
+        with pytest.raises(ValueError, match="int64 values"):
+            report(net, *texts, **arguments)
