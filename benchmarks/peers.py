@@ -1,7 +1,7 @@
 """What training with augmentation costs beside other ways to the same thing.
 
     pip install ".[peers]"    # in an environment of its own: torchattacks holds requests at 2.25
-    python benchmarks/peers.py [--epochs 2] [--repetitions 15] [--json FILE]
+    python benchmarks/peers.py [--epochs 2] [--repetitions 15] [--only erasing] [--json FILE]
     python benchmarks/peers.py --quick
 
 One thread. Two contestants take turns, and the one that goes first changes; each ratio is of two neighbouring
@@ -275,6 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--only", default="", help="contests whose title begins so, such as erasing")
     parser.add_argument("--quick", action="store_true", help="few samples, once: to see that it runs")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -284,6 +285,8 @@ def main() -> None:
     ratios = {}
     with tempfile.TemporaryDirectory() as folder:
         for contest in contests(arguments.quick, arguments.epochs, folder):
+            if not contest.title.startswith(arguments.only):
+                continue
             ratios[contest.title] = measure(contest, repetitions)
             show(contest, ratios[contest.title])
     if arguments.json:

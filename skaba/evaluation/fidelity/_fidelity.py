@@ -1,0 +1,248 @@
+"""Fidelity: how far apart the two perturbation curves of an attribution method lie."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from skaba.evaluation._intervals import paired_interval
+from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation.fidelity._curves import PerturbationCurves, perturbation_curves
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from skaba.evaluation.fidelity._masking import MaskingOptions
+    from skaba.plotting import FidelityDisplay
+
+
+@dataclass(frozen=True, eq=False)
+class Fidelity:
+    """The fidelity of an attribution method. Made by :func:`fidelity`.
+
+    Parameters
+    ----------
+    area : float
+        A: the area between the LIF and the MIF curve, with shares in percent and scores in units of the
+        unmasked score, averaged over samples. Larger is better, 0 is what a random map has.
+    interval : (float, float)
+        Low and high end.
+    level : float
+        The interval's confidence level.
+    curves : PerturbationCurves
+        Of all samples, not normalised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaba.evaluation.fidelity import Fidelity, PerturbationCurves
+    >>> curves = PerturbationCurves(np.array([0, 50, 100]), np.ones((2, 3)), np.ones((2, 3)), np.zeros(2))
+    >>> print(Fidelity(0.0, (0.0, 0.0), 0.95, curves))
+    A = 0.0, 95 % interval [0.0, 0.0]
+    """
+
+    area: float
+    interval: tuple[float, float]
+    level: float
+    curves: PerturbationCurves
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"A = {self.area:.1f}, {100 * self.level:g} % interval [{low:.1f}, {high:.1f}]"
+
+    def plot(self, *, ax: Any = None) -> FidelityDisplay:
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            By default that of a new figure.
+
+        Returns
+        -------
+        FidelityDisplay
+        """
+        return Fidelities({"": self}).plot(ax=ax)
+
+
+class Fidelities(dict[str, Fidelity]):
+    """Fidelities by the name of the method. Made by :func:`compare_fidelity`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaba.evaluation.fidelity import Fidelities, Fidelity, PerturbationCurves
+    >>> curves = PerturbationCurves(np.array([0, 50, 100]), np.ones((2, 3)), np.ones((2, 3)), np.zeros(2))
+    >>> print(Fidelities({"gradient": Fidelity(14.03, (13.5, 14.5), 0.95, curves)}).table())
+    | method | A | 95 % interval |
+    |---|---|---|
+    | gradient | 14.0 | [13.5, 14.5] |
+    """
+
+    def table(self) -> str:
+        """Return the areas as a Markdown table, the largest first.
+
+        Returns
+        -------
+        str
+        """
+        level = next(iter(self.values())).level
+        rows = [
+            (name, f"{found.area:.1f}", f"[{found.interval[0]:.1f}, {found.interval[1]:.1f}]")
+            for name, found in sorted(self.items(), key=lambda item: -item[1].area)
+        ]
+        return markdown_table(["method", "A", f"{100 * level:g} % interval"], rows)
+
+    def plot(self, *, ax: Any = None) -> FidelityDisplay:
+        """Plot the curves of all methods.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            By default that of a new figure.
+
+        Returns
+        -------
+        FidelityDisplay
+        """
+        from skaba.plotting import FidelityDisplay  # noqa: PLC0415 (heavy; only who plots should pay for it)
+
+        return FidelityDisplay.from_results(self, ax=ax)
+
+
+def fidelity(
+    estimator: Any,
+    X: Any,
+    attribution: Any,
+    *,
+    step: float = 5.0,
+    targets: ArrayLike | None = None,
+    level: float = 0.95,
+    **masking: Unpack[MaskingOptions],
+) -> Fidelity:
+    """Return how well an attribution method tells what a prediction rests on: A, with an interval.
+
+    Parameters
+    ----------
+    estimator : estimator, nn.Module or callable
+        Fitted; see :func:`perturbation_curves`.
+    X : array-like of n samples
+        At least two.
+    attribution : attribution method or array-like
+        A method, or the maps.
+    step : float, default=5.0
+        Percent of the units that each step masks.
+    targets : array-like of int of shape (n,), default=None
+        The column of the scores to follow; by default that of the highest.
+    level : float, default=0.95
+        The interval's confidence level.
+    **masking
+        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+
+    Returns
+    -------
+    Fidelity
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`perturbation_curves`; and if the unmasked score is above 0 in fewer than two samples.
+
+    Warns
+    -----
+    UserWarning
+        If maps are constant, or samples are left out because their unmasked score is not above 0.
+
+    Notes
+    -----
+    The interval is a percentile bootstrap over samples: it speaks of other samples, not of other fits. Scores
+    close to 0 weigh much, as a sample's curve is divided by its unmasked score.
+
+    Where all is masked, both curves have the same value, so that what a network makes of the fill alone
+    does not count. How far away the masked samples are from those it was trained on does count; training with
+    masked samples brings that down.
+
+    References
+    ----------
+    Brocki and Chung (2023), "Feature perturbation augmentation for reliable evaluation of importance estimators
+    in neural networks". There reduction "sum" is written as an index, and "abs" likewise.
+
+    Examples
+    --------
+    >>> from skaba import ABAClassifier
+    >>> from skaba.attribution import InputXGradient, RandomMap
+    >>> from skaba.datasets import load_digits
+    >>> from skaba.evaluation.fidelity import fidelity
+    >>> from skaba.modules import ConvNet
+    >>> digits = load_digits("tiny")
+    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = clf.fit(digits.X_train, digits.y_train)
+    >>> ours, control = (fidelity(clf, digits.X_test[:50], method) for method in (InputXGradient(), RandomMap()))
+    >>> ours.interval[0] > 0
+    True
+    >>> control.interval[0] < 0 < control.interval[1]
+    True
+    """
+    if not isinstance(level, Real) or not 0 < float(level) < 1:
+        raise ValueError(f"level={level!r} must be a number between 0 and 1, for example 0.95.")
+    curves = perturbation_curves(estimator, X, attribution, step=step, targets=targets, **masking)
+    areas = curves.normalised().areas()
+    left_out = len(curves.targets) - len(areas)
+    if len(areas) < 2:
+        raise ValueError(
+            f"The unmasked score is above 0 in {len(areas)} of {len(curves.targets)} samples, and an interval needs "
+            "two: pass more samples, or a function whose scores are positive, such as probabilities."
+        )
+    if left_out:
+        warnings.warn(
+            f"{left_out} of {len(curves.targets)} samples are left out: their unmasked score is not above 0, so their "
+            "curves are no shares of it.",
+            stacklevel=2,
+        )
+    interval = paired_interval(areas, level=level, random_state=masking.get("random_state", 0))
+    return Fidelity(float(areas.mean()), interval, float(level), curves)
+
+
+def compare_fidelity(estimator: Any, X: Any, attributions: Mapping[str, Any], **parameters: Any) -> Fidelities:
+    """Return the fidelity of several attribution methods, on the same samples.
+
+    Parameters
+    ----------
+    estimator, X
+        As for :func:`fidelity`.
+    attributions : mapping of str to attribution method or array-like
+        Methods or maps, by name.
+    **parameters
+        As for :func:`fidelity`.
+
+    Returns
+    -------
+    Fidelities
+        A dict in the order given, with ``table()`` and ``plot()``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`fidelity`; and if there are no attributions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import Gradient, InputXGradient
+    >>> from skaba.evaluation.fidelity import compare_fidelity
+    >>> _ = torch.manual_seed(0)
+    >>> model, X = torch.nn.Linear(8, 3), torch.randn(50, 8)
+    >>> found = compare_fidelity(model, X, {"gradient": Gradient(), "input x gradient": InputXGradient()})
+    >>> found["gradient"].area < found["input x gradient"].area
+    True
+    """
+    if not isinstance(attributions, Mapping) or not attributions:
+        raise ValueError(
+            f'attributions={attributions!r} must map names to methods or maps: {{"gradient": Gradient()}}.'
+        )
+    return Fidelities({name: fidelity(estimator, X, each, **parameters) for name, each in attributions.items()})

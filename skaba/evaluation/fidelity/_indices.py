@@ -1,0 +1,290 @@
+"""Other numbers that are read off masked samples: deletion, insertion, impact and U-occurrences."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.integrate import trapezoid
+from torch import Tensor
+
+from skaba._validation import unknown_name
+from skaba.evaluation.fidelity._curves import least_first, most_first, shares_of, units_in
+from skaba.evaluation.fidelity._masking import Masking, Plan, measure
+from skaba.evaluation.fidelity._parts import probabilities_of, scores_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from skaba.evaluation.fidelity._masking import MaskingOptions
+
+
+def deletion_score(
+    estimator: Any,
+    X: Any,
+    attribution: Any,
+    *,
+    step: float = 5.0,
+    targets: ArrayLike | None = None,
+    **masking: Unpack[MaskingOptions],
+) -> float:
+    """Return the area under the probability while the most important units are masked; lower is better.
+
+    Parameters
+    ----------
+    estimator : estimator, nn.Module or callable
+        Fitted. Probabilities are those of ``predict_proba``; of an ``nn.Module`` or a function the softmax of its
+        outputs.
+    X : array-like of n samples
+    attribution : attribution method or array-like
+        A method, or the maps.
+    step : float, default=5.0
+        Percent of the units that each step masks.
+    targets : array-like of int of shape (n,), default=None
+        The class to follow, by its column; by default the predicted one.
+    **masking
+        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+
+    Returns
+    -------
+    float
+        Mean over samples, from 0 to 1.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no probabilities.
+    ValueError
+        As :func:`perturbation_curves`.
+
+    References
+    ----------
+    Petsiuk et al. (2018), "RISE: Randomized Input Sampling for Explanation of Black-box Models".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skaba.evaluation.fidelity import deletion_score
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> model = LogisticRegression().fit(X, X[:, 0] > 0)
+    >>> decisive = X * model.coef_ * np.sign(model.decision_function(X))[:, None]
+    >>> deletion_score(model, X, decisive) < deletion_score(model, X, -decisive)
+    True
+    """
+    how, shares = Masking(**masking), shares_of(step)
+    found = measure(probabilities_of(estimator, X), attribution, targets, how, most_first(shares))
+    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+
+
+def insertion_score(
+    estimator: Any,
+    X: Any,
+    attribution: Any,
+    *,
+    step: float = 5.0,
+    targets: ArrayLike | None = None,
+    **masking: Unpack[MaskingOptions],
+) -> float:
+    """Return the area under the probability while the most important units are put into the fill; higher is better.
+
+    Parameters
+    ----------
+    estimator, X, attribution, step, targets
+        As for :func:`deletion_score`.
+    **masking
+        See :class:`Masking`. The source fills with zero, as here, where it deletes, and with a blurred image where
+        it inserts: ``fill="blur"``.
+
+    Returns
+    -------
+    float
+        Mean over samples, from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`deletion_score`.
+
+    Notes
+    -----
+    To insert the most important share is to mask the least important rest, so this is the area under the LIF curve.
+
+    References
+    ----------
+    Petsiuk et al. (2018), "RISE: Randomized Input Sampling for Explanation of Black-box Models".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skaba.evaluation.fidelity import insertion_score
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> model = LogisticRegression().fit(X, X[:, 0] > 0)
+    >>> decisive = X * model.coef_ * np.sign(model.decision_function(X))[:, None]
+    >>> insertion_score(model, X, decisive) > insertion_score(model, X, -decisive)
+    True
+    """
+    how, shares = Masking(**masking), shares_of(step)
+    found = measure(probabilities_of(estimator, X), attribution, targets, how, least_first(shares))
+    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+
+
+class FeatureImpact(NamedTuple):
+    """How far the probability moves when a sample loses a part of its units.
+
+    Parameters
+    ----------
+    without_important : float
+        The important units are masked. Higher is better.
+    without_rest : float
+        All others are masked, and only the important ones are left. Lower is better.
+    """
+
+    without_important: float
+    without_rest: float
+
+
+def feature_impact_index(
+    estimator: Any,
+    X: Any,
+    attribution: Any,
+    *,
+    share: float = 50.0,
+    targets: ArrayLike | None = None,
+    **masking: Unpack[MaskingOptions],
+) -> FeatureImpact:
+    """Return the feature impact index (FII): how far the probability moves without the important units, or the rest.
+
+    Parameters
+    ----------
+    estimator, X, attribution
+        As for :func:`deletion_score`.
+    share : float, default=50.0
+        Percent of the units that count as important.
+    targets : array-like of int of shape (n,), default=None
+        The class to follow, by its column; by default the predicted one.
+    **masking
+        See :class:`Masking`. The source fills with 0, Gaussian noise, the mean and 1.
+
+    Returns
+    -------
+    FeatureImpact
+        Means over samples of the absolute difference, from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`deletion_score`.
+
+    References
+    ----------
+    Santos (2023), a thesis on right-reasons data augmentation, chapter 7.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skaba.evaluation.fidelity import feature_impact_index
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> model = LogisticRegression().fit(X, X[:, 0] > 0)
+    >>> impact = feature_impact_index(model, X, np.abs(X * model.coef_), share=25)
+    >>> impact.without_important > impact.without_rest
+    True
+    """
+    how = Masking(**masking)
+    if not isinstance(share, Real) or not 0 < float(share) < 100:
+        raise ValueError(f"share={share!r} must be a percentage between 0 and 100.")
+
+    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
+        important, none = units_in(np.array([float(share)]), counts), torch.zeros_like(counts).unsqueeze(1)
+        low, high = [none, none, important], [none, important, counts.unsqueeze(1)]
+        return torch.cat(low, dim=1), torch.cat(high, dim=1)
+
+    unmasked, *masked = measure(probabilities_of(estimator, X), attribution, targets, how, plan).values.T
+    return FeatureImpact(*(float(np.abs(values - unmasked).mean()) for values in masked))
+
+
+def u_occurrence_rate(
+    estimator: Any,
+    X: Any,
+    attribution: Any,
+    *,
+    order: str = "most",
+    targets: ArrayLike | None = None,
+    **masking: Unpack[MaskingOptions],
+) -> float:
+    """Return the share of samples whose prediction is lost and found again while more and more is masked.
+
+    Units are masked one by one. A sample in which the target is predicted, then is not, then is again although less
+    of the sample is left, shows a U-occurrence: the order does not tell what the prediction rests on.
+
+    Parameters
+    ----------
+    estimator : estimator, nn.Module or callable
+        Fitted; see :func:`perturbation_curves`.
+    X : array-like of n samples
+    attribution : attribution method or array-like
+        A method, or the maps. ``RandomMap()`` gives a random order.
+    order : {"most", "least"}, default="most"
+        Which units are masked first.
+    targets : array-like of int of shape (n,), default=None
+        The class that is to be predicted, by its column, such as the true one; by default that of the unmasked
+        sample.
+    **masking
+        See :class:`Masking`. The source masks patches: set ``window``, a tenth or a third of the side, which also
+        bounds the cost, a row a unit.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`perturbation_curves`.
+
+    References
+    ----------
+    Santos (2023), a thesis on right-reasons data augmentation, chapter 7.
+
+    Examples
+    --------
+    The class of this function is the parity of how many features are left:
+
+    >>> import numpy as np
+    >>> from skaba.evaluation.fidelity import u_occurrence_rate
+    >>> def parity(X):
+    ...     odd = np.count_nonzero(X, axis=1) % 2
+    ...     return np.stack([1 - odd, odd], axis=1).astype(float)
+    >>> X = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 3.0]])
+    >>> u_occurrence_rate(parity, X, X)
+    0.5
+    """
+    how = Masking(**masking)
+    if order not in ("most", "least"):
+        raise ValueError(unknown_name("order", str(order), ("most", "least")))
+    plan = _one_by_one(order)
+    predicted = measure(scores_of(estimator, X), attribution, targets, how, plan, _is_predicted).values > 0
+    before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
+    found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
+    return float(found_again.any(axis=1).mean())
+
+
+def _one_by_one(order: str) -> Plan:
+    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
+        every = counts.unsqueeze(1)
+        masked = torch.minimum(torch.arange(n_units + 1, device=counts.device), every)
+        if order == "most":
+            return torch.zeros_like(masked), masked
+        return every - masked, every.expand_as(masked)
+
+    return plan
+
+
+def _is_predicted(scores: Tensor, targets: Tensor) -> Tensor:
+    return (scores.argmax(dim=1) == targets).to(scores.dtype)

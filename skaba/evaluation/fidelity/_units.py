@@ -1,0 +1,151 @@
+"""What is masked at a time, and in which order."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skaba.attribution._spatial import positions, to_channels
+from skaba.evaluation.fidelity._parts import Part
+
+
+class Units(NamedTuple):
+    """The units of a part's samples.
+
+    Parameters
+    ----------
+    of_site : int64 Tensor of shape (n_sites,)
+        The unit that each site belongs to. Sites are positions or features, whichever a map ranks.
+    sites : torch.Size
+        The shape of a sample's sites.
+    real : bool Tensor of shape (m, n_sites) or None
+        False at padding, which is never masked.
+    """
+
+    of_site: Tensor
+    sites: torch.Size
+    real: Tensor | None
+
+    @property
+    def n_units(self) -> int:
+        """How many a sample has, padding included."""
+        return int(self.of_site[-1]) + 1
+
+    def counts(self, n_samples: int) -> Tensor:
+        """Return how many units of each sample can be masked."""
+        if self.real is None:
+            return torch.full((n_samples,), self.n_units, device=self.of_site.device)
+        return self.real_units().sum(dim=1)
+
+    def real_units(self) -> Tensor:
+        """Return which units hold more than padding."""
+        return self.sums(self.real.double()) > 0  # type: ignore[union-attr]
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Add up values (m, n_sites) within the units."""
+        if len(self.of_site) == self.n_units:
+            return values
+        return values.new_zeros(len(values), self.n_units).index_add_(1, self.of_site, values)
+
+
+def units_of(part: Part, unit: str, window: int) -> Units:
+    """Return the units of a part.
+
+    Parameters
+    ----------
+    part : Part
+    unit : {"position", "feature"}
+    window : int
+        Sites along each axis but that of channels which make one unit.
+    """
+    x, per_feature = part.x, unit == "feature"
+    if window > 1 and x.dim() == 2:
+        raise ValueError(
+            f"window={window} joins neighbours, but the columns of a table, X of shape {tuple(x.shape)}, have none: "
+            "set window=1. A series needs a channel axis, (n, channels, length)."
+        )
+    sites = x.shape[1:] if per_feature else positions(x, part.channels)
+    channel_axis = part.channels % x.dim() - 1 if per_feature and x.dim() > 2 else None
+    number = torch.zeros((), dtype=torch.long, device=x.device)
+    for axis, size in enumerate(sites):
+        width = 1 if axis == channel_axis else window
+        places = torch.arange(size, device=x.device) // width
+        number = number.unsqueeze(-1) * math.ceil(size / width) + places
+    real = None
+    if part.padding is not None:
+        words = ~part.padding
+        real = (words.unsqueeze(-1).expand_as(x) if per_feature else words).flatten(1)
+    return Units(number.flatten(), sites, real)
+
+
+def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tensor:
+    """Return the importance of each unit, (m, n_units), in double precision.
+
+    Parameters
+    ----------
+    maps : Tensor of x's shape, or of x's shape without its channels
+    part : Part
+    units : Units
+    reduction : {"sum", "abs"}
+        How a map is added up over channels and over the sites of a unit.
+    """
+    x, values = part.x, maps.double()
+    if reduction == "abs":
+        values = values.abs()
+    if values.shape == x.shape and x.dim() > 2 and units.sites != x.shape[1:]:
+        values = values.sum(dim=part.channels)
+    if values.shape[1:] != units.sites:
+        allowed = dict.fromkeys((tuple(x.shape[1:]), tuple(units.sites)))
+        raise ValueError(
+            f"A sample's map has shape {tuple(values.shape[1:])} where the sample has {tuple(x.shape[1:])}; "
+            f"it must have shape {' or '.join(map(str, allowed))}."
+        )
+    values = values.flatten(1)
+    if units.real is not None:
+        values = values * units.real
+    return units.sums(values)
+
+
+def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
+    """Return the place of each unit in the order of falling importance, (m, n_units); padding comes last.
+
+    Units of one importance come in random order.
+    """
+    if units.real is not None:
+        values = values.masked_fill(~units.real_units(), -math.inf)
+    noise = torch.as_tensor(rng.random(values.shape), device=values.device)
+    ordered, order = values.sort(dim=1, descending=True)
+    tied = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1).nonzero().squeeze(1)
+    shuffled = noise[tied].argsort(dim=1)
+    again = values[tied].gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
+    order[tied] = shuffled.gather(1, again)
+    places = torch.arange(values.shape[1], device=values.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, places)
+
+
+def is_constant(values: Tensor, units: Units) -> Tensor:
+    """Return which samples' units are all of one importance, (m,); a single unit is no such case."""
+    if units.real is None:
+        low, high, count = values.amin(dim=1), values.amax(dim=1), units.counts(len(values))
+    else:
+        real = units.real_units()
+        low = values.masked_fill(~real, math.inf).amin(dim=1)
+        high = values.masked_fill(~real, -math.inf).amax(dim=1)
+        count = real.sum(dim=1)
+    return (low == high) & (count > 1)
+
+
+def places(rank: Tensor, units: Units) -> Tensor:
+    """Return the place of every site's unit in the order, (m, n_sites); that of padding is beyond all others."""
+    place = rank.int()[:, units.of_site]  # half the memory of a long
+    return place if units.real is None else place.masked_fill(~units.real, units.n_units)
+
+
+def broadcastable(values: Tensor, units: Units, part: Part) -> Tensor:
+    """Give values (r, n_sites) a shape that broadcasts over rows like x."""
+    spread = values.reshape(-1, *units.sites)
+    return spread if units.sites == part.x.shape[1:] else to_channels(spread, part.x, part.channels)

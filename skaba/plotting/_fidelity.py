@@ -1,0 +1,215 @@
+"""What becomes of a prediction as its sample is masked, most and least important units first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from skaba.plotting._names import wrapped
+
+if TYPE_CHECKING:
+    from skaba.evaluation.fidelity import Fidelity
+
+
+@dataclass(frozen=True)
+class FidelityCurve:
+    """The two curves of one attribution method.
+
+    Parameters
+    ----------
+    label : str
+        The method's name; may be empty.
+    shares : ndarray of shape (n_steps + 1,)
+        Percent of the units that are masked.
+    mif, lif : ndarray of shape (n_steps + 1,)
+        Mean of the score in units of the unmasked one, most and least important units first.
+    mif_error, lif_error : ndarray of shape (n_steps + 1,)
+        Half the width of the bands about them.
+    area : float
+        A, the area between the two.
+    interval : (float, float)
+        That of A.
+    """
+
+    label: str
+    shares: NDArray[Any]
+    mif: NDArray[Any]
+    lif: NDArray[Any]
+    mif_error: NDArray[Any]
+    lif_error: NDArray[Any]
+    area: float
+    interval: tuple[float, float]
+
+
+class FidelityDisplay:
+    """Perturbation curves of attribution methods. Make it with :meth:`from_results` or :meth:`from_estimator`.
+
+    A colour a method; solid where the least important units are masked first (LIF), dashed where the most
+    important are (MIF). The area between the two is the method's fidelity A.
+
+    Parameters
+    ----------
+    curves : sequence of FidelityCurve
+        At least one.
+    level : float, default=0.95
+        The confidence level of bands and intervals, written at the axes.
+
+    Attributes
+    ----------
+    curves, level
+        As given.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure or SubFigure
+    lines_ : list of Line2D
+        LIF and MIF of each method, one after the other.
+
+    Raises
+    ------
+    ValueError
+        If there are no curves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaba.plotting import FidelityCurve, FidelityDisplay
+    >>> shares, none = np.array([0, 50, 100]), np.zeros(3)
+    >>> curve = FidelityCurve("ours", shares, np.array([1, 0.2, 0]), np.array([1, 1.2, 0]), none, none, 50.0, (48, 52))
+    >>> len(FidelityDisplay([curve]).plot().lines_)
+    2
+    """
+
+    def __init__(self, curves: Sequence[FidelityCurve], *, level: float = 0.95) -> None:
+        if not curves:
+            raise ValueError("curves is empty; give those of at least one attribution method.")
+        self.curves = curves
+        self.level = level
+
+    @classmethod
+    def from_results(cls, results: Mapping[str, Fidelity], *, ax: Any = None) -> FidelityDisplay:
+        """Plot what ``fidelity`` or ``compare_fidelity`` found.
+
+        Parameters
+        ----------
+        results : mapping of str to Fidelity
+            By the name of the method.
+        ax : matplotlib Axes, default=None
+            Where to plot; by default a new figure.
+
+        Returns
+        -------
+        FidelityDisplay
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skaba.attribution import Gradient
+        >>> from skaba.evaluation.fidelity import fidelity
+        >>> from skaba.plotting import FidelityDisplay
+        >>> found = fidelity(torch.nn.Linear(8, 3), torch.randn(50, 8), Gradient())
+        >>> FidelityDisplay.from_results({"gradient": found}).curves[0].label
+        'gradient'
+        """
+        level = next(iter(results.values())).level if results else 0.95
+        return cls([_curve(name, found) for name, found in results.items()], level=level).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, attributions: Mapping[str, Any], *, ax: Any = None, **parameters: Any
+    ) -> FidelityDisplay:
+        """Measure and plot the fidelity of attribution methods.
+
+        Parameters
+        ----------
+        estimator, X, attributions, **parameters
+            As for :func:`skaba.evaluation.fidelity.compare_fidelity`.
+        ax : matplotlib Axes, default=None
+            Where to plot; by default a new figure.
+
+        Returns
+        -------
+        FidelityDisplay
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skaba.attribution import Gradient, InputXGradient
+        >>> from skaba.plotting import FidelityDisplay
+        >>> methods = {"gradient": Gradient(), "input x gradient": InputXGradient()}
+        >>> display = FidelityDisplay.from_estimator(torch.nn.Linear(8, 3), torch.randn(50, 8), methods)
+        >>> [curve.label for curve in display.curves]
+        ['gradient', 'input x gradient']
+        """
+        from skaba.evaluation.fidelity import compare_fidelity  # noqa: PLC0415 (only who measures needs it)
+
+        return cls.from_results(compare_fidelity(estimator, X, attributions, **parameters), ax=ax)
+
+    def plot(self, *, ax: Any = None) -> FidelityDisplay:
+        """Plot the curves with their bands.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            By default that of a new figure.
+
+        Returns
+        -------
+        FidelityDisplay
+            Itself, with ``ax_``, ``figure_`` and ``lines_``.
+        """
+        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.4 + 0.13 * len(self.curves)), layout="constrained")
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        self.lines_: list[Any] = []
+        for curve in self.curves:
+            self._plot_curve(curve)
+        ax.axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
+        ax.set(
+            xlabel="masked units (%)", ylabel=f"score / unmasked score\n(bands: {100 * self.level:g} %)", xlim=(0, 100)
+        )
+        ax.grid(alpha=0.3)
+        self._add_legend()
+        return self
+
+    def _plot_curve(self, curve: FidelityCurve) -> None:
+        low, high = curve.interval
+        name = f"{wrapped(curve.label)}: " if curve.label else ""
+        (lif,) = self.ax_.plot(curve.shares, curve.lif, label=f"{name}A = {curve.area:.1f} [{low:.1f}, {high:.1f}]")
+        (mif,) = self.ax_.plot(curve.shares, curve.mif, color=lif.get_color(), linestyle="--")
+        for values, error in ((curve.lif, curve.lif_error), (curve.mif, curve.mif_error)):
+            self.ax_.fill_between(
+                curve.shares, values - error, values + error, color=lif.get_color(), alpha=0.2, linewidth=0
+            )
+        self.lines_ += [lif, mif]
+
+    def _add_legend(self) -> None:
+        """Explain the two kinds of line, and the colours; below the axes, as curves fill them from corner to corner."""
+        from matplotlib.lines import Line2D  # noqa: PLC0415 (as above)
+
+        orders = [
+            Line2D([], [], color="gray", label="LIF: least important first"),
+            Line2D([], [], color="gray", linestyle="--", label="MIF: most important first"),
+        ]
+        self.ax_.legend(
+            handles=[*orders, *self.lines_[::2]],
+            fontsize="small",
+            ncols=2,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
+        )
+
+
+def _curve(label: str, found: Fidelity) -> FidelityCurve:
+    """Average a method's curves over samples."""
+    curves = found.curves.normalised()
+    mif, lif = (values.mean(axis=0) for values in (curves.mif, curves.lif))
+    scale = norm.ppf(0.5 + found.level / 2) / np.sqrt(len(curves.targets))
+    mif_error, lif_error = (scale * values.std(axis=0, ddof=1) for values in (curves.mif, curves.lif))
+    return FidelityCurve(label, curves.shares, mif, lif, mif_error, lif_error, found.area, found.interval)

@@ -1,0 +1,139 @@
+"""Fills, units and what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from skaba.attribution import Gradient, IntegratedGradients
+from skaba.attribution._spatial import blur
+from skaba.evaluation.fidelity import Masking, perturbation_curves
+from tests.evaluation.fidelity.oracle import loop, polynomial, samples
+
+SHARES = np.arange(0, 101, 25)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((5,), 0), ((2, 8), (0, 2)), ((2, 4, 6), (0, 2, 3))])
+def test_the_mean_is_that_of_the_channel_or_column_over_all_samples(shape: Any, axes: Any) -> None:
+    X, maps = samples(6, *shape), samples(6, *shape, seed=1)
+    curves = perturbation_curves(polynomial, X, maps, step=25, fill="mean")
+    expected = loop(polynomial, X, maps, SHARES, most=True, fill=X.mean(axis=axes, keepdims=True))
+    np.testing.assert_allclose(curves.mif, expected, rtol=1e-10)
+
+
+def test_the_blurred_sample() -> None:
+    X, maps = samples(3, 2, 16), samples(3, 2, 16, seed=1)
+    curves = perturbation_curves(polynomial, X, maps, step=25, fill="blur")
+    fill = blur(torch.as_tensor(X), 1, sigma=2.0).numpy()
+    np.testing.assert_array_equal(curves.mif, loop(polynomial, X, maps, SHARES, most=True, fill=fill))
+
+
+def test_noise_has_the_mean_and_the_deviation_of_each_channel_and_is_the_same_at_every_step() -> None:
+    X = samples(40, 2, 50) * np.array([[[3.0], [0.5]]]) + np.array([[[10.0], [-2.0]]])
+    asked = []
+
+    def watched(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows.copy())
+        return polynomial(rows)
+
+    perturbation_curves(watched, X, samples(*X.shape, seed=1), step=50, fill="random")
+    rows = np.concatenate(asked)
+    noise = rows[~np.isin(rows, X).any(axis=(1, 2))]  # where all of a sample is masked
+    assert noise.shape == X.shape
+    np.testing.assert_allclose(noise.mean(axis=(0, 2)), [10, -2], atol=0.3)
+    np.testing.assert_allclose(noise.std(axis=(0, 2)), [3, 0.5], rtol=0.1)
+    assert np.isin(rows, [X, noise]).all()
+
+
+def test_ties_are_broken_at_random() -> None:
+    """Of two features of one importance, either comes first about as often."""
+    X = np.tile([1.0, 2.0, 4.0], (400, 1))
+    curves = perturbation_curves(
+        lambda rows: rows.sum(axis=1, keepdims=True), X, np.tile([5.0, 5.0, 1.0], (400, 1)), step=100 / 3
+    )
+    first = 7 - curves.mif[:, 1]
+    assert set(first) == {1.0, 2.0}
+    assert 150 < (first == 1).sum() < 250
+    assert set(curves.lif[:, 1]) == {3.0}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"unit": "pixel"}, "no unit named 'pixel'"),
+        ({"reduction": "mean"}, "no reduction named 'mean'"),
+        ({"fill": "blurr"}, "Did you mean 'blur'"),
+        ({"fill": np.nan}, "fill=nan must be a finite number or one of zero, mean"),
+        ({"fill": None}, "fill=None"),
+        ({"window": 0}, "window=0 must be an integer of at least 1"),
+        ({"rows_at_once": 2.5}, "rows_at_once=2.5"),
+        ({"random_state": -1}, "random_state=-1"),
+    ],
+)
+def test_parameters_that_are_refused(parameters: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Masking(**parameters)
+    with pytest.raises(ValueError, match=message):
+        perturbation_curves(lambda rows: pytest.fail("asked"), samples(2, 4), samples(2, 4), **parameters)
+
+
+def test_an_unknown_parameter_is_refused() -> None:
+    with pytest.raises(TypeError, match="fil"):
+        perturbation_curves(polynomial, samples(2, 4), samples(2, 4), fil="mean")
+
+
+@pytest.mark.parametrize("step", [0, -5, 50.1, 100, "5", np.nan])
+def test_steps_that_are_refused(step: Any) -> None:
+    with pytest.raises(ValueError, match=r"step=.* above 0 and at most 50"):
+        perturbation_curves(polynomial, samples(2, 4), samples(2, 4), step=step)
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        (samples(3, 4, 5), r"shape \(3, 4, 5\) for 2 samples"),
+        (samples(2), r"shape \(2,\) for 2 samples"),
+        (samples(2, 4, 6), r"A sample's map has shape \(4, 6\) where the sample has \(3, 4, 5\); it must"),
+        (samples(2, 1, 4, 5), r"must have shape \(3, 4, 5\) or \(4, 5\)"),
+        (np.full((2, 4, 5), np.nan), "NaN or infinity in 2 of 2 samples, the first of them sample 0"),
+        (np.stack([np.zeros((4, 5)), np.full((4, 5), np.inf)]), "in 1 of 2 samples, the first of them sample 1"),
+        (np.array([["a"], ["b"]]), "must be an attribution method or an array of maps"),
+        (Gradient, r"Gradient is a class.*Gradient\(\)"),
+        (IntegratedGradients(steps=0), "steps"),
+        (Gradient(), "needs a network"),
+    ],
+)
+def test_maps_that_are_refused(maps: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        perturbation_curves(polynomial, samples(2, 3, 4, 5), maps)
+
+
+def test_a_map_of_positions_cannot_rank_single_features() -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(3, 4, 5\)\."):
+        perturbation_curves(polynomial, samples(2, 3, 4, 5), samples(2, 4, 5), unit="feature")
+
+
+def test_a_method_that_returns_nan_is_named() -> None:
+    def broken(model: Any, x: Any, y: Any, **_: Any) -> Any:
+        return torch.full_like(x, torch.nan)
+
+    with pytest.raises(ValueError, match="NaN or infinity in 2 of 2 samples"):
+        perturbation_curves(torch.nn.Linear(4, 2), samples(2, 4), broken)
+
+
+def test_tables_have_no_neighbours() -> None:
+    for how in ({"window": 2}, {"fill": "blur"}):
+        with pytest.raises(ValueError, match="table"):
+            perturbation_curves(polynomial, samples(2, 6), samples(2, 6), **how)
+
+
+@pytest.mark.parametrize("targets", [[0, 1], [0, 1, -1], [0.0, 1.0, 2.0], [0, 1, 3], 1])
+def test_targets_that_are_refused(targets: Any) -> None:
+    with pytest.raises(ValueError, match="targets"):
+        perturbation_curves(polynomial, samples(3, 6), samples(3, 6), targets=targets)
+
+
+def test_scores_that_are_no_numbers_are_named() -> None:
+    with pytest.raises(ValueError, match="no finite numbers"):
+        perturbation_curves(lambda rows: np.full((len(rows), 2), np.nan), samples(3, 6), samples(3, 6))
