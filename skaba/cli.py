@@ -12,6 +12,7 @@ import torch
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -19,7 +20,9 @@ import skaba
 from skaba.attribution import METHODS, ThroughCaptum
 from skaba.datasets import DatasetError
 from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
+from skaba.evaluation.ground_truth import XORBenchmark
 from skaba.experiment import OutOfTimeError, Place, make_page, read_settings, report, run
+from skaba.judge import Judgement, judge, load_estimator, load_samples
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
 experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
@@ -81,6 +84,49 @@ def methods() -> None:
         complete = f"; {about.complete}" if about.complete else ""
         table.add_row(name + star, about.forward, about.backward, signed, baseline, about.needs + complete)
     Console().print(table)
+
+
+@app.command("judge")
+def judge_methods(
+    estimator: Annotated[str, typer.Argument(help="MODULE:FUNCTION that makes it, or with --trust a pickled file.")],
+    data: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".npz file with X, and y if you like.")],
+    weights: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Of its network, as save_params writes them.")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Unpickle ESTIMATOR, which runs whatever is in it.")] = False,
+    samples: Annotated[int, typer.Option(min=2, help="How many samples are drawn from the file.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Networks that learn XOR.")] = 3,
+    grid: Annotated[int, typer.Option(min=5, help="Points along each side of XOR's square.")] = 15,
+) -> None:
+    """Measure all attribution methods that a fitted estimator can use.
+
+    Their fidelity on samples of yours, and how well they agree with the ground truth of XOR. Take samples that the
+    estimator was not fitted on. Nothing is unpickled unless you say so.
+    """
+    try:
+        fitted = load_estimator(estimator, weights=weights, trust=trust)
+        X, y = load_samples(data, samples)
+        score = None if y is None else fitted.score(X, y)
+        benchmark = XORBenchmark(grid_size=grid, n_seeds=seeds, random_state=0)
+        with _progress_of_stages() as advance:
+            found = judge(fitted, X, benchmark=benchmark, advance=advance)
+    except (ValueError, TypeError, RuntimeError) as error:  # a network raises RuntimeError for X of another shape
+        raise typer.BadParameter(str(error)) from error
+    Console().print(_judged(found, f"{len(X)} samples" + ("" if score is None else f", score {score:.3f}")))
+    for warning, names in found.warnings.items():
+        typer.echo(f"{', '.join(names)}: {warning}")
+    for name, reason in found.reasons.items():
+        typer.echo(f"not {name}: {reason}")
+
+
+def _judged(found: Judgement, title: str) -> Table:
+    caption = escape(found.caption())
+    table = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column, name in enumerate(found.header):
+        table.add_column(escape(name), justify="right" if column else "left", no_wrap=column == 0)
+    for cells in found.rows():
+        table.add_row(*map(escape, cells))
+    return table
 
 
 @experiments.command("run")

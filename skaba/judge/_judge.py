@@ -1,0 +1,164 @@
+"""All attribution methods that an estimator can use, measured on its own samples and on XOR."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skaba.attribution import METHODS, AttributionMethod, available
+from skaba.evaluation._nets import as_seen_by_net, fitted_net
+from skaba.evaluation.fidelity import Fidelity, fidelity
+from skaba.evaluation.ground_truth import GroundTruthScores, XORBenchmark
+
+Advance = Callable[[str, int, int], None]
+_STAGE = "attribution methods"
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What was found of each method. Made by :func:`judge`.
+
+    Parameters
+    ----------
+    fidelities : dict of str to Fidelity
+        By method, those that the estimator can use.
+    ground_truth : dict of str to GroundTruthScores
+        By method, those that the networks of XOR can use.
+    reasons : dict of str to str
+        By method, why the estimator cannot use it.
+    warnings : dict of str to list of str
+        What one should know of the fidelities, such as samples that were left out, and of which methods.
+    n_networks : int
+        How many networks learned XOR.
+    """
+
+    fidelities: dict[str, Fidelity]
+    ground_truth: dict[str, GroundTruthScores]
+    reasons: dict[str, str]
+    warnings: dict[str, list[str]]
+    n_networks: int
+
+    header: ClassVar[list[str]] = ["method", "A [95 %]", "r_C", "r_DB", "d / S"]
+
+    def caption(self) -> str:
+        """Say what the columns mean."""
+        return (
+            "A: fidelity on the samples, the area between the curves of masking the least and the most important "
+            "features first; a random map has 0, more is better. r_C, r_DB, d / S: agreement with what is known of "
+            f"XOR, median [range] over the networks that learned it, {self.n_networks} here. Neither is a figure of "
+            "quality: see docs/ground_truth.md."
+        )
+
+    def rows(self) -> list[list[str]]:
+        """Return the table's cells below ``header``: a row a usable method, that of the largest A first."""
+        order = sorted(self.fidelities, key=lambda name: self.fidelities[name].area, reverse=True)
+        return [[name, _area(self.fidelities[name]), *self._ground_truth(name)] for name in order]
+
+    def _ground_truth(self, name: str) -> list[str]:
+        if name not in self.ground_truth:
+            return ["", "", ""]
+        summary = self.ground_truth[name].summary()
+        return [summary["r_C"], summary["r_DB"], summary["d"]]
+
+
+def judge(
+    estimator: Any,
+    X: Any,
+    *,
+    benchmark: XORBenchmark | None = None,
+    random_state: int = 0,
+    advance: Advance | None = None,
+) -> Judgement:
+    """Measure every attribution method, with its default parameters, that a fitted estimator can use.
+
+    Parameters
+    ----------
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
+        Fitted.
+    X : array-like of n samples
+        Of the kind that the estimator was fitted on; better not the same.
+    benchmark : XORBenchmark, default=None
+        By default one of 3 networks and 15 x 15 points, which is enough for its correlations. It is fitted.
+    random_state : int, default=0
+        Decides what is drawn to measure the fidelity, and the networks of the default benchmark.
+    advance : callable, default=None
+        Called with a name for what is done, how many methods are finished, and how many there are.
+
+    Returns
+    -------
+    Judgement
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator is none of skaba's or not fitted, or X does not fit.
+
+    Notes
+    -----
+    Methods that compare with a baseline take 0 on the samples, which has to mean "nothing" there, and 0.5 on XOR.
+
+    Examples
+    --------
+    A network of XOR that is trained too shortly, to be quick:
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from skaba import ABAClassifier, ABARegressor
+    >>> from skaba.evaluation.ground_truth import XORBenchmark
+    >>> from skaba.judge import judge
+    >>> def net(n_inputs=2, n_outputs=1):
+    ...     return torch.nn.Sequential(torch.nn.Linear(n_inputs, 5), torch.nn.ReLU(), torch.nn.Linear(5, n_outputs))
+    >>> X = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+    >>> clf = ABAClassifier(net, module__n_inputs=3, module__n_outputs=2, train_split=None, verbose=0)
+    >>> xor = XORBenchmark(ABARegressor(net, max_epochs=1, verbose=0), grid_size=5, n_samples=100, min_accuracy=0)
+    >>> found = judge(clf.fit(X, X[:, 0] > 0), X, benchmark=xor.set_params(n_seeds=1))
+    >>> found.header
+    ['method', 'A [95 %]', 'r_C', 'r_DB', 'd / S']
+    >>> "Gradient" in found.fidelities, found.reasons["GradCAM"][:35]
+    (True, ...)
+    """
+    net = fitted_net(estimator)
+    trials = available(net.module_, as_seen_by_net(estimator, X[:1]), layer=net.layer)
+    advance = _silent if advance is None else advance
+    advance(_STAGE, 0, len(trials.usable))
+    benchmark = XORBenchmark(n_seeds=3, grid_size=15, random_state=random_state) if benchmark is None else benchmark
+    known = _usable_on(benchmark.fit())
+    reasons = {trial.method: trial.reason for trial in trials if not trial.usable}
+    found = Judgement({}, {}, reasons, {}, benchmark.n_seeds)
+    for finished, name in enumerate(trials.usable, 1):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                found.fidelities[name] = fidelity(estimator, X, METHODS[name](), random_state=random_state)
+            except ValueError as error:  # one sample was not enough to find out
+                found.reasons[name] = str(error)
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            found.warnings.setdefault(text, []).append(name)
+        if name in found.fidelities and name in known:
+            found.ground_truth[name] = benchmark.score(_for_xor(METHODS[name]()))
+        advance(_STAGE, finished, len(trials.usable))
+    return found
+
+
+def _usable_on(benchmark: XORBenchmark) -> list[str]:
+    """Return the methods that networks of two inputs can use."""
+    return available(fitted_net(benchmark.estimators_[0]).module_, np.array([[0.2, 0.9]], dtype=np.float32)).usable
+
+
+def _for_xor(method: AttributionMethod) -> AttributionMethod:
+    """Put a method's baseline where XOR has its "nothing", between the classes."""
+    named = {"baseline", "fill"} & method.get_params(deep=False).keys()
+    return method.set_params(**dict.fromkeys(named, 0.5))  # type: ignore[no-any-return]
+
+
+def _area(found: Fidelity) -> str:
+    low, high = found.interval
+    return f"{found.area:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _silent(what: str, n_finished: int, n_methods: int) -> None:
+    """Tell nobody."""

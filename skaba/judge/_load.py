@@ -1,0 +1,216 @@
+"""Reading what a user names on the command line, without running code that nobody asked for."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skaba.evaluation._nets import find_net, fitted_net
+
+
+def load_estimator(source: str, *, weights: Path | None = None, trust: bool = False) -> Any:
+    """Return a fitted estimator.
+
+    Parameters
+    ----------
+    source : str
+        ``"module:function"``, your own code, which is imported (from the current folder too) and called without
+        arguments, and returns the estimator; or a file that joblib or pickle wrote.
+    weights : Path, default=None
+        Loaded into the estimator's network: what ``save_params(f_params=...)`` wrote, or a ``.safetensors`` file.
+        Only tensors are read from it, no code.
+    trust : bool, default=False
+        Whether a pickled ``source`` may be read. Reading it runs whatever code is in it.
+
+    Returns
+    -------
+    estimator
+        A skaba estimator, or a Pipeline that ends in one. Of a search the best one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such estimator, it may not be read, or it is not fitted.
+
+    Examples
+    --------
+    >>> from skaba.judge import load_estimator
+    >>> load_estimator("nets")
+    Traceback (most recent call last):
+    ...
+    ValueError: There is no file nets. Name a file, or a function that makes the estimator, as module:function.
+    """
+    if Path(source).is_file():
+        estimator = _unpickled(Path(source), trust)
+    elif ":" in source:
+        estimator = _made(*source.split(":", 1))
+    else:
+        raise ValueError(
+            f"There is no file {source}. Name a file, or a function that makes the estimator, as module:function."
+        )
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if weights is not None:
+        _load_weights(estimator, weights)
+    net = find_net(estimator)
+    if net is not None and not net.initialized_:
+        raise ValueError(
+            f"The estimator of {source} is not fitted. Give its weights, --weights FILE, as "
+            "save_params(f_params=FILE) writes them."
+        )
+    fitted_net(estimator)
+    return estimator
+
+
+def load_samples(file: Path, n_samples: int, random_state: int = 0) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return samples, and their targets if there are any, from a ``.npz`` file of plain arrays.
+
+    Parameters
+    ----------
+    file : Path
+        Holds ``X``, and ``y`` if wanted, as ``np.savez(file, X=X, y=y)`` writes them. Arrays of objects are refused:
+        reading them would run code.
+    n_samples : int
+        At most so many are returned, drawn at random and in the file's order.
+    random_state : int, default=0
+        Decides which.
+
+    Returns
+    -------
+    X : ndarray of shape (n, ...)
+    y : ndarray of shape (n, ...) or None
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, X and y do not fit, or ``n_samples`` is below 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skaba.judge import load_samples
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "data.npz"
+    ...     np.savez(file, X=np.zeros((10, 3)))
+    ...     X, y = load_samples(file, 4)
+    >>> X.shape, y
+    ((4, 3), None)
+    """
+    if n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} must be at least 1.")
+    arrays = _read_arrays(file)
+    X, y = arrays["X"], arrays.get("y")
+    if X.ndim == 0 or not len(X):
+        raise ValueError(f"X in {file} has shape {X.shape}: it holds no sample.")
+    if y is not None and (y.ndim == 0 or len(y) != len(X)):
+        raise ValueError(f"y in {file} has shape {y.shape}, but X holds {len(X)} samples: one target a sample.")
+    chosen = np.sort(np.random.default_rng(random_state).permutation(len(X))[:n_samples])
+    return X[chosen], None if y is None else y[chosen]
+
+
+def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    try:
+        arrays = np.load(file, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise ValueError("it holds a single array without a name")
+        with arrays:
+            if "X" not in arrays:
+                raise ValueError(f"it holds {', '.join(arrays.files) or 'nothing'}, but no array X")
+            return {name: np.asarray(arrays[name]) for name in ("X", "y") if name in arrays}
+    except (ValueError, EOFError, OSError, BadZipFile) as error:
+        raise ValueError(
+            f"{file} is no .npz file of plain arrays: {error}. Write one with np.savez(file, X=X, y=y); arrays of "
+            "objects (such as lists of texts) are not read."
+        ) from error
+
+
+def _unpickled(file: Path, trust: bool) -> Any:
+    if not trust:
+        raise ValueError(
+            f"{file} is a file, and reading a pickled estimator runs whatever code is in it. If you trust where it "
+            "comes from, add --trust. Otherwise give a function of your own that makes the estimator, "
+            "module:function, and its weights, --weights FILE."
+        )
+    try:
+        with _current_folder_on_path():
+            return joblib.load(file)
+    except Exception as error:
+        raise ValueError(
+            f"{file} cannot be read as a pickled estimator: {type(error).__name__}: {error}. Weights alone go with "
+            "module:function and --weights FILE."
+        ) from error
+
+
+def _made(module: str, function: str) -> Any:
+    try:
+        with _current_folder_on_path():
+            make = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{module}:{function} cannot be imported: {error}. Write it as in 'from module import function'; the "
+            "current folder is searched too."
+        ) from error
+    if not callable(make):
+        raise ValueError(f"{module}:{function} is a {type(make).__name__}, not a function that makes the estimator.")
+    return make()
+
+
+@contextmanager
+def _current_folder_on_path() -> Iterator[None]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _load_weights(estimator: Any, file: Path) -> None:
+    net = find_net(estimator)
+    if net is None:
+        raise TypeError(f"Weights belong to a skaba estimator, but this is a {type(estimator).__name__}.")
+    if not net.initialized_:
+        net.initialize()
+    weights = _read_weights(file)
+    try:
+        net.module_.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"The weights in {file} do not fit the estimator's network: {error}") from error
+
+
+def _read_weights(file: Path) -> Any:
+    """Return a network's parameters by name; nothing but tensors is ever read."""
+    if file.suffix == ".safetensors":
+        return _read_safetensors(file)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+        # PyTorch's own message tells how to run the code in the file.
+        raise ValueError(
+            f"{file} does not hold weights alone. Write them with save_params(f_params=FILE), which --weights reads "
+            "without running any code."
+        ) from error
+
+
+def _read_safetensors(file: Path) -> Any:
+    try:
+        from safetensors import SafetensorError  # noqa: PLC0415 (optional)
+        from safetensors.torch import load_file  # noqa: PLC0415 (optional)
+    except ImportError as error:
+        raise ValueError(f"{file} needs safetensors: pip install safetensors") from error
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is no file of safetensors: {error}") from error
