@@ -1,0 +1,190 @@
+"""KeepAugment: an augmentation that leaves alone what the network looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+
+from skaba._validation import validate_parameters
+from skaba.attribution import Gradient, TrueClass, channel_axis, scaled, stretched
+from skaba.attribution._spatial import to_channels
+from skaba.augmenters._calling import augmented_by, require_usable
+from skaba.augmenters._erasing import boxes, generator_on, require_places
+from skaba.augmenters._selections import Percentiles
+
+
+class KeepAugment(BaseEstimator):
+    """Augment a sample everywhere but in a region that matters to the network.
+
+    The opposite of :class:`ABA`: there attribution says what is changed, here what is kept. All regions of one
+    size are scored by the sum of the map's absolute values, of each place the largest among its channels.
+    One is drawn uniformly from those that score high (``variant="paste"``) or low (``"cut"``).
+
+    Parameters
+    ----------
+    augmentation : callable
+        An augmenter, such as ``RandomErasing()``, or any function that takes a batch and returns it augmented,
+        such as kornia's or torchvision's. What it draws from Python's, NumPy's and torch's global random states
+        is decided by the estimator's ``random_state``, and the states are left as they were.
+    variant : {"paste", "cut"}, default="paste"
+        ``"paste"``, selective paste: the whole sample is augmented, and a region that matters is pasted back.
+        ``"cut"``, selective cut: only a region that does not matter is augmented.
+        ``KeepAugment(torch.zeros_like, variant="cut")`` is KeepCutout.
+    size : float, default=0.5
+        The region's share of each spatial axis.
+    quantile : float, default=0.6
+        How high a region has to score to be pasted, or may score to be cut, as a quantile of the scores of all
+        regions of the sample.
+    resolution : float, default=1.0
+        Below 1, maps are asked at this share of each spatial axis, on an averaged input, and stretched. Cost
+        falls with the number of places; the network must take inputs of any size.
+    attribution : callable, default=None
+        The method, by default ``Gradient()``.
+    target : callable, default=None
+        What is explained, by default ``TrueClass()``. Several labels and real targets have no true class: there
+        set ``Loss()``.
+
+    Notes
+    -----
+    The strength is handed to an augmenter. For a function of the batch alone it is the probability, at most 1,
+    that a sample is augmented. So 0 is no augmentation; **set** ``strength=1`` for what is published, since an
+    estimator's default is 0.1.
+
+    Regions are drawn for each sample anew. Scores equal to the quantile count both as high and as low, so a
+    map without differences (a network that ignores its input) makes every region eligible.
+
+    The paper's other saving, maps from the loss of an additional early output, needs a network that has one: pass
+    an ``attribution`` that asks it.
+
+    References
+    ----------
+    Gong et al. (2021), "KeepAugment: A Simple Information-Preserving Data Augmentation Approach", CVPR,
+    section 3. The region's size and the quantile are this library's defaults; 0.5 is Cutout's 16 of 32 pixels.
+
+    Examples
+    --------
+    Everything becomes 0 but the half that the network looks at:
+
+    >>> import torch
+    >>> from skaba.augmenters import KeepAugment
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    >>> with torch.no_grad():
+    ...     _ = model[1].weight.copy_(torch.tensor([[0.0, 0.0, 3.0, 3.0], [0.0, 0.0, 1.0, 1.0]]))
+    >>> keep, x = KeepAugment(torch.zeros_like, quantile=0.99), torch.ones(1, 1, 4)
+    >>> keep(model, x, torch.tensor([0]), strength=1, criterion=None, generator=torch.Generator())
+    tensor([[[0., 0., 1., 1.]]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "variant": [StrOptions({"paste", "cut"})],
+        "size": [Interval(Real, 0, 1, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "resolution": [Interval(Real, 0, 1, closed="right")],
+        "attribution": [callable],
+        "target": [callable],
+    }
+
+    def __init__(
+        self,
+        augmentation: Callable[..., Any],
+        variant: str = "paste",
+        size: float = 0.5,
+        quantile: float = 0.6,
+        resolution: float = 1.0,
+        attribution: Callable[..., Tensor] | None = None,
+        target: Callable[..., Any] | None = None,
+    ) -> None:
+        self.augmentation = augmentation
+        self.variant = variant
+        self.size = size
+        self.quantile = quantile
+        self.resolution = resolution
+        self.attribution = Gradient() if attribution is None else attribution
+        self.target = TrueClass() if target is None else target
+
+    def __call__(
+        self,
+        model: Callable[[Tensor], Any],
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        strength: float,
+        criterion: Any,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Augment a batch, and keep what matters.
+
+        Parameters
+        ----------
+        model : nn.Module or callable
+            Returns logits of shape (n, n_outputs). It is asked in evaluation mode and left without a trace.
+        x : floating-point Tensor of shape (n, channels, height, width) or (n, channels, length)
+            Left unchanged.
+        y : Tensor or None
+            The labels, if the target needs them.
+        strength : float
+            An augmenter's own; for a function the probability, at most 1, that a sample is augmented.
+        criterion : callable or None
+            The loss, if the target needs it.
+        generator : torch.Generator on the CPU
+            Decides every draw.
+
+        Returns
+        -------
+        Tensor of x's shape
+            Detached.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, samples are neither images nor series, or the augmentation does not
+            keep their shape.
+        """
+        validate_parameters(self)
+        require_places("KeepAugment", x)
+        x = x.detach()
+        if strength == 0 or len(x) == 0:
+            return x
+        asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
+        channels = channel_axis(model)
+        importance = self._attribute(model, x, y, channels, asked).abs().amax(dim=channels)
+        region = to_channels(self._region(importance, generator), x, channels)
+        changed = augmented_by(self.augmentation, model, x, y, strength=strength, **asked)
+        return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)
+
+    def _attribute(
+        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channels: int, asked: dict[str, Any]
+    ) -> Tensor:
+        if self.resolution == 1:
+            return self.attribution(model, x, y, target=self.target, **asked)
+        small = self.attribution(model, scaled(x, self.resolution, channels), y, target=self.target, **asked)
+        return stretched(small, x, channels)
+
+    def _region(self, importance: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a region of each sample: bool, of the shape (n, *places) of what matters how much."""
+        places = importance.shape[1:]
+        size = [max(1, round(self.size * length)) for length in places]
+        sums = importance
+        for axis, length in enumerate(size, start=1):
+            sums = sums.unfold(axis, length, 1).sum(dim=-1)
+        scores = sums.flatten(1)
+        (boundary,) = Percentiles(self.quantile).boundaries(scores)
+        eligible = scores >= boundary if self.variant == "paste" else scores <= boundary
+        draws = torch.rand(scores.shape, generator=generator_on(scores.device, generator), device=scores.device)
+        drawn = draws.masked_fill(~eligible, -1).argmax(dim=1)
+        start = torch.stack(torch.unravel_index(drawn, sums.shape[1:]), dim=1)
+        return boxes(start, torch.tensor(size, device=start.device), places)
+
+    def _check_consistency(self) -> None:
+        """Raise a ValueError if the augmentation cannot be used, or for a class in place of an instance."""
+        require_usable("augmentation", self.augmentation)
+        for name in ("attribution", "target"):
+            if isinstance(getattr(self, name), type):
+                kind = getattr(self, name).__name__
+                raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")

@@ -1,0 +1,127 @@
+"""What every augmenter beside ABA promises: alone, and in an estimator."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from skaba import ABAClassifier
+from skaba.augmenters import FPA, Compose, GaussianNoise, KeepAugment, RandomErasing, RandomMapABA, fast_aba, mend_aba
+from skaba.modules import ConvNet
+from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
+
+AUGMENTERS = {
+    "FPA": FPA(p1_max=0.5, probability=1),
+    "GaussianNoise": GaussianNoise(),
+    "RandomErasing": RandomErasing(probability=1),
+    "RandomMapABA": RandomMapABA(),
+    "KeepAugment": KeepAugment(GaussianNoise()),
+    "KeepAugment of a function": KeepAugment(torch.zeros_like, variant="cut", size=0.3),
+    "Compose": Compose([FPA(p1_max=0.5, probability=1), fast_aba(k=2)], factors=[1, 0.1]),
+    "Compose with a function": Compose([torch.sin, GaussianNoise()]),
+}
+EVERY = pytest.mark.parametrize("augmenter", AUGMENTERS.values(), ids=AUGMENTERS)
+
+
+def augmented(augmenter, x, net=None, strength=1.0, seed=0):
+    asked = {"criterion": nn.CrossEntropyLoss(), "generator": seeded(seed)}
+    return augmenter(net or conv_net(), x, torch.arange(len(x)), strength=strength, **asked)
+
+
+@EVERY
+def test_changes_the_batch_as_the_generator_says(augmenter):
+    x = images()
+    first = augmented(augmenter, x)
+    assert (first.shape, first.dtype, first.requires_grad) == (x.shape, x.dtype, False)
+    assert not torch.equal(first, x)
+    assert torch.equal(augmented(augmenter, x), first)
+    assert not torch.equal(augmented(augmenter, x, seed=1), first)
+
+
+@EVERY
+def test_leaves_the_batch_the_model_and_global_random_states_alone(augmenter):
+    net, x = conv_net(), images().requires_grad_()
+    copy, before = x.detach().clone(), trace_of(net)
+    augmented(augmenter, x, net)
+    assert torch.equal(x.detach(), copy)
+    assert trace_of(net) == before
+
+
+@EVERY
+def test_strength_0_changes_nothing(augmenter):
+    x = images()
+    assert torch.equal(augmented(augmenter, x, strength=0), x)
+
+
+@EVERY
+def test_an_empty_batch_stays_empty(augmenter):
+    assert augmented(augmenter, images()[:0]).shape == (0, 2, 6, 6)
+
+
+@EVERY
+def test_clones_pickles_and_prints(augmenter):
+    x = images()
+    for copy in (clone(augmenter), pickle.loads(pickle.dumps(augmenter))):  # noqa: S301
+        assert repr(copy) == repr(augmenter)
+        assert torch.equal(augmented(copy, x), augmented(augmenter, x))
+
+
+# --- in an estimator
+
+X = np.random.default_rng(0).random((24, 1, 8, 8), dtype=np.float32)
+Y = np.arange(24) % 3
+
+
+def classifier(**parameters):
+    settings = {"module__n_classes": 3, "module__width": 4, "max_epochs": 1, "batch_size": 8, "train_split": None}
+    return ABAClassifier(ConvNet, **{**settings, "strength": 1.0, "random_state": 0, "verbose": 0, **parameters})
+
+
+@EVERY
+def test_trains_an_estimator_reproducibly(augmenter):
+    first, second = (classifier(augmenter=augmenter).fit(X, Y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    plain = classifier(augmenter=None).fit(X, Y)
+    assert not np.array_equal(first.predict_proba(X), plain.predict_proba(X))
+    assert first.augment(X, Y).shape == X.shape
+    assert not np.array_equal(first.augment(X, Y), X)
+
+
+@EVERY
+def test_trains_at_an_embedding_and_spares_padding(augmenter):
+    ids = words(16).numpy()
+    clf = ABAClassifier(
+        TextNet, layer="embedding", augmenter=augmenter, strength=1.0, max_epochs=1, train_split=None, verbose=0
+    ).fit(ids, np.arange(16) % 3)
+    embedded = clf.module_.embedding.weight.detach().numpy()[ids]
+    moved = clf.augment(ids, np.arange(16) % 3) - embedded
+    assert (moved[ids == 0] == 0).all()
+    assert (moved[ids != 0] != 0).any()
+
+
+def test_parameters_are_searched():
+    grid = {"augmenter__0__p1_max": [0.1, 0.4], "augmenter__1__every": [1, 2]}
+    search = GridSearchCV(classifier(augmenter=Compose([FPA(), mend_aba(k=2)])), grid, cv=2).fit(X, Y)
+    assert search.best_estimator_.augmenter_.augmenters[0].p1_max == search.best_params_["augmenter__0__p1_max"]
+
+
+def test_bad_parameters_are_refused_before_training():
+    with pytest.raises(ValueError, match="'p2' parameter of FPA"):
+        classifier(augmenter=Compose([FPA(p2=3)])).fit(X, Y)
+    with pytest.raises(ValueError, match="FPA makes an augmenter: call it"):
+        classifier(augmenter=FPA).fit(X, Y)
+
+
+def test_kornias_augmentations_train_an_estimator_reproducibly():
+    kornia = pytest.importorskip("kornia.augmentation")
+    rotated = kornia.RandomRotation(30.0, p=1.0)
+    for augmenter in (Compose([rotated, FPA()]), KeepAugment(rotated, resolution=0.5)):
+        first = classifier(augmenter=augmenter).fit(X, Y)
+        torch.manual_seed(7)  # is not what decides
+        second = classifier(augmenter=pickle.loads(pickle.dumps(augmenter))).fit(X, Y)  # noqa: S301
+        np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+        assert not np.array_equal(first.augment(X, Y), X)
