@@ -98,7 +98,7 @@ class FromLayer(nn.Module):
         layer = find_layer(self.module, self.layer)
         try:
             with asking(self.module), torch.no_grad(), _hooked(layer, leave):
-                call(self.module, self.inputs, self.arguments)
+                call(self.module, self._copied_inputs(), self.arguments)
         except _Reached as reached:
             output = reached.args[0]
         else:
@@ -125,7 +125,7 @@ class FromLayer(nn.Module):
             return hidden
 
         variants = len(hidden) // self.n_samples
-        inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self.inputs
+        inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self._copied_inputs()
         with _hooked(find_layer(self.module, self.layer), replace):
             output = call(self.module, inputs, self.arguments)
         self._check_calls(calls)
@@ -159,9 +159,13 @@ class FromLayer(nn.Module):
             return root
 
         with torch.enable_grad(), _hooked(find_layer(self.module, self.layer), cut):
-            values = score(first_output(call(self.module, self.inputs, self.arguments)))
+            values = score(first_output(call(self.module, self._copied_inputs(), self.arguments)))
         self._check_calls(len(edges))
         return gradient_of(values, edges[0])
+
+    def _copied_inputs(self) -> Any:
+        # The layer may return a view of them, and the network may work in place, before the layer or after it.
+        return _each(self.inputs, torch.clone)
 
     def _check_calls(self, calls: int) -> None:
         if calls == 0:
@@ -237,9 +241,12 @@ class FromLayer(nn.Module):
         Returns
         -------
         Tensor of the output's shape
-            The output itself only of an ``nn.Embedding``, which makes it anew and needs it no more.
+            The output itself only of an ``nn.Embedding``, which makes it anew and needs it no more; not if a hook
+            of someone else's may have put another tensor in its place.
         """
-        return output if type(find_layer(self.module, self.layer)) is nn.Embedding else output.clone()
+        layer = find_layer(self.module, self.layer)
+        foreign = any(getattr(hook, "__module__", "") != __name__ for hook in layer._forward_hooks.values())
+        return output if type(layer) is nn.Embedding and not foreign else output.clone()
 
     def without_padding(self, change: Tensor) -> Tensor:
         """Return a change of the layer's output that is zero where there is padding.

@@ -215,8 +215,10 @@ class ABA(BaseEstimator):
             rest, y = rest.rows(rows), _picked(y, rows)
         if not self._looks_at_gradient_alone():
             x = rest.features()
+            require_samples(x, len(steps), rest.layer)
             return self._mover(x, self._attribute(rest, x, y, criterion, generator), steps, rows, rest.padding)
         attribution = Gradient().at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
+        require_samples(attribution, len(steps), rest.layer)
         return self._mover(attribution, attribution, steps, rows, rest.padding)
 
     def _looks_at_gradient_alone(self) -> bool:
@@ -339,6 +341,9 @@ class ABA(BaseEstimator):
         """
         memory.keep(index, self.selection.sort(gradient.detach()))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"renew": 1.0, **state})  # pickles of earlier versions have none
+
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
         self.adjustments.table(self.selection.n_categories)
@@ -366,6 +371,15 @@ class ABA(BaseEstimator):
             raise ValueError('reuse="epoch" keeps categories, not sizes: change=Proportional() needs reuse=None.')
         if self.resolution != 1:
             raise ValueError('reuse="epoch" asks for no maps, so resolution has no effect: set it to 1.')
+
+
+def require_samples(output: Tensor, n_samples: int, layer: str) -> None:
+    """Raise a ValueError if a layer's output does not hold one sample after the other."""
+    if output.dim() < 2 or len(output) != n_samples:
+        raise ValueError(
+            f"layer={layer!r} returns a tensor of shape {tuple(output.shape)} for {n_samples} samples; its first axis "
+            "must be the samples, and features must follow. Choose another layer, or set batch_first=True."
+        )
 
 
 def _picked(y: Tensor | None, rows: Tensor) -> Tensor | None:

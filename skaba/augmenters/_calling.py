@@ -52,7 +52,7 @@ def augmented_by(
     """
     if is_augmenter(augmentation):
         asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
-        return _checked(augmentation(model, x, y, **asked), x, augmentation).detach()
+        return _checked(augmentation(model, x.detach().clone(), y, **asked), x, augmentation).detach()
     if strength == 0 or len(x) == 0:
         return x.detach()
     with _own_random_state(generator, x.device), torch.no_grad():
@@ -67,10 +67,12 @@ def is_augmenter(function: Any) -> bool:
     """Return whether something can be called with the arguments of an augmenter."""
     called = function.forward if isinstance(function, nn.Module) else function
     try:
-        inspect.signature(called).bind(None, None, None, strength=1, criterion=None, generator=None)
+        signature = inspect.signature(called)
+        signature.bind(None, None, None, strength=1, criterion=None, generator=None)
     except (TypeError, ValueError):  # a ValueError: some built-in functions have no signature
         return False
-    return True
+    # A function of anything, (*args, **kwargs), takes a batch alone.
+    return all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in signature.parameters.values())
 
 
 def require_usable(name: str, component: Any) -> None:

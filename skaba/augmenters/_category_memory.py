@@ -116,7 +116,7 @@ class CategoryMemory:
         ----------
         index : int64 Tensor of shape (n,)
         """
-        return self.known is not None and bool(self.known[index.cpu()].all())
+        return self.known is not None and bool(self._allocated()[1][index.cpu()].all())
 
     def keep(self, index: Tensor, categories: Categories) -> None:
         """Keep what was found of some samples, in place of what was known.
@@ -143,6 +143,7 @@ class CategoryMemory:
     def _allocated(self) -> tuple[Tensor, Tensor]:
         if self.bits is None or self.known is None:
             raise ValueError("The memory of categories is empty: call allocate first.")
+        self.known = self.known.cpu()  # a file that was loaded onto a device holds all there
         return self.bits, self.known
 
     def state_dict(self) -> dict[str, Any]:

@@ -35,6 +35,9 @@ class Selection(ABC):
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> Sequence[float | Tensor]:
         """Return the boundaries, in ascending order.
 
+        A sample's must not depend on the other samples, nor on the order of its features: parts of a batch are
+        asked about, with features in the order of memory.
+
         Parameters
         ----------
         attribution : Tensor of shape (n, n_features)
@@ -60,6 +63,7 @@ class Selection(ABC):
         -------
         Categories
         """
+        attribution = attribution.detach()
         rows = _as_stored(attribution)
         if not numpy_knows(attribution):
             flat = attribution.reshape(len(attribution), -1)

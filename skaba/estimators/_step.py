@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from skaba._validation import validate_parameters
 from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped, watched
 from skaba.augmenters import ABA, CategoryMemory
+from skaba.augmenters._aba import require_samples
 from skaba.estimators._data import check_length
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._random import cuda_devices, resolve_seed
@@ -99,6 +100,8 @@ class AugmentedStep(_Net):
 
         def moved(x: Tensor, padding: Tensor | None = None) -> Tensor:
             if not movers:  # once a step: an optimiser may run the network several times
+                if self.layer is not None:
+                    require_samples(x, len(index), self.layer)
                 movers.append(self._recall(index, x, padding))
             return watched(movers[0](x), keep) if renews else movers[0](x)
 

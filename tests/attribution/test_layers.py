@@ -431,7 +431,37 @@ def test_no_gradient_at_a_layer_whose_output_is_not_used():
         FromLayer(Unused(), "unused", torch.randn(5, 3)).gradient(lambda logits: logits[:, 0])
 
 
+class InPlace(nn.Module):
+    """Works in place on what its first layer hands on, which is a view of the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.out = nn.Flatten(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        h = self.flat(x)
+        h *= 2
+        return self.out(h)
+
+
+def test_asking_does_not_write_into_the_batch():
+    x = torch.ones(3, 4)
+    rest = FromLayer(InPlace(), "flat", x)
+    rest.gradient(lambda logits: logits[:, 0])
+    rest(rest.features())
+    assert torch.equal(x, torch.ones(3, 4))
+
+
 # --- what may be written into
+
+
+def test_what_anothers_hook_made_of_an_embeddings_output_is_copied():
+    """Autograd may have kept it."""
+    net, ids = TextNet(), words()
+    net.embedding.register_forward_hook(lambda module, args, output: torch.tanh(output))
+    rest = FromLayer(net, "embedding", ids)
+    output = rest.features()
+    assert rest.writable(output) is not output
 
 
 def test_an_embeddings_output_may_be_written_into_others_are_copied():

@@ -196,3 +196,22 @@ def test_goes_through_pickle_and_through_saved_files(tmp_path, disk):
         recalled, known = copy.recall(torch.arange(5))
         assert equal(recalled.below(), below)
         assert known.all()
+
+
+def test_a_memory_that_was_loaded_onto_a_device_goes_on():
+    """Loading moves all its tensors there; which samples are known is asked on the CPU."""
+    memory, _ = filled(4, 9, 2)
+    index = torch.arange(4)
+    memory.known = PretendedOnGPU(memory.known)
+    assert memory.knows(index)
+    assert memory.recall(index)[1].tolist() == [True] * 4
+
+
+class PretendedOnGPU:
+    """Known samples that can be used only once they are on the CPU."""
+
+    def __init__(self, known):
+        self.known = known
+
+    def cpu(self):
+        return self.known

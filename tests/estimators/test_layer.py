@@ -171,3 +171,22 @@ def test_layers_that_cannot_be_augmented_are_refused_by_every_augmenter(
     net = ABAClassifier(Recurrent, layer=layer, augmenter=augmenter, train_split=None, max_epochs=2, verbose=0)
     with pytest.raises(ValueError, match=message):
         net.fit(X, y)
+
+
+class TimeFirst(nn.Module):
+    """A network whose hidden layer has time on its first axis, samples on the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.hidden(x.transpose(0, 1)).mean(0))
+
+
+@pytest.mark.parametrize("augmenter", ["fgsm", "fast_aba", "free_aba"])
+def test_a_layer_whose_first_axis_is_not_the_samples_is_refused(augmenter: str) -> None:
+    X, y = np.random.default_rng(0).normal(size=(32, 40, 4)).astype(np.float32), np.arange(32) % 2
+    net = ABAClassifier(TimeFirst, layer="hidden", augmenter=augmenter, random_state=0, verbose=0, train_split=None)
+    with pytest.raises(ValueError, match=r"layer='hidden' returns a tensor of shape \(40, \d+, 6\) for \d+ samples"):
+        net.fit(X, y)
