@@ -23,6 +23,7 @@ from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
 from skaba.evaluation.ground_truth import XORBenchmark
 from skaba.experiment import OutOfTimeError, Place, make_page, read_settings, report, run
 from skaba.judge import Judgement, judge, load_estimator, load_samples
+from skaba.judge._score import score_or_reason
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
 experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
@@ -106,13 +107,15 @@ def judge_methods(
     try:
         fitted = load_estimator(estimator, weights=weights, trust=trust)
         X, y = load_samples(data, samples)
-        score = None if y is None else fitted.score(X, y)
+        score, unscored = (None, "") if y is None else score_or_reason(fitted, X, y)
         benchmark = XORBenchmark(grid_size=grid, n_seeds=seeds, random_state=0)
         with _progress_of_stages() as advance:
             found = judge(fitted, X, benchmark=benchmark, advance=advance)
     except (ValueError, TypeError, RuntimeError) as error:  # a network raises RuntimeError for X of another shape
         raise typer.BadParameter(str(error)) from error
     Console().print(_judged(found, f"{len(X)} samples" + ("" if score is None else f", score {score:.3f}")))
+    if unscored:
+        typer.echo(f"no score: {unscored}")
     for warning, names in found.warnings.items():
         typer.echo(f"{', '.join(names)}: {warning}")
     for name, reason in found.reasons.items():

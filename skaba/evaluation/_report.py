@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.multiclass import type_of_target
+from torch import Tensor
 
 from skaba.augmenters import fgsm
 from skaba.estimators import ABAMultiLabelClassifier
+from skaba.estimators._data import check_length, check_samples
 from skaba.evaluation._markdown import markdown_table
-from skaba.evaluation._nets import find_net, fitted_net
+from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net
 from skaba.evaluation.calibration import brier_score, expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness import (
@@ -131,9 +134,10 @@ def report(
 
     Notes
     -----
-    What does not apply by default is left out and noted: attacks on other estimators, noise and occlusion of word ids,
-    texts and several inputs. Noise at an embedding is asked for as an attack, ``attacks={"Gaussian noise":
-    (GaussianNoise(), 0.1)}``; words are occluded by :func:`occlusion_scores`.
+    What does not apply by default is left out and noted: attacks on other estimators, and without ``layer=`` on word
+    ids and several inputs; noise and occlusion of word ids, texts and several inputs; noise of an X that is constant.
+    Noise at an embedding is asked for as an attack, ``attacks={"Gaussian noise": (GaussianNoise(), 0.1)}``; words are
+    occluded by :func:`occlusion_scores`.
 
     With a Pipeline, noise and squares change X as it is given, attacks what the network sees.
 
@@ -168,7 +172,8 @@ def report(
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_scorable(estimator)
     check_random_state(random_state)
-    chosen_attacks, about_attacks = _choose_attacks(estimator, attacks)
+    _check_one_target_a_sample(estimator, X, y)
+    chosen_attacks, about_attacks = _choose_attacks(estimator, X, attacks)
     noises, about_noise = _choose_noises(X, y, corruptions, bounds)
     size, about_occlusion = _choose_size(X, y, occlusion_size)
     name = _score_name(estimator)
@@ -187,7 +192,15 @@ def _row(measure: str, value: float, under: str = "", level: str = "") -> Row:
     return {"measure": measure, "under": under, "level": level, "value": value}
 
 
-def _choose_attacks(estimator: Any, attacks: Any) -> tuple[dict[str, tuple[Any, float]], list[str]]:
+def _check_one_target_a_sample(estimator: Any, X: Any, y: Any) -> None:
+    """Raise a ValueError unless there is one target a sample; what X holds is left to those who read it."""
+    # To a net a list of arrays is several inputs; any other list holds samples.
+    if isinstance(X, (list, tuple)) and (find_net(estimator) is None or not all(hasattr(part, "shape") for part in X)):
+        X = np.asarray(X, dtype=object)
+    check_length(X, y)
+
+
+def _choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tuple[Any, float]], list[str]]:
     """Return the attacks, and what is to be said about them."""
     if attacks is not None:
         checked = checked_attacks(attacks)
@@ -197,11 +210,26 @@ def _choose_attacks(estimator: Any, attacks: Any) -> tuple[dict[str, tuple[Any, 
     net = find_net(estimator)
     if net is None:
         return {}, ["No attacks: they need the gradient of one of skaba's estimators."]
+    if net.layer is None and (reason := _why_unattackable(as_seen_by_net(estimator, X))):
+        return {}, [f"No attacks: {reason}"]
     if net.strength == 0:
         raise ValueError(
             'The estimator has strength=0, which is no attack: pass attacks={"FGSM": (fgsm(), 0.1)}, or {} for none.'
         )
     return {"FGSM": (fgsm(), net.strength), "PGD": (PGD(), net.strength)}, []
+
+
+def _why_unattackable(X: Any) -> str:
+    """Return why an input can not be attacked; empty if it can, as far as can be told without reading a Dataset."""
+    X = check_samples(X, floats=False)
+    if isinstance(X, (Mapping, list, tuple)):
+        return "the network has several inputs; fit the estimator with layer=, whose output is attacked."
+    if not isinstance(X, (np.ndarray, Tensor)) or torch.as_tensor(X[:1]).is_floating_point():
+        return ""
+    return (
+        f"the network sees {X.dtype} values, to which nothing can be added; scale images to floats, and of word ids "
+        'fit the estimator with layer="embedding", whose output is attacked.'
+    )
 
 
 def _choose_noises(X: Any, y: Any, corruptions: Any, bounds: Any) -> tuple[dict[str, Any], list[str]]:
@@ -215,10 +243,13 @@ def _choose_noises(X: Any, y: Any, corruptions: Any, bounds: Any) -> tuple[dict[
         values = as_floats(X, y)
     except (TypeError, ValueError) as error:
         return {}, [f"No noise: {error}"]
+    axis = 0 if values.ndim == 2 else None
+    measured: Any = values.min(axis=axis), values.max(axis=axis)
+    if np.all(measured[0] == measured[1]):
+        return {}, ["No noise: X does not vary, so that there is no range to measure it by; give bounds."]
     if values.ndim == 2:
-        measured: Any = values.min(axis=0), values.max(axis=0)
         return _noises(measured), ["Noise keeps between the lowest and the highest value of each column of X."]
-    low, high = float(values.min()), float(values.max())
+    low, high = map(float, measured)
     return _noises((low, high)), [
         f"Noise keeps between the lowest and the highest value of X, {low:.4g} and {high:.4g}."
     ]

@@ -31,7 +31,8 @@ class Judgement:
     reasons : dict of str to str
         By method, why the estimator cannot use it.
     warnings : dict of str to list of str
-        What one should know of the fidelities, such as samples that were left out, and of which methods.
+        What one should know of the figures, such as samples that were left out or why there is no ground truth, and
+        of which methods.
     n_networks : int
         How many networks learned XOR.
     """
@@ -139,7 +140,10 @@ def judge(
         for text in dict.fromkeys(str(warning.message) for warning in caught):
             found.warnings.setdefault(text, []).append(name)
         if name in found.fidelities and name in known:
-            found.ground_truth[name] = benchmark.score(_for_xor(METHODS[name]()))
+            try:
+                found.ground_truth[name] = benchmark.score(_for_xor(METHODS[name]()))
+            except ValueError as error:
+                found.warnings.setdefault(f"no ground truth: {error}", []).append(name)
         advance(_STAGE, finished, len(trials.usable))
     return found
 

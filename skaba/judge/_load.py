@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from skaba.evaluation._nets import find_net, fitted_net
+
+_READ_AS_CODE = LookupError, TypeError, AttributeError
+"""What PyTorch raises where it takes the letters of a text for a pickle's instructions."""
 
 
 def load_estimator(source: str, *, weights: Path | None = None, trust: bool = False) -> Any:
@@ -186,7 +190,7 @@ def _load_weights(estimator: Any, file: Path) -> None:
     weights = _read_weights(file)
     try:
         net.module_.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AttributeError) as error:  # the last for keys that are no names
         raise ValueError(f"The weights in {file} do not fit the estimator's network: {error}") from error
 
 
@@ -196,7 +200,7 @@ def _read_weights(file: Path) -> Any:
         return _read_safetensors(file)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+    except (pickle.UnpicklingError, struct.error, EOFError, RuntimeError, ValueError, *_READ_AS_CODE) as error:
         # PyTorch's own message tells how to run the code in the file.
         raise ValueError(
             f"{file} does not hold weights alone. Write them with save_params(f_params=FILE), which --weights reads "

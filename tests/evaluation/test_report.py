@@ -3,13 +3,16 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
+from torch import nn
 
 from skaba import ABAMultiLabelClassifier, ABARegressor
 from skaba.augmenters import GaussianNoise, fgsm
@@ -105,8 +108,6 @@ def test_noise_in_images_and_series_keeps_to_one_range(table: Any, classifier: A
 
 
 def _flat() -> Any:
-    from torch import nn
-
     return nn.Sequential(nn.Flatten(), table_net())
 
 
@@ -198,3 +199,42 @@ def test_what_cannot_be_attacked_or_changed_is_refused_where_it_is_asked_for(
     for arguments in ({"bounds": (0, 1)}, {"corruptions": {"shot": ShotCorruption()}}, {"occlusion_size": 2}):
         with pytest.raises(ValueError, match="int64 values"):
             report(net, *texts, **arguments)
+
+
+class WordCounts(nn.Module):
+    """Reads word ids at its input; of two inputs, their sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.EmbeddingBag(12, 3)
+
+    def forward(self, X: Any = None, a: Any = None, b: Any = None) -> Any:
+        return self.embedding(X) if a is None else a[:, :3] + b[:, :3] * self.embedding.weight[0]
+
+
+def test_word_ids_without_a_layer_and_several_inputs_are_not_attacked(table: Any, texts: Any, classifier: Any) -> None:
+    for X, y in (texts, ({"a": table[0], "b": table[0]}, table[1])):
+        found = report(classifier(module=WordCounts, augmenter=None).fit(X, y), X, y)
+        assert kinds(found) == CLEAN
+        assert [note.split(":")[0] for note in found.notes] == ["No attacks", "No noise", "No occlusion"]
+
+
+def test_where_nothing_varies_there_is_no_noise(table: Any) -> None:
+    X, y = table
+    forest = RandomForestClassifier(n_estimators=5, random_state=0).fit(X, y)
+    for still in (X[:1], np.ones_like(X)):
+        found = report(forest, still, y[: len(still)], occlusion_size=2)
+        assert kinds(found) == [*CLEAN, ("accuracy", "occlusion")]
+        assert found.notes[1].startswith("No noise: X does not vary")
+    images = np.ones((4, 1, 2, 2), dtype=np.float32)
+    flat = make_pipeline(FunctionTransformer(lambda values: values.reshape(len(values), -1)), forest)
+    assert any(note.startswith("No noise: X does not vary") for note in report(flat, images, y[:4]).notes)
+
+
+def test_lengths_are_checked_first(table: Any) -> None:
+    X, y = table
+    forest = RandomForestClassifier(n_estimators=5, random_state=0).fit(X, y)
+    for samples in (X, list(X), X.tolist(), pd.DataFrame(X), sparse.csr_array(X)):
+        with pytest.raises(ValueError, match=r"has 60 samples.*but y has 59"):
+            report(forest, samples, y[:-1])
+    assert value(report(forest, X.tolist(), y), "accuracy") == forest.score(X, y)

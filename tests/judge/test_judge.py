@@ -95,6 +95,23 @@ def test_images_have_methods_that_xor_has_not(monkeypatch):
     assert next(row for row in found.rows() if row[0] == "GradCAM")[2:] == ["", "", ""]
 
 
+def test_a_method_without_ground_truth_keeps_its_fidelity(fitted, data, monkeypatch):
+    for name in METHODS.keys() - {"Gradient", "RandomMap"}:
+        monkeypatch.delitem(METHODS, name)
+    score = XORBenchmark.score
+
+    def broken(self, method):
+        if isinstance(method, Gradient):
+            raise ValueError("maps that are not finite")
+        return score(self, method)
+
+    monkeypatch.setattr(XORBenchmark, "score", broken)
+    found = judge(fitted, data[0], benchmark=XORBenchmark(solved(), grid_size=5, n_seeds=1, **QUICK))
+    assert found.warnings["no ground truth: maps that are not finite"] == ["Gradient"]
+    assert found.fidelities.keys() == {"Gradient", "RandomMap"}
+    assert found.ground_truth.keys() == {"RandomMap"}
+
+
 # ------------------------------------------------------------------------------- the command
 
 
@@ -103,6 +120,7 @@ def command(tmp_path, fitted, data, monkeypatch):
     """Runs ``skaba judge`` on files of the fitted classifier; XOR is solved by hand."""
     fitted.save_params(f_params=tmp_path / "weights.pt")
     np.savez(tmp_path / "data.npz", X=data[0], y=data[1])
+    np.savez(tmp_path / "named.npz", X=data[0], y=np.array(["a", "b"])[data[1]])
     np.savez(tmp_path / "bare.npz", X=data[0])
     np.savez(tmp_path / "wide.npz", X=np.zeros((4, 7), dtype=np.float32))
     monkeypatch.setattr("skaba.cli.XORBenchmark", lambda **settings: XORBenchmark(solved(), **{**QUICK, **settings}))
@@ -137,6 +155,14 @@ def test_targets_are_not_needed_and_samples_are_limited(command):
     assert result.exit_code == 0, result.output
     assert "10 samples" in result.output
     assert ", score" not in result.output
+
+
+def test_labels_that_weights_do_not_know_cost_the_score_alone(command):
+    result = command(NET, "{}/named.npz", *WEIGHTS, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert ", score" not in result.output
+    assert "no score: y holds labels such as ['a', 'b']" in result.output
+    assert "Gradient" in result.output
 
 
 @pytest.mark.parametrize(

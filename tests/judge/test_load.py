@@ -158,7 +158,9 @@ def test_a_file_that_is_no_pickle_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"no weights", b"PK\x03\x04 broken"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", b"hello, a text\n", b"weights\n", b"0 1 2\n", b"PK\x03\x04 broken"]
+)
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
     if name.endswith("safetensors"):
         pytest.importorskip("safetensors")
@@ -167,7 +169,7 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
         load_estimator(f"{HERE}:make_classifier", weights=tmp_path / name)
 
 
-@pytest.mark.parametrize("state", [{}, [1], {"0.weight": torch.zeros(2, 2)}])
+@pytest.mark.parametrize("state", [{}, [1], {0: torch.zeros(2)}, {"0.weight": torch.zeros(2, 2)}])
 def test_weights_of_another_network_are_refused(tmp_path, state):
     torch.save(state, tmp_path / "w.pt")
     with pytest.raises(ValueError, match="do not fit the estimator's network"):

@@ -205,11 +205,18 @@ class _Probe:
         def target(logits: Tensor, y: Any, **_: Any) -> ClassScore:
             return ClassScore(targets)
 
-        maps: Tensor = self.attribution(
+        answer = self.attribution(
             part.model, part.x, None, target=target, criterion=self.criterion, generator=self.generator
         )
-        _check_finite(maps.detach().cpu().numpy(), part.start)
-        return maps.detach()
+        if not isinstance(answer, (Tensor, np.ndarray)) or answer.shape[:1] != part.x.shape[:1]:
+            got = f"shape {tuple(answer.shape)}" if hasattr(answer, "shape") else f"a {type(answer).__name__}"
+            raise ValueError(
+                f"The attribution method returned {got} for {len(part.x)} samples; it must return a tensor of maps, "
+                "one a sample."
+            )
+        maps = torch.as_tensor(answer, device=part.x.device).detach().double()  # NumPy has no bfloat16
+        _check_finite(maps.cpu().numpy(), part.start)
+        return maps
 
     def _masked(
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
@@ -245,7 +252,10 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     if callable(attribution) and not isinstance(attribution, Tensor):
         validate_parameters(attribution)
         return attribution
-    maps = attribution.detach().cpu().numpy() if isinstance(attribution, Tensor) else np.asarray(attribution)
+    if isinstance(attribution, Tensor):
+        attribution = attribution.detach()
+        attribution = (attribution.float() if attribution.dtype == torch.bfloat16 else attribution).cpu().numpy()
+    maps = np.asarray(attribution)
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
     if maps.ndim < 2 or len(maps) != n_samples:

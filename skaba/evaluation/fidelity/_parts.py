@@ -122,7 +122,7 @@ class ArrayParts:
         results = []
         for start in range(0, len(self.x), PART):
             part = Part(start, self.x[start : start + PART], self.ask, self.model, 1, None)
-            results.append(function(part).cpu().numpy())
+            results.append(_array(function(part)))
         return np.concatenate(results)
 
 
@@ -186,14 +186,14 @@ def _tensor(X: Any) -> Tensor:
     X = check_samples(X, floats=False)
     if not isinstance(X, (np.ndarray, Tensor)):
         raise TypeError(f"X is a {type(X).__name__}; here it must be one array of samples, (n, ...).")
-    x = torch.as_tensor(X)
+    x = torch.as_tensor(X).detach()
     return x if x.is_floating_point() else x.double()
 
 
 def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
     def ask(rows: Tensor, index: Tensor) -> Tensor:
         with torch.no_grad(), asking(model):
-            return nonlinearity(first_output(rows_of(model, index)(rows)))
+            return nonlinearity(_checked(first_output(rows_of(model, index)(rows)), len(rows)))
 
     return ask
 
@@ -202,16 +202,32 @@ def _reader(function: Callable[[NDArray[Any]], Any]) -> Ask:
     """Return what asks a function of arrays."""
 
     def ask(rows: Tensor, index: Tensor) -> Tensor:
-        answer = function(rows.numpy())
-        scores = torch.as_tensor(answer.detach() if isinstance(answer, Tensor) else np.asarray(answer))
-        if scores.dim() != 2 or len(scores) != len(rows):
-            raise ValueError(
-                f"The estimator returned scores of shape {tuple(scores.shape)} for {len(rows)} samples; it must return "
-                "(n, n_outputs), one score a class."
-            )
-        return scores
+        answer = function(_array(rows))
+        if isinstance(answer, Tensor):
+            return _checked(answer.detach(), len(rows))
+        scores = np.asarray(answer)
+        if scores.dtype.kind not in "fiub":
+            raise ValueError(f"The estimator returned {scores.dtype} values; scores must be numbers, one a class.")
+        return _checked(torch.as_tensor(scores), len(rows))
 
     return ask
+
+
+def _checked(scores: Tensor, n_rows: int) -> Tensor:
+    """Return scores (n, n_outputs) in a precision that NumPy has too, or raise a ValueError."""
+    if scores.dim() != 2 or len(scores) != n_rows or not scores.shape[1]:
+        raise ValueError(
+            f"The estimator returned scores of shape {tuple(scores.shape)} for {n_rows} samples; it must return "
+            "(n, n_outputs), one score a class."
+        )
+    if scores.dtype == torch.bfloat16:
+        return scores.float()
+    return scores if scores.is_floating_point() else scores.double()
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    """Return values as an array; NumPy has no bfloat16."""
+    return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
 
 
 def _both_classes(decision_function: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -234,6 +250,11 @@ def _function(estimator: Any) -> Callable[[NDArray[Any]], Any]:
 
 
 def _softmax(scores: Tensor) -> Tensor:
+    if scores.shape[1] < 2:
+        raise ValueError(
+            "The estimator returned one score a sample, whose softmax is 1 whatever it is: return a logit for each of "
+            "at least two classes, for example (-score, score), or use perturbation_curves or fidelity."
+        )
     return torch.softmax(scores, dim=1)
 
 

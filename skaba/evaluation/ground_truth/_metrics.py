@@ -189,7 +189,7 @@ def masked_dimension_correlation(
     Raises
     ------
     ValueError
-        If A or P is not finite or of another shape, or a parameter is not allowed.
+        If A or P is not finite or of another shape, P is not within 0 and 1, or a parameter is not allowed.
 
     Notes
     -----
@@ -259,6 +259,11 @@ def _check_probability(P: NDArray[np.float64], shape: tuple[int, ...]) -> None:
         raise ValueError(f"P has shape {P.shape}, but the maps are on a grid of {shape}: one probability a point.")
     if not np.isfinite(P).all():
         raise ValueError("P holds NaN or infinity; it must be the model's probability of class 1 at each point.")
+    if np.abs(P - 0.5).max() > 0.5 + 1e-6:  # what rounding does to single floats
+        raise ValueError(
+            f"P has values from {P.min():.4g} to {P.max():.4g}, but it must be the model's probability of class 1 at "
+            "each point, from 0 to 1. Of logits take the sigmoid."
+        )
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

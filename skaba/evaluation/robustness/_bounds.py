@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
 
 ROUNDING = 1e-5
-"""By so much of a bound a value may lie beyond it: what rounding does to standardised single floats."""
+"""By so much of a bound, and of the distance between the two, a value may lie beyond it: what rounding does to
+standardised single floats."""
 
 
 def as_bounds(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -56,7 +59,10 @@ def check_broadcasts(name: str, values: NDArray[Any], shape: tuple[int, ...]) ->
 
 def check_inside(x: Values, low: Values, high: Values) -> None:
     """Raise a ValueError if a value lies outside of its bounds by more than rounding."""
-    if not ((x < low - ROUNDING * abs(low)).any() or (x > high + ROUNDING * abs(high)).any()):
+    where: Any = torch.where if isinstance(x, Tensor) else np.where
+    width = high - low
+    slack = ROUNDING * where(width < math.inf, width, 0.0)  # a bound of 0 has no rounding of its own
+    if not ((x < low - ROUNDING * abs(low) - slack).any() or (x > high + ROUNDING * abs(high) + slack).any()):
         return
     raise ValueError(
         f"x has values from {float(x.min()):.4g} to {float(x.max()):.4g}, some of them outside of bounds, which are "

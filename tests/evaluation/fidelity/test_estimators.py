@@ -170,3 +170,57 @@ def test_a_net_at_its_input_needs_floats(table: Any, classifier: Any) -> None:
     net = classifier().fit(*table)
     with pytest.raises(ValueError, match="needs floats"):
         perturbation_curves(net, table[0].astype(int), RandomMap())
+
+
+def test_one_score_has_no_softmax() -> None:
+    X = samples(3, 4).astype(np.float32)
+    for estimator in (torch.nn.Linear(4, 1), lambda rows: rows[:, :1]):
+        with pytest.raises(ValueError, match="one score a sample, whose softmax is 1"):
+            deletion_score(estimator, X, X)
+
+
+def test_half_precision_that_numpy_has_not_is_read() -> None:
+    net = torch.nn.Linear(4, 3)
+    X = torch.as_tensor(samples(5, 4), dtype=torch.bfloat16)
+    short = torch.nn.Linear(4, 3).bfloat16()
+    short.load_state_dict(net.state_dict())
+    for method in (InputXGradient(), X):
+        for fill in ("zero", "random"):
+            curves = perturbation_curves(short, X, method, fill=fill)
+            with torch.no_grad():
+                expected = short(X).float().max(dim=1).values.numpy()
+            np.testing.assert_array_equal(curves.mif[:, 0], expected)
+    same(
+        perturbation_curves(lambda rows: rows[:, :2], X, X), perturbation_curves(lambda rows: rows[:, :2], X.float(), X)
+    )
+
+
+class Returning(torch.nn.Module):
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, X: Any) -> Any:
+        return self.change(X)
+
+
+@pytest.mark.parametrize("change", [lambda x: x[:, 0], lambda x: x[:1], lambda x: x[:, None], lambda x: x[:, :0]])
+def test_scores_of_another_shape_are_refused_of_whoever_returns_them(change: Any) -> None:
+    X = samples(3, 4)
+    for estimator in (change, Returning(change)):
+        for score in (perturbation_curves, deletion_score):
+            with pytest.raises(ValueError, match=r"returned scores of shape .* for 3 samples"):
+                score(estimator, X, X)
+
+
+def test_whole_scores_become_floats_and_labels_are_refused() -> None:
+    X = samples(3, 4)
+    for whole in (lambda rows: (rows > 0).astype(int), Returning(lambda rows: (rows > 0).long())):
+        assert 0 <= deletion_score(whole, X, X) <= 1
+    with pytest.raises(ValueError, match="returned <U1 values; scores must be numbers"):
+        perturbation_curves(lambda rows: np.full((len(rows), 2), "a"), X, X)
+
+
+def test_samples_with_a_gradient_are_read() -> None:
+    X = torch.as_tensor(samples(3, 4)).requires_grad_()
+    same(perturbation_curves(lambda rows: rows, X, X), perturbation_curves(lambda rows: rows, X.detach(), X.detach()))

@@ -137,3 +137,21 @@ def test_targets_that_are_refused(targets: Any) -> None:
 def test_scores_that_are_no_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="no finite numbers"):
         perturbation_curves(lambda rows: np.full((len(rows), 2), np.nan), samples(3, 6), samples(3, 6))
+
+
+def test_a_method_may_return_an_array() -> None:
+    net, X = torch.nn.Linear(4, 2), samples(3, 4)
+
+    def array(model: Any, x: Any, y: Any, **_: Any) -> Any:
+        return x.numpy() ** 2
+
+    found = perturbation_curves(net, X, array)
+    np.testing.assert_allclose(found.mif, perturbation_curves(net, X, X**2).mif, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"), [(None, "a NoneType"), (torch.zeros(1, 4), r"shape \(1, 4\)"), (torch.zeros(()), r"shape \(\)")]
+)
+def test_what_a_method_may_not_return(answer: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"attribution method returned {got} for 3 samples"):
+        perturbation_curves(torch.nn.Linear(4, 2), samples(3, 4), lambda *_, **__: answer)

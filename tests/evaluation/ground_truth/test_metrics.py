@@ -221,3 +221,11 @@ def test_arguments_of_the_correlation_are_checked(arguments, message):
 def test_arguments_of_the_difference_are_checked(name, value):
     with pytest.raises(ValueError, match=f"{name}="):
         dimensional_difference(np.ones((5, 5, 2)), **{name: value})
+
+
+@pytest.mark.parametrize("outside", [-0.1, 1.1, 3.0])
+def test_probabilities_lie_between_0_and_1(outside):
+    P = sure_in_corners()
+    P[3, 4] = outside
+    with pytest.raises(ValueError, match=r"P has values from .*, but it must be the model's probability"):
+        masked_dimension_correlation(noise(), P)

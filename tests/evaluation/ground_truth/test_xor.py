@@ -42,6 +42,7 @@ class Solved(nn.Module):
             "probability": logit.sigmoid(),
             "logits": torch.cat([-logit, logit], dim=1),
             "halved": 0.5 + 0 * logit,
+            "beyond": 1.2 * logit.sigmoid() - 0.1,
         }[self.output]
 
 
@@ -87,6 +88,14 @@ def test_the_score_is_that_of_the_measures_on_the_known_maps(benchmark):
 
 def test_the_ideal_map_is_right_at_the_boundary(benchmark):
     assert (benchmark.score(ideal).r_DB > 0.99).all()
+
+
+def test_predictions_beyond_0_and_1_are_as_sure_as_can_be():
+    beyond = XORBenchmark(solved(module__output="beyond"), grid_size=10, n_seeds=1, **QUICK).fit()
+    assert beyond.probabilities_.min() < 0
+    assert beyond.probabilities_.max() > 1
+    clipped = masked_dimension_correlation(ideal_map(unit_grid(10)), beyond.probabilities_[0].clip(0, 1))
+    assert beyond.score(ideal).r_DB == pytest.approx(clipped.r_DB)
 
 
 def test_equal_maps_have_no_difference(benchmark):
