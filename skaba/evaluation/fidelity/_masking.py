@@ -222,16 +222,19 @@ class _Probe:
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
     ) -> Tensor:
         """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
-        (low, high), fill = columns.int(), self.fill(part)
-        place = places(rank, units)
+        (low, high), fill = columns.float(), self.fill(part)
+        place, fills = places(rank, units), bool(fill.any())
         values = unmasked.unsqueeze(1).repeat(1, low.shape[1])
         for rows in torch.split((low < high).nonzero(), self.masking.rows_at_once):
             index, column = rows.unbind(1)
             here, first, last = place.index_select(0, index), low[index, column, None], high[index, column, None]
-            masked = broadcastable((here >= first) & (here < last), units, part).to(part.x.dtype)
-            # Exact, as a mask is 0 or 1, and on a CPU several times faster than torch.where with x[index].
-            changed = part.x.index_select(0, index).mul_(1 - masked)
-            changed.addcmul_(masked, fill if len(fill) == 1 else fill.index_select(0, index))
+            # Places are whole numbers, so this is 1 before the first and from the last on, 0 between, and exact. On a
+            # CPU it is several times faster than comparing, and products are faster than torch.where.
+            kept = (first - here).clamp_(0, 1).add_((here - last).add_(1).clamp_(0, 1))
+            kept = broadcastable(kept, units, part).to(part.x.dtype)
+            changed = part.x.index_select(0, index).mul_(kept)
+            if fills:
+                changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
             values[index, column] = self.read(_scores(part, changed, index), targets[index])
         return values
 
