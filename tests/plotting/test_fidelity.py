@@ -53,14 +53,15 @@ def test_a_colour_a_method_from_the_measurement_itself() -> None:
     np.testing.assert_allclose(display.curves[0].lif, display.curves[1].mif)
 
 
-def test_results_plot_themselves_into_given_axes() -> None:
+def test_results_are_drawn_into_given_axes() -> None:
     import matplotlib.pyplot as plt
 
     _, (left, right) = plt.subplots(1, 2)
-    assert FOUND.plot(ax=left).ax_ is left
+    assert FidelityDisplay.from_results({"": FOUND}, ax=left).ax_ is left
     assert left.get_legend().get_texts()[-1].get_text() == "A = 50.0 [50.0, 50.0]"
     X = np.abs(np.random.default_rng(0).normal(size=(10, 6)))
-    assert compare_fidelity(total, X, {"right": X}).plot(ax=right).figure_ is right.figure
+    found = compare_fidelity(total, X, {"right": X})
+    assert FidelityDisplay.from_results(found, ax=right).figure_ is right.figure
 
 
 def test_nothing_to_show_is_refused() -> None:

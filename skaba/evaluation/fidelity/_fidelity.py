@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from skaba.evaluation.fidelity._masking import MaskingOptions
-    from skaba.plotting import FidelityDisplay
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +54,6 @@ class Fidelity:
         low, high = self.interval
         return f"A = {self.area:.1f}, {100 * self.level:g} % interval [{low:.1f}, {high:.1f}]"
 
-    def plot(self, *, ax: Any = None) -> FidelityDisplay:
-        """Plot the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        FidelityDisplay
-        """
-        return Fidelities({"": self}).plot(ax=ax)
-
 
 class Fidelities(dict[str, Fidelity]):
     """Fidelities by the name of the method. Made by :func:`compare_fidelity`.
@@ -97,22 +82,6 @@ class Fidelities(dict[str, Fidelity]):
             for name, found in sorted(self.items(), key=lambda item: -item[1].area)
         ]
         return markdown_table(["method", "A", f"{100 * level:g} % interval"], rows)
-
-    def plot(self, *, ax: Any = None) -> FidelityDisplay:
-        """Plot the curves of all methods.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        FidelityDisplay
-        """
-        from skaba.plotting import FidelityDisplay  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        return FidelityDisplay.from_results(self, ax=ax)
 
 
 def fidelity(
@@ -223,7 +192,7 @@ def compare_fidelity(estimator: Any, X: Any, attributions: Mapping[str, Any], **
     Returns
     -------
     Fidelities
-        A dict in the order given, with ``table()`` and ``plot()``.
+        A dict in the order given, with ``table()``; :class:`skaba.plotting.FidelityDisplay` draws it.
 
     Raises
     ------
