@@ -22,27 +22,20 @@ rows costs and nothing else, as a share of our time.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from turns import Function, in_turns
 
 from skaba.evaluation.fidelity._curves import most_first, shares_of
 from skaba.evaluation.fidelity._masking import Masking, measure
 from skaba.evaluation.fidelity._parts import scores_of
 from skaba.modules import ConvNet
-
-SHORTEST = 0.2
-"""Seconds that a measurement takes at least: quick functions are called several times."""
-
-Function = Callable[[], Any]
 
 
 class Data(NamedTuple):
@@ -117,30 +110,6 @@ def contests(net: nn.Module, about: Data) -> dict[str, tuple[Function, Function,
         "one by one: Quantus / ours": (pixel_flipping(net, about, 32, batch_size=1), curves, ">= 10"),
         "floor / ours": (floor(net, about), curves, ""),
     }
-
-
-def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
-    """Time two functions in turns, after a run of each that does not count, and return the ratios."""
-    first(), second()
-    ratios = []
-    for repetition in range(repetitions):
-        if repetition % 2:
-            base, time_of = seconds(second), seconds(first)
-        else:
-            time_of, base = seconds(first), seconds(second)
-        ratios.append(time_of / base)
-    return np.array(ratios)
-
-
-def seconds(function: Function) -> float:
-    """Return the time of one call: the mean of as many as make a measurement."""
-    gc.collect()  # what the one before left is not charged to it
-    calls, start = 0, time.perf_counter()
-    while True:
-        function()
-        calls += 1
-        if (elapsed := time.perf_counter() - start) > SHORTEST:
-            return elapsed / calls
 
 
 def main() -> None:

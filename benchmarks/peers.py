@@ -26,12 +26,10 @@ can also keep the maps of an earlier epoch on disk: "kept maps" sets reading the
 from __future__ import annotations
 
 import argparse
-import gc
 import io
 import json
 import logging
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
@@ -44,6 +42,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+from turns import Function, in_turns
 
 from skaba import ABAClassifier
 from skaba.attribution import AttributionMethod, GradCAM, TrueClass
@@ -55,10 +54,6 @@ BATCH_SIZE = 64
 N_ERASED = 16
 LR = 0.01
 STRENGTH = 0.1
-SHORTEST = 0.2
-"""Seconds that a measurement takes at least: quick functions are called several times."""
-
-Function = Callable[[], Any]
 
 
 class Contest(NamedTuple):
@@ -236,30 +231,6 @@ def measure(contest: Contest, repetitions: int) -> np.ndarray | str:
     except ImportError as error:
         return f"not installed ({error})"
     return in_turns(*contestants, repetitions)
-
-
-def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
-    """Time two functions in turns, after a run of each that does not count, and return the ratios."""
-    first(), second()
-    ratios = []
-    for repetition in range(repetitions):
-        if repetition % 2:
-            base, time_of = seconds(second), seconds(first)
-        else:
-            time_of, base = seconds(first), seconds(second)
-        ratios.append(time_of / base)
-    return np.array(ratios)
-
-
-def seconds(function: Function) -> float:
-    """Return the time of one call: the mean of as many as make a measurement."""
-    gc.collect()  # what the one before left is not charged to it
-    calls, start = 0, time.perf_counter()
-    while True:
-        function()
-        calls += 1
-        if (elapsed := time.perf_counter() - start) > SHORTEST:
-            return elapsed / calls
 
 
 def show(contest: Contest, found: np.ndarray | str) -> None:

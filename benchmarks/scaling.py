@@ -18,9 +18,7 @@ depend on the number of classes, so there the slope has to stay below 1.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +28,7 @@ import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
+from turns import Function, in_turns
 
 from skaba import ABAClassifier
 from skaba.augmenters import preset
@@ -38,10 +37,6 @@ from skaba.modules import ConvNet
 SAMPLES = 8
 SIDE = 28
 SELECTIONS = ("mend_aba", "fast_aba")
-SHORTEST = 0.1
-"""Seconds that a measurement takes at least: quick functions are called several times."""
-
-Function = Callable[[], Any]
 
 
 class Series(NamedTuple):
@@ -94,31 +89,6 @@ def series(quick: bool) -> list[Series]:
         Series("step, mend_aba", ours, "n_samples", samples[few], plain),
         Series("step, mend_aba", ours, "n_classes", classes[few], plain),
     ]
-
-
-def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
-    """Time two functions in turns, after a few calls that warm up, and return the ratios."""
-    for _ in range(3):
-        first(), second()
-    ratios = []
-    for repetition in range(repetitions):
-        if repetition % 2:
-            base, time_of = seconds(second), seconds(first)
-        else:
-            time_of, base = seconds(first), seconds(second)
-        ratios.append(time_of / base)
-    return np.array(ratios)
-
-
-def seconds(function: Function) -> float:
-    """Return the time of one call: the mean of as many as make a measurement."""
-    gc.collect()  # what the one before left is not charged to it
-    calls, start = 0, time.perf_counter()
-    while True:
-        function()
-        calls += 1
-        if (elapsed := time.perf_counter() - start) > SHORTEST:
-            return elapsed / calls
 
 
 def measure(own: Series, repetitions: int) -> dict[str, Any]:

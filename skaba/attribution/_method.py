@@ -156,12 +156,13 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 
-def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw standard normal noise of x's shape on x's device.
+def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
+    """Return a generator for a device: itself, or one that it seeds there, since each is bound to its own."""
+    if generator.device.type == device.type:
+        return generator
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
-    A generator is bound to a device; on another device than its own, it seeds one there.
-    """
-    if generator.device.type != x.device.type:
-        seed = int(torch.randint(2**62, (), generator=generator))
-        generator = torch.Generator(x.device).manual_seed(seed)
-    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal noise of x's shape on x's device."""
+    return torch.randn(x.shape, generator=generator_on(x.device, generator), device=x.device, dtype=x.dtype)

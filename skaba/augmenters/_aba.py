@@ -213,17 +213,15 @@ class ABA(BaseEstimator):
             return lambda output: output
         if rows is not None:
             rest, y = rest.rows(rows), _picked(y, rows)
-        if not self._looks_at_gradient_alone():
+        if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
+            # All that matters of the features is their gradient, which needs no pass of their own.
+            x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
+            attribution = x
+        else:
             x = rest.features()
-            require_samples(x, len(steps), rest.layer)
-            return self._mover(x, self._attribute(rest, x, y, criterion, generator), steps, rows, rest.padding)
-        attribution = Gradient().at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
-        require_samples(attribution, len(steps), rest.layer)
-        return self._mover(attribution, attribution, steps, rows, rest.padding)
-
-    def _looks_at_gradient_alone(self) -> bool:
-        """Return whether what is augmented matters to its own change by its gradient alone."""
-        return type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1
+            attribution = self._attribute(rest, x, y, criterion, generator)
+        require_samples(x, len(steps), rest.layer)
+        return self._mover(x, attribution, steps, rows, rest.padding)
 
     def _draw_moved(
         self, n_samples: int, strength: float, generator: torch.Generator, device: torch.device
@@ -340,9 +338,6 @@ class ABA(BaseEstimator):
             Of the loss, at the augmented input; any positive multiple will do.
         """
         memory.keep(index, self.selection.sort(gradient.detach()))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"renew": 1.0, **state})  # pickles of earlier versions have none
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""

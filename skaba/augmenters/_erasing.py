@@ -117,10 +117,3 @@ def require_places(who: str, x: Tensor) -> None:
             f"{who} needs images or series, (n, channels, height, width) or (n, channels, length), or texts at their "
             f"embedding, got shape {tuple(x.shape)}. A table's features have no neighbours."
         )
-
-
-def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
-    """Return a generator for a device: itself, or one that it seeds there."""
-    if generator.device.type == device.type:
-        return generator
-    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))

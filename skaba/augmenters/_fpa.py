@@ -12,8 +12,9 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import channel_axis
+from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import positions
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, generator_on
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased
 
 
 class FPA(BaseEstimator):

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import Gradient, TrueClass, channel_axis, scaled, stretched
+from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import to_channels
 from skaba.augmenters._calling import augmented_by, require_usable
-from skaba.augmenters._erasing import boxes, generator_on, require_places
+from skaba.augmenters._erasing import boxes, require_places
 from skaba.augmenters._selections import Percentiles
 
 

@@ -27,6 +27,7 @@ class RandomMapABA(ABA):
     randomize : bool, default=True
     share : float, default=1.0
     every : int, default=1
+    resolution : float, default=1.0
         As for :class:`ABA`.
 
     See Also
@@ -54,6 +55,7 @@ class RandomMapABA(ABA):
         randomize: bool = True,
         share: float = 1.0,
         every: int = 1,
+        resolution: float = 1.0,
     ) -> None:
         super().__init__(
             attribution=RandomMap(),
@@ -63,6 +65,7 @@ class RandomMapABA(ABA):
             randomize=randomize,
             share=share,
             every=every,
+            resolution=resolution,
         )
 
     @classmethod
@@ -72,8 +75,8 @@ class RandomMapABA(ABA):
         Parameters
         ----------
         aba : ABA
-            Left unchanged. What it asks, and how (``attribution``, ``target``, ``resolution``, ``reuse``, ``store``),
-            does not matter to a random map.
+            Left unchanged. What it asks, and when (``attribution``, ``target``, ``reuse``, ``renew``, ``store``), does
+            not matter to a random map, which is drawn at once.
 
         Returns
         -------

@@ -11,8 +11,8 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from skaba.attribution import FromLayer, RandomMap
-from skaba.augmenters import ABA, GaussianNoise
+from skaba.attribution import FromLayer
+from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, fitted_net, refuse_trained_instance, sharing, with_net
 
@@ -83,10 +83,8 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state
     size = size_of_changes(estimator, X, y, random_state=random_state)
     if size == 0:
         raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
-    # A map that is random anyway is drawn at once, not kept from epoch to epoch.
-    random_map = clone(net.augmenter_).set_params(attribution=RandomMap(), reuse=None, store=None)
     settings: dict[str, dict[str, Any]] = {
-        "random map": {"augmenter": random_map},
+        "random map": {"augmenter": RandomMapABA.of(net.augmenter_)},
         "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
         "longer plain training": {"augmenter": None, "max_epochs": max(1, round(cost * net.max_epochs))},
     }

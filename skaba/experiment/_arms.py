@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from skaba._validation import unknown_name
-from skaba.attribution import Loss, RandomMap
+from skaba.attribution import Loss
 from skaba.augmenters import (
     ABA,
     GROUPS,
     AdjustmentSet,
     GaussianNoise,
+    RandomMapABA,
     challenger,
     fast_aba,
     fgsm,
@@ -122,8 +123,6 @@ def _alone(indices: list[int]) -> ABA:
 def _controls(settings: Settings) -> list[Arm]:
     arms = []
     for name in settings.controls_of:
-        # A map that is random anyway is drawn at once, not kept from epoch to epoch.
-        on_random_map = METHODS[name](settings).set_params(attribution=RandomMap(), reuse=None, store=None)
-        arms += [Arm(RANDOM_MAP.format(name), on_random_map, like=name)]
+        arms += [Arm(RANDOM_MAP.format(name), RandomMapABA.of(METHODS[name](settings)), like=name)]
         arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
     return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []

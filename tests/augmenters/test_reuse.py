@@ -386,12 +386,3 @@ def test_a_folder_that_does_not_exist_is_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"store=.* is no folder: make it first"):
         validate_parameters(free_aba(store=tmp_path / "nowhere"))
     validate_parameters(free_aba(store=tmp_path))
-
-
-def test_a_pickle_from_before_renew():
-    aba = free_aba()
-    state = dict(aba.__getstate__())
-    del state["renew"]
-    old = ABA.__new__(ABA)
-    old.__setstate__(state)
-    assert repr(old) == repr(aba)
