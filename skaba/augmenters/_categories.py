@@ -1,25 +1,29 @@
-"""Categories of a batch's features, a bit a boundary, and the steps by which they move a batch."""
+"""Categories of a batch's features, and the steps by which they move a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-PIECE = 2**16
+PIECE = 2**14
 """Features that a CPU works on at once: few enough for what is made of them to stay in its caches."""
 
 
 class Categories:
-    """The category of each feature of a batch: for every boundary one bit, whether the feature lies below it.
+    """The category of each feature of a batch: for every boundary, whether the feature lies below it.
+
+    What a feature moves by is the highest category's step, and from each boundary above it what the category below
+    that boundary differs by (Kinkel 2023, table A.1), so that no category is ever held as a mask of its own. They
+    are added up from above, so that every partial sum is a category's step: sums of 0, s and -s are exact, others
+    may be off by a rounding.
 
     Parameters
     ----------
-    bits : uint8 Tensor of shape (n_boundaries, n, ceil(n_features / 8))
-    n_features : int
+    below : bool Tensor of shape (n_boundaries, n, n_features)
 
     Examples
     --------
@@ -30,34 +34,8 @@ class Categories:
     tensor([[ 0.0000,  0.1000, -0.1000,  0.0000]])
     """
 
-    def __init__(self, bits: Tensor, n_features: int) -> None:
-        self.bits = bits
-        self.n_features = n_features
-
-    @classmethod
-    def packed(cls, below: Sequence[Tensor], like: Tensor) -> Categories:
-        """Pack masks.
-
-        Parameters
-        ----------
-        below : sequence of bool Tensors of shape (n, n_features)
-            Of each boundary, the features below it.
-        like : Tensor of shape (n, n_features)
-            What the features are of.
-        """
-        n_samples, n_features = like.shape
-        bits = torch.empty(len(below), n_samples, -(-n_features // 8), dtype=torch.uint8, device=like.device)
-        for row, mask in zip(bits, below, strict=True):
-            row.copy_(_packed(mask))
-        return cls(bits, n_features)
-
-    def to(self, device: torch.device) -> Categories:
-        """Return the same on a device."""
-        return Categories(self.bits.to(device, non_blocking=True), self.n_features)
-
-    def below(self) -> list[Tensor]:
-        """Return, for each boundary, the features below it: bool Tensors of shape (n, n_features)."""
-        return [_unpacked(bits, self.n_features) for bits in self.bits]
+    def __init__(self, below: Tensor) -> None:
+        self.below = below
 
     def steps(self, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -70,10 +48,15 @@ class Categories:
         -------
         Tensor of shape (n, n_features), or (n, 1) if there is one category
         """
+        if len(self.below) == 0:
+            return by_category
         if numpy_knows(by_category):
-            return torch.from_numpy(_spread_out(by_category.numpy(), [mask.numpy() for mask in self.below()]))
-        steps: Tensor = _spread_out(by_category, self.below())
-        return steps
+            return self.move(by_category.new_zeros(self.below.shape[1:]), by_category)
+        values = by_category[:, -1:]
+        for boundary in reversed(range(len(self.below))):
+            step = by_category[:, boundary, None] - by_category[:, boundary + 1, None]
+            values = torch.addcmul(values, self.below[boundary], step)
+        return values
 
     def move(self, x: Tensor, by_category: Tensor, rows: Tensor | None = None, still: Tensor | None = None) -> Tensor:
         """Add every feature's step to a batch, in place.
@@ -98,31 +81,39 @@ class Categories:
             self._move_in_pieces(x.detach().numpy(), by_category.numpy(), as_array(rows), as_array(still))
             return x
         shape = len(by_category), *x.shape[1:]
-        step = self.steps(by_category).expand(-1, self.n_features).reshape(shape)
+        step = self.steps(by_category).expand(-1, x[0].numel()).reshape(shape)
         step = step if still is None else step.masked_fill(still.unsqueeze(-1), 0)
         x.detach().add_(step) if rows is None else x.detach().index_add_(0, rows, step)
         return x
 
     def _move_in_pieces(self, x: Any, by_category: Any, rows: Any, still: Any) -> None:
-        # Whole batches of steps would each be fresh memory, which costs more than a sum.
-        bits = self.bits.numpy()
-        for piece in pieces(len(by_category), self.n_features):
-            part = by_category[piece]
-            parting = (part[:, :-1] != part[:, 1:]).any(axis=0).nonzero()[0]  # boundaries that change anything here
-            below = [np.unpackbits(bits[row, piece], axis=1, count=self.n_features).view(bool) for row in parting]
-            step = _spread_out(part[:, [*parting, -1]], below)
-            if step.shape[1] < self.n_features:  # one category in the whole piece
-                step = np.broadcast_to(step, (len(step), self.n_features))
-            step = step.reshape(len(step), *x.shape[1:])
+        # Buffers serve all pieces: whole batches of steps would each be fresh memory, which costs more than a sum.
+        below, n_features = self.below.numpy(), self.below.shape[2]
+        order = range(len(x)) if rows is None else rows
+        parting = by_category[:, :-1] - by_category[:, 1:]
+        all_steps, all_terms = np.empty((2, piece_size(n_features), n_features), dtype=x.dtype)
+        for piece in pieces(len(by_category), n_features):
+            part = parting[piece]
+            step, term = all_steps[: len(part)], all_terms[: len(part)]
+            step[:] = by_category[piece, -1:]
+            for boundary in reversed(part.any(axis=0).nonzero()[0]):
+                step += np.multiply(below[boundary, piece], part[:, boundary, None], out=term)
+            changes = step.reshape(len(step), *x.shape[1:])
             if still is not None:
-                step = np.where(still[piece][..., None], 0, step)
-            x[piece if rows is None else rows[piece]] += step
+                changes[still[piece]] = 0
+            for row, change in zip(order[piece], changes, strict=True):  # an array of rows would be copied twice
+                x[row] += change
 
 
 def pieces(n_samples: int, n_features: int) -> Iterator[slice]:
     """Return the parts of a batch that a CPU works on one after the other."""
-    size = max(1, PIECE // max(1, n_features))
+    size = piece_size(n_features)
     return (slice(start, start + size) for start in range(0, n_samples, size))
+
+
+def piece_size(n_features: int) -> int:
+    """Return how many samples a piece holds."""
+    return max(1, PIECE // max(1, n_features))
 
 
 def numpy_knows(values: Tensor) -> bool:
@@ -133,37 +124,3 @@ def numpy_knows(values: Tensor) -> bool:
 def as_array(values: Tensor | None) -> Any:
     """Return a tensor on the CPU as an array."""
     return None if values is None else values.numpy()
-
-
-def _spread_out(by_category: Any, below: Sequence[Any]) -> Any:
-    """Give every feature the value of its category: of tensors, or of arrays.
-
-    The highest category's value is the offset, and each boundary adds what the category below
-    it differs by to the features below it (Kinkel 2023, table A.1), so that no category is ever
-    held as a mask of its own. Sums of 0, s and -s are exact; others may be off by a rounding.
-    """
-    values = by_category[:, -1:]
-    # From above, so that every partial sum is a category's value.
-    for boundary in reversed(range(len(below))):
-        step = below[boundary] * (by_category[:, boundary, None] - by_category[:, boundary + 1, None])
-        step += values  # in place, for fresh memory costs more than a sum
-        values = step
-    return values
-
-
-def _packed(mask: Tensor) -> Tensor:
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
-    padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
-    eights = padded.reshape(len(mask), -1, 8)
-    return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)
-
-
-def _unpacked(bits: Tensor, n_features: int) -> Tensor:
-    if bits.device.type == "cpu":
-        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n_features).view(bool))
-    return ((bits.unsqueeze(2) >> _places(bits.device)) & 1).flatten(1)[:, :n_features].bool()
-
-
-def _places(device: torch.device) -> Tensor:
-    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

@@ -48,31 +48,34 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     if values.shape[1] < LONG:
         ordered = torch.from_numpy(np.partition(rows, ranks, axis=1)) if ranks else values
         return [ordered.narrow(1, rank, 1) for rank in ranks]
-    found = np.zeros((len(ranks), len(rows), 1), dtype=rows.dtype)
-    needed = np.ones(found.shape[1::-1], dtype=bool) if wanted is None else wanted.numpy()
-    for sample, column in zip(*needed.nonzero(), strict=True):
-        found[column, sample] = _order_statistic(rows[sample], ranks[column])
-    return list(torch.from_numpy(found))
+    found = np.zeros((len(rows), len(ranks)), dtype=rows.dtype)
+    needed = np.ones(found.shape, dtype=bool) if wanted is None else wanted.numpy()
+    places = [_places(rank, rows.shape[1]) for rank in ranks]
+    masks = np.empty((2, rows.shape[1]), dtype=bool)  # one memory for all
+    for row, columns, statistics in zip(rows, needed, found, strict=True):
+        sample = np.sort(row[::STRIDE])
+        for column in columns.nonzero()[0]:
+            statistics[column] = _order_statistic(row, ranks[column], sample, places[column], masks)
+    return [torch.from_numpy(found[:, [column]]) for column in range(len(ranks))]
 
 
-def _order_statistic(row: Row, rank: int) -> Any:
-    """Find one value: among the few that a sorted sample says are near, if it is right, else among all."""
-    sample = np.sort(row[::STRIDE])
-    for deviations in DEVIATIONS:
-        low, high = _bracket(sample, (rank + 0.5) / len(row), deviations)
-        lower, up_to = row < low, row <= high
-        n_lower = np.count_nonzero(lower)
-        if n_lower <= rank < np.count_nonzero(up_to):
-            near = row.take(np.flatnonzero(lower != up_to))
-            return np.partition(near, rank - n_lower)[rank - n_lower]
-    return np.partition(row, rank)[rank]
-
-
-def _bracket(sample: Row, share: float, deviations: float) -> tuple[Any, Any]:
-    """Return two values of a sorted sample between which, most likely, the value lies that this share is below."""
+def _places(rank: int, n_values: int) -> list[tuple[int, int]]:
+    """Return between which places of a row's sorted sample its value of a rank lies: likely, then surely."""
+    n_sampled, share = len(range(0, n_values, STRIDE)), (rank + 0.5) / n_values
     # Standard deviations of the sample's own rank, as if it were drawn at random.
-    margin = deviations * math.sqrt(len(sample) * share * (1 - share)) + 1
-    first, last = math.floor(share * len(sample) - margin), math.ceil(share * len(sample) + margin)
-    low = sample[first] if first >= 0 else -np.inf
-    high = sample[last] if last < len(sample) else np.inf
-    return low, high
+    margins = [deviations * math.sqrt(n_sampled * share * (1 - share)) + 1 for deviations in DEVIATIONS]
+    return [(math.floor(share * n_sampled - margin), math.ceil(share * n_sampled + margin)) for margin in margins]
+
+
+def _order_statistic(row: Row, rank: int, sample: Row, places: Sequence[tuple[int, int]], masks: Row) -> Any:
+    """Find one value: among the few that a sorted sample says are near, if it is right, else among all."""
+    for first, last in places:
+        low = sample[first] if first >= 0 else -np.inf
+        high = sample[last] if last < len(sample) else np.inf
+        lower, up_to = np.less(row, low, out=masks[0]), np.less_equal(row, high, out=masks[1])
+        rank_in_near = rank - np.count_nonzero(lower)
+        near = row.compress(np.greater(up_to, lower, out=up_to))
+        if 0 <= rank_in_near < len(near):
+            near.partition(rank_in_near)
+            return near[rank_in_near]
+    return np.partition(row, rank)[rank]

@@ -65,19 +65,22 @@ class Selection(ABC):
         """
         attribution = attribution.detach()
         rows = _as_stored(attribution)
+        boundaries = self.boundaries(rows, wanted)
         if not numpy_knows(attribution):
             flat = attribution.reshape(len(attribution), -1)
-            return Categories.packed([flat < boundary for boundary in self.boundaries(rows, wanted)], flat)
-        values, n_features = attribution.numpy(), rows.shape[1]
-        bits = np.zeros((self.n_categories - 1, len(rows), -(-n_features // 8)), dtype=np.uint8)
-        for piece in pieces(len(rows), n_features):  # from boundary to bits while they are in the caches
-            needed = None if wanted is None else wanted[piece]
-            below = np.empty(values[piece].shape, dtype=bool)
-            for number, boundary in enumerate(self.boundaries(rows[piece], needed)):
-                if needed is None or needed[:, number].any():
-                    np.less(values[piece], _over(boundary, values.ndim), out=below)
-                    bits[number, piece] = np.packbits(below.reshape(len(below), -1), axis=1)
-        return Categories(torch.from_numpy(bits), n_features)
+            below = torch.empty(len(boundaries), *flat.shape, dtype=torch.bool, device=flat.device)
+            for mask, boundary in zip(below, boundaries, strict=True):
+                torch.lt(flat, boundary, out=mask)
+            return Categories(below)
+        values = attribution.numpy()
+        needed = np.ones((len(rows), len(boundaries)), dtype=bool) if wanted is None else wanted.numpy()
+        each = [_over(boundary, values) for boundary in boundaries]
+        masks = np.zeros((len(each), *values.shape), dtype=bool)
+        for piece in pieces(len(rows), rows.shape[1]):
+            for number in np.flatnonzero(needed[piece].any(axis=0)):
+                # Compared in the order of memory, then put in that of the axes: much less is read out of order.
+                masks[number, piece] = values[piece] < each[number][piece]
+        return Categories(torch.from_numpy(masks.reshape(len(each), *rows.shape)))
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -240,9 +243,10 @@ def differing(by_category: Tensor) -> Tensor:
     return by_category[:, :-1] != by_category[:, 1:]
 
 
-def _over(boundary: float | Tensor, n_axes: int) -> Any:
-    """Return a boundary such that it broadcasts over samples with so many axes."""
-    return boundary.numpy().reshape(-1, *[1] * (n_axes - 1)) if isinstance(boundary, Tensor) else boundary
+def _over(boundary: float | Tensor, values: Any) -> Any:
+    """Return a boundary, one of all samples or of each, such that it is compared with an array of samples."""
+    each = boundary.numpy() if isinstance(boundary, Tensor) else np.full(len(values), boundary, dtype=values.dtype)
+    return each.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _as_stored(values: Tensor) -> Tensor:
