@@ -29,7 +29,7 @@ from skaba.preprocessing import WordSequences
 METHODS: dict[str, Any] = {
     "plain": None,
     "fast_aba(target=Loss())": fast_aba(target=Loss()),
-    "free_aba": free_aba(),
+    "free_aba(renew=1)": free_aba(renew=1),
     "free_aba(renew=0.2)": free_aba(renew=0.2),
     "fast_aba on a random map": fast_aba(attribution=RandomMap(), target=Loss()),
     "mend_aba": mend_aba(),

@@ -40,7 +40,7 @@ from skaba.modules import FCN, VGG11, TextCNN
 BY_COUNT = {"challenger": 1.33, "fast_aba": 1.5, "mend_aba": 1.67, "fgsm": 1.67}
 OPTIONS = {
     "free_aba": preset("free_aba"),
-    "free_aba(renew=0.2)": preset("free_aba", renew=0.2),
+    "free_aba(renew=1)": preset("free_aba", renew=1),
     "mend_aba(share=0.5)": preset("mend_aba", share=0.5),
     "mend_aba(every=4)": preset("mend_aba", every=4),
     "mend_aba(resolution=0.5)": preset("mend_aba", resolution=0.5),

@@ -24,6 +24,9 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 Mover = Callable[[Tensor], Tensor]
 """Takes a batch, or a layer's output, that may be written into, and returns it augmented."""
 
+RENEWED_AT_A_LAYER = 0.2
+"""Share of batches whose categories are found anew where the input gradient of a layer is dear, if none is given."""
+
 
 class ABA(BaseEstimator):
     """Attribution-based augmentation.
@@ -63,10 +66,11 @@ class ABA(BaseEstimator):
         epoch old, of the input as it was augmented then, in training mode; a sample's first visit is not
         augmented. Needs the gradient of the loss, and boundaries that know order or sign alone.
         Called as a function, outside an estimator, ABA asks for a map all the same.
-    renew : float, default=1.0
+    renew : float, default=None
         With ``reuse``, the share of batches, drawn at random, whose categories are found anew; the others are
-        augmented by those of an earlier epoch, and cost no gradient at the input. A sample's first visit always
-        counts. Worth it where that gradient is dear: for texts.
+        augmented by those of an earlier epoch, and cost no gradient at the features. A sample's first visit always
+        counts. By default all batches, but a fifth where the features are those of a hidden layer (``layer=``), such
+        as embedded words: there the gradient at the features is a cost of its own.
     store : path-like, default=None
         With ``reuse``, a folder on whose disk the categories are kept, in place of memory.
 
@@ -102,7 +106,7 @@ class ABA(BaseEstimator):
         "every": [Interval(Integral, 1, None, closed="left")],
         "resolution": [Interval(Real, 0, 1, closed="right")],
         "reuse": [StrOptions({"epoch"}), None],
-        "renew": [Interval(Real, 0, 1, closed="right")],
+        "renew": [Interval(Real, 0, 1, closed="right"), None],
         "store": [str, os.PathLike, None],
     }
 
@@ -118,7 +122,7 @@ class ABA(BaseEstimator):
         every: int = 1,
         resolution: float = 1.0,
         reuse: str | None = None,
-        renew: float = 1.0,
+        renew: float | None = None,
         store: str | os.PathLike[str] | None = None,
     ) -> None:
         self.attribution = Gradient() if attribution is None else attribution
@@ -309,7 +313,9 @@ class ABA(BaseEstimator):
         flat = x.detach().reshape(len(x), -1)
         return partial(_moved, _shaped(self.change(flat, flat, categories.steps(by_category)), x, padding), None)
 
-    def renews(self, memory: CategoryMemory, index: Tensor, generator: torch.Generator) -> bool:
+    def renews(
+        self, memory: CategoryMemory, index: Tensor, generator: torch.Generator, *, hidden: bool = False
+    ) -> bool:
         """Return whether a batch's categories are to be kept, in place of those of its last visit.
 
         Parameters
@@ -317,12 +323,15 @@ class ABA(BaseEstimator):
         memory : CategoryMemory
         index : int64 Tensor of shape (n,)
         generator : torch.Generator on the CPU
+        hidden : bool, default=False
+            Whether the features are those of a hidden layer.
 
         Returns
         -------
         bool
         """
-        if self.renew == 1 or bool(torch.rand((), generator=generator) < self.renew):
+        share = (RENEWED_AT_A_LAYER if hidden else 1) if self.renew is None else self.renew
+        if share == 1 or bool(torch.rand((), generator=generator) < share):
             return True
         return not memory.knows(index)
 
@@ -346,8 +355,8 @@ class ABA(BaseEstimator):
                 kind = getattr(self, name).__name__
                 raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")
         if self.reuse is None:
-            if self.renew != 1:
-                raise ValueError(f'renew={self.renew!r} has no effect without reuse="epoch": set it to 1.')
+            if self.renew is not None:
+                raise ValueError(f'renew={self.renew!r} has no effect without reuse="epoch": set it to None.')
             return
         if self.store is not None and not Path(self.store).is_dir():
             raise ValueError(f"store={self.store!r} is no folder: make it first, or set store=None to use memory.")

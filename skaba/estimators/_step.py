@@ -95,12 +95,13 @@ class AugmentedStep(_Net):
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
         keep = partial(self.augmenter_.keep, self.categories_, index)
-        renews = self.augmenter_.renews(self.categories_, index, self.generator_)
+        hidden = self.layer is not None
+        renews = self.augmenter_.renews(self.categories_, index, self.generator_, hidden=hidden)
         movers: list[Callable[[Tensor], Tensor]] = []
 
         def moved(x: Tensor, padding: Tensor | None = None) -> Tensor:
             if not movers:  # once a step: an optimiser may run the network several times
-                if self.layer is not None:
+                if hidden:
                     require_samples(x, len(index), self.layer)
                 movers.append(self._recall(index, x, padding))
             return watched(movers[0](x), keep) if renews else movers[0](x)

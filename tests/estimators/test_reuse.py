@@ -50,6 +50,23 @@ def test_categories_are_renewed_in_a_share_of_the_batches(free: Any, digits: Any
     assert 0.15 < (sum(kept) - n_samples) / (n_samples * (n_epochs - 1)) < 0.35
 
 
+@pytest.mark.parametrize(("layer", "share"), [(None, 1.0), ("features", 0.2)])
+def test_by_default_all_batches_are_renewed_but_at_a_layer_a_fifth(
+    free: Any, digits: Any, monkeypatch: Any, layer: str | None, share: float
+) -> None:
+    renewed: list[bool] = []
+    renews = ABA.renews
+
+    def counting(aba: ABA, memory: Any, *args: Any, **parameters: Any) -> bool:
+        known = memory.knows(args[0])
+        renewed.extend([renews(aba, memory, *args, **parameters)] if known else [])
+        return renewed[-1] if known else renews(aba, memory, *args, **parameters)
+
+    monkeypatch.setattr(ABA, "renews", counting)
+    free(layer=layer, max_epochs=61, train_split=None).fit(*digits)
+    assert abs(np.mean(renewed) - share) < 0.1  # 3 standard deviations of 120 draws or more
+
+
 def test_in_between_no_gradient_is_computed_at_the_input(free: Any, digits: Any, monkeypatch: Any) -> None:
     net = free(augmenter=free_aba(renew=0.5), train_split=None).fit(*digits)
     asked = []

@@ -121,7 +121,10 @@ def deviation(net: Any, by_hand: nn.Module) -> float:
     return max(float((ours - theirs).abs().max()) for ours, theirs in pairs)
 
 
-ABAS = {"signs": free_aba(), "percentiles": mend_aba(target=Loss(), reuse="epoch")}
+ABAS = {
+    "signs": free_aba(renew=1),
+    "percentiles": mend_aba(target=Loss(), reuse="epoch", renew=1),
+}
 SHUFFLED = {**SETTINGS, "train_split": None, "iterator_train__shuffle": True}
 
 
@@ -142,7 +145,7 @@ def test_an_optimiser_that_evaluates_several_times_leaves_its_last_gradient(laye
     X = np.random.default_rng(3).normal(size=(70, 6))
     y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
     lbfgs = partial(torch.optim.LBFGS, max_iter=3)
-    net = ABAClassifier(TableNet, augmenter="free_aba", layer=layer, optimizer=lbfgs, **SHUFFLED).fit(X, y)
+    net = ABAClassifier(TableNet, augmenter=free_aba(renew=1), layer=layer, optimizer=lbfgs, **SHUFFLED).fit(X, y)
     wanted = by_hand(TableNet, X, y, nn.CrossEntropyLoss(), free_aba(), layer=layer is not None, optimizer=lbfgs)
     assert deviation(net, wanted) < 1e-6
 
