@@ -181,7 +181,7 @@ class _Probe:
     def _unmasked(self, part: Part) -> Tensor:
         index = torch.arange(len(part.x), device=part.x.device)
         chunks = torch.split(index, self.masking.rows_at_once)
-        return torch.cat([_scores(part, part.x.index_select(0, chunk), chunk) for chunk in chunks])
+        return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
     def _targets(self, part: Part, scores: Tensor) -> Tensor:
         if self.given is None:
@@ -224,10 +224,11 @@ class _Probe:
         """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
         (low, high), fill = columns.float(), self.fill(part)
         place, fills = places(rank, units), bool(fill.any())
-        values = unmasked.unsqueeze(1).repeat(1, low.shape[1])
-        for rows in torch.split((low < high).nonzero(), self.masking.rows_at_once):
-            index, column = rows.unbind(1)
-            here, first, last = place.index_select(0, index), low[index, column, None], high[index, column, None]
+        masks = low < high
+        rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1)
+        found = []
+        for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
+            here = place.index_select(0, index)
             # Places are whole numbers, so this is 1 before the first and from the last on, 0 between, and exact. On a
             # CPU it is several times faster than comparing, and products are faster than torch.where.
             kept = (first - here).clamp_(0, 1).add_((here - last).add_(1).clamp_(0, 1))
@@ -235,12 +236,13 @@ class _Probe:
             changed = part.x.index_select(0, index).mul_(kept)
             if fills:
                 changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
-            values[index, column] = self.read(_scores(part, changed, index), targets[index])
+            found.append(self.read(part.ask(changed, index), targets[index]))
+        values = unmasked.unsqueeze(1).repeat(1, low.shape[1])
+        values[masks] = _finite(torch.cat(found))
         return values
 
 
-def _scores(part: Part, rows: Tensor, index: Tensor) -> Tensor:
-    scores = part.ask(rows, index)
+def _finite(scores: Tensor) -> Tensor:
     if not torch.isfinite(scores).all():
         raise ValueError("The estimator returned scores that are no finite numbers: there is nothing to follow.")
     return scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -97,7 +98,8 @@ class NetParts:
             padding = model.padding if isinstance(model, FromLayer) else None
             part = Part(start, x, _asker(model, self.nonlinearity), model, channel_axis(model), padding)
             start += len(x)
-            return function(part)
+            with asking(model):  # once for all that a part is asked
+                return function(part)
 
         return self.net._over_batches(self.X, None, on_batch)
 
@@ -122,7 +124,8 @@ class ArrayParts:
         results = []
         for start in range(0, len(self.x), PART):
             part = Part(start, self.x[start : start + PART], self.ask, self.model, 1, None)
-            results.append(_array(function(part)))
+            with nullcontext() if self.model is None else asking(self.model):
+                results.append(_array(function(part)))
         return np.concatenate(results)
 
 
@@ -192,7 +195,7 @@ def _tensor(X: Any) -> Tensor:
 
 def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
     def ask(rows: Tensor, index: Tensor) -> Tensor:
-        with torch.no_grad(), asking(model):
+        with torch.no_grad():
             return nonlinearity(_checked(first_output(rows_of(model, index)(rows)), len(rows)))
 
     return ask
