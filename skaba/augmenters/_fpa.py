@@ -14,7 +14,7 @@ from skaba._validation import validate_parameters
 from skaba.attribution import channel_axis
 from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import positions
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
 
 
 class FPA(BaseEstimator):
@@ -138,10 +138,13 @@ class FPA(BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If x is not floating-point.
         ValueError
-            If a parameter is not allowed, or a table is to be blurred.
+            If a parameter is not allowed, samples have no features, or a table is to be blurred.
         """
         validate_parameters(self)
+        require_features("FPA", x)
         x = x.detach()
         if strength == 0 or torch.rand((), generator=generator) >= self.probability:
             return x

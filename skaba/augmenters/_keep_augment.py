@@ -144,8 +144,8 @@ class KeepAugment(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not allowed, samples are neither images nor series, or the augmentation does not
-            keep their shape.
+            If a parameter is not allowed, samples are neither images nor series, or the augmentation or the
+            attribution does not keep their shape.
         """
         validate_parameters(self)
         require_places("KeepAugment", x)
@@ -154,7 +154,13 @@ class KeepAugment(BaseEstimator):
             return x
         asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
         channels = channel_axis(model)
-        importance = self._attribute(model, x, y, channels, asked).abs().amax(dim=channels)
+        attribution = self._attribute(model, x, y, channels, asked)
+        if attribution.shape != x.shape:
+            raise ValueError(
+                f"{self.attribution!r} returned maps of shape {tuple(attribution.shape)} for samples of shape "
+                f"{tuple(x.shape)}; they must be of one shape."
+            )
+        importance = attribution.abs().amax(dim=channels)
         region = to_channels(self._region(importance, generator), x, channels)
         changed = augmented_by(self.augmentation, model, x, y, strength=strength, **asked)
         return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)

@@ -15,7 +15,7 @@ from torch import Tensor
 from skaba._validation import validate_parameters
 from skaba.attribution import channel_axis
 from skaba.attribution._spatial import positions
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_places
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
 
 ATTEMPTS = 100
 """Rectangles that are drawn for a sample; the first that fits is taken."""
@@ -120,10 +120,13 @@ class RandomErasing(BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If x is not floating-point.
         ValueError
             If a parameter is not allowed, or samples are neither images nor series.
         """
         validate_parameters(self)
+        require_features("RandomErasing", x)
         require_places("RandomErasing", x)
         x = x.detach()
         if strength == 0:

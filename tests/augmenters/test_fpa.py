@@ -122,3 +122,10 @@ def test_at_an_embedding_words_are_erased():
 def test_parameters_that_are_not_allowed_are_named(parameters, name):
     with pytest.raises(ValueError, match=f"'{name}' parameter of FPA"):
         perturbed(FPA(**parameters), torch.ones(2, 3))
+
+
+def test_samples_without_features_and_whole_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"FPA needs samples \(n, ...\), got shape \(3,\)"):
+        perturbed(FPA(), torch.ones(3))
+    with pytest.raises(TypeError, match=r"FPA needs floating-point samples, got torch\.uint8"):
+        perturbed(FPA(), torch.ones(3, 1, 4, 4, dtype=torch.uint8))

@@ -202,3 +202,8 @@ def test_tables_and_augmentations_that_change_the_shape_are_refused():
         augmented(KeepAugment(torch.zeros_like), torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"returned \(3, 2, 6\) for a batch of shape \(3, 2, 6, 6\)"):
         augmented(KeepAugment(lambda x: x.mean(3), attribution=Known()), images())
+
+
+def test_maps_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"maps of shape \(3,\) for samples of shape \(3, 2, 6, 6\)"):
+        augmented(KeepAugment(torch.zeros_like, attribution=lambda model, x, y, **_: x.mean((1, 2, 3))), images())

@@ -45,10 +45,14 @@ class _Noise(BaseEstimator, ABC):
 
         Raises
         ------
+        TypeError
+            If X holds no floating-point numbers.
         ValueError
             If a parameter or the severity is not allowed, or X lies outside of the bounds.
         """
         validate_parameters(self)
+        if X.dtype.kind != "f":
+            raise TypeError(f"X holds {X.dtype}, which noise would be cut off by: scale it to floats.")
         check_severity(severity)
         return self._corrupt(X, self.levels[severity - 1], generator).astype(X.dtype, copy=False)
 

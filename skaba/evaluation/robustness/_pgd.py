@@ -128,7 +128,7 @@ class PGD(BaseEstimator):
         require_generator(generator, self)
         x = x.detach()
         bounds = self._bounds_of(x)
-        if strength == 0:
+        if strength == 0 or len(x) == 0:
             return x
         ball = _Ball(model, x, strength, bounds)
         climb = _Climb(model, y, criterion)

@@ -129,6 +129,12 @@ def test_bounds_that_are_refused(noise: Any, bounds: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES)
+def test_whole_numbers_are_refused(noise: Any) -> None:
+    with pytest.raises(TypeError, match="X holds int64"):
+        noise()(np.ones((2, 3), dtype=np.int64), severity=1, generator=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("severity", [0, 6, 2.5, "3", None])
 def test_severities_that_are_refused(noise: Any, severity: Any) -> None:
     with pytest.raises(ValueError, match=r"from 1 .weak. to 5"):

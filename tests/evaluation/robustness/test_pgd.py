@@ -165,6 +165,13 @@ def test_strength_zero_changes_nothing_and_asks_nothing() -> None:
     assert torch.equal(attacked(PGD(), None, x, torch.arange(3), 0.0), x)
 
 
+def test_an_empty_batch_stays_empty() -> None:
+    generator = torch.Generator()
+    model, criterion = torch.nn.Linear(4, 3), torch.nn.CrossEntropyLoss()
+    x, y = torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)
+    assert PGD()(model, x, y, strength=0.1, criterion=criterion, generator=generator).shape == (0, 4)
+
+
 def test_a_criterion_that_tells_only_the_mean_of_a_batch_attacks_alike() -> None:
     model, x, y = mlp(), torch.randn(6, 6, generator=seeded()), torch.arange(6) % 4
 
