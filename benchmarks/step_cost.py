@@ -124,7 +124,8 @@ def plain(own: Domain, setting: Setting) -> Contestant:
 def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0.1) -> Contestant:
     """Return our step; with reuse, on batches that carry numbers, as the estimator's iterator makes them."""
     place = {"layer": own.layer, "strength": strength}
-    net = net_of(ABAClassifier, own, setting, augmenter=augmenter, random_state=0, **place)
+    shared = {"random_state": 0, "batch_size": len(own.batch[0])}
+    net = net_of(ABAClassifier, own, setting, augmenter=augmenter, **shared, **place)
     batch: Any = own.batch
     if strength and getattr(net.augmenter_, "reuse", None):
         batch = next(iter(net.get_iterator(torch.utils.data.TensorDataset(*own.batch), training=True)))

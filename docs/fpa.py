@@ -133,7 +133,6 @@ def images(folder: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 def trained(arm: str, seed: int, X: np.ndarray, y: np.ndarray) -> ABAClassifier:
     """Return a network trained as in the paper, on fewer images."""
-    torch.manual_seed(seed)  # for the flips
     clf = ABAClassifier(
         ResNet,
         augmenter=ARMS[arm],

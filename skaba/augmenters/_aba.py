@@ -24,8 +24,8 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 Mover = Callable[[Tensor], Tensor]
 """Takes a batch, or a layer's output, that may be written into, and returns it augmented."""
 
-RENEWED_AT_A_LAYER = 0.2
-"""Share of batches whose categories are found anew where the input gradient of a layer is dear, if none is given."""
+RENEWED_WHERE_DEAR = 0.2
+"""Share of batches whose categories are found anew by default where the gradient at the features is dear."""
 
 
 class ABA(BaseEstimator):
@@ -69,8 +69,9 @@ class ABA(BaseEstimator):
     renew : float, default=None
         With ``reuse``, the share of batches, drawn at random, whose categories are found anew; the others are
         augmented by those of an earlier epoch, and cost no gradient at the features. A sample's first visit always
-        counts. By default all batches, but a fifth where the features are those of a hidden layer (``layer=``), such
-        as embedded words: there the gradient at the features is a cost of its own.
+        counts. By default all batches, but a fifth where nothing before the features is trained and they are a hidden
+        layer's (``layer=``), such as words embedded by frozen vectors: there that gradient is a cost of its own.
+        Without ``reuse`` it must be None.
     store : path-like, default=None
         With ``reuse``, a folder on whose disk the categories are kept, in place of memory.
 
@@ -306,16 +307,15 @@ class ABA(BaseEstimator):
             time stay as they are.
         """
         steps = self._draw(len(x), strength, generator)
-        categories, known = memory.recall(index, x.device)
+        categories, known = memory.recall(index)
+        categories = categories.to(x.device)
         by_category = (steps * known.unsqueeze(1)).to(device=x.device, dtype=x.dtype, non_blocking=True)
         if type(self.change) is Constant:
             return partial(categories.move, by_category=by_category, still=padding)
         flat = x.detach().reshape(len(x), -1)
         return partial(_moved, _shaped(self.change(flat, flat, categories.steps(by_category)), x, padding), None)
 
-    def renews(
-        self, memory: CategoryMemory, index: Tensor, generator: torch.Generator, *, hidden: bool = False
-    ) -> bool:
+    def renews(self, memory: CategoryMemory, index: Tensor, generator: torch.Generator, *, dear: bool = False) -> bool:
         """Return whether a batch's categories are to be kept, in place of those of its last visit.
 
         Parameters
@@ -323,14 +323,14 @@ class ABA(BaseEstimator):
         memory : CategoryMemory
         index : int64 Tensor of shape (n,)
         generator : torch.Generator on the CPU
-        hidden : bool, default=False
-            Whether the features are those of a hidden layer.
+        dear : bool, default=False
+            Whether the gradient at the features is a cost of its own.
 
         Returns
         -------
         bool
         """
-        share = (RENEWED_AT_A_LAYER if hidden else 1) if self.renew is None else self.renew
+        share = (RENEWED_WHERE_DEAR if dear else 1) if self.renew is None else self.renew
         if share == 1 or bool(torch.rand((), generator=generator) < share):
             return True
         return not memory.knows(index)

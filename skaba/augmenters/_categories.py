@@ -1,8 +1,8 @@
-"""Categories of a batch's features, and the steps by which they move a batch."""
+"""Categories of a batch's features, a bit a boundary, and the steps by which they move a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ PIECE = 2**14
 
 
 class Categories:
-    """The category of each feature of a batch: for every boundary, whether the feature lies below it.
+    """The category of each feature of a batch: for every boundary one bit, whether the feature lies below it.
 
     What a feature moves by is the highest category's step, and from each boundary above it what the category below
     that boundary differs by (Kinkel 2023, table A.1), so that no category is ever held as a mask of its own. They
@@ -23,7 +23,9 @@ class Categories:
 
     Parameters
     ----------
-    below : bool Tensor of shape (n_boundaries, n, n_features)
+    bits : uint8 Tensor of shape (n_boundaries, n, ceil(n_features / 8))
+        They last as long as a training step does, so they are packed.
+    n_features : int
 
     Examples
     --------
@@ -34,8 +36,34 @@ class Categories:
     tensor([[ 0.0000,  0.1000, -0.1000,  0.0000]])
     """
 
-    def __init__(self, below: Tensor) -> None:
-        self.below = below
+    def __init__(self, bits: Tensor, n_features: int) -> None:
+        self.bits = bits
+        self.n_features = n_features
+
+    @classmethod
+    def packed(cls, below: Sequence[Tensor], like: Tensor) -> Categories:
+        """Pack masks.
+
+        Parameters
+        ----------
+        below : sequence of bool Tensors of shape (n, n_features)
+            Of each boundary, the features below it.
+        like : Tensor of shape (n, n_features)
+            What the features are of.
+        """
+        n_samples, n_features = like.shape
+        bits = torch.empty(len(below), n_samples, -(-n_features // 8), dtype=torch.uint8, device=like.device)
+        for row, mask in zip(bits, below, strict=True):
+            row.copy_(_packed(mask))
+        return cls(bits, n_features)
+
+    def to(self, device: torch.device) -> Categories:
+        """Return the same on a device."""
+        return Categories(self.bits.to(device, non_blocking=device.type != "cpu"), self.n_features)
+
+    def below(self) -> list[Tensor]:
+        """Return, for each boundary, the features below it: bool Tensors of shape (n, n_features)."""
+        return [_unpacked(bits, self.n_features) for bits in self.bits]
 
     def steps(self, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -48,14 +76,14 @@ class Categories:
         -------
         Tensor of shape (n, n_features), or (n, 1) if there is one category
         """
-        if len(self.below) == 0:
+        if len(self.bits) == 0:
             return by_category
         if numpy_knows(by_category):
-            return self.move(by_category.new_zeros(self.below.shape[1:]), by_category)
+            return self.move(by_category.new_zeros(len(by_category), self.n_features), by_category)
         values = by_category[:, -1:]
-        for boundary in reversed(range(len(self.below))):
+        for boundary, below in reversed(list(enumerate(self.below()))):
             step = by_category[:, boundary, None] - by_category[:, boundary + 1, None]
-            values = torch.addcmul(values, self.below[boundary], step)
+            values = torch.addcmul(values, below, step)
         return values
 
     def move(self, x: Tensor, by_category: Tensor, rows: Tensor | None = None, still: Tensor | None = None) -> Tensor:
@@ -67,7 +95,7 @@ class Categories:
             Is written into, behind autograd's back: what is added has no gradient.
         by_category : Tensor of shape (n, n_categories)
         rows : int64 Tensor of shape (n,), default=None
-            Which samples of x move; by default all, with m = n.
+            Which samples of x move, each once; by default all, with m = n.
         still : bool Tensor, default=None
             True where samples have padding, of the shape of the n samples but for the last axis.
 
@@ -81,15 +109,14 @@ class Categories:
             self._move_in_pieces(x.detach().numpy(), by_category.numpy(), as_array(rows), as_array(still))
             return x
         shape = len(by_category), *x.shape[1:]
-        step = self.steps(by_category).expand(-1, x[0].numel()).reshape(shape)
+        step = self.steps(by_category).expand(-1, self.n_features).reshape(shape)
         step = step if still is None else step.masked_fill(still.unsqueeze(-1), 0)
         x.detach().add_(step) if rows is None else x.detach().index_add_(0, rows, step)
         return x
 
     def _move_in_pieces(self, x: Any, by_category: Any, rows: Any, still: Any) -> None:
         # Buffers serve all pieces: whole batches of steps would each be fresh memory, which costs more than a sum.
-        below, n_features = self.below.numpy(), self.below.shape[2]
-        order = range(len(x)) if rows is None else rows
+        bits, n_features = self.bits.numpy(), self.n_features
         parting = by_category[:, :-1] - by_category[:, 1:]
         all_steps, all_terms = np.empty((2, piece_size(n_features), n_features), dtype=x.dtype)
         for piece in pieces(len(by_category), n_features):
@@ -97,12 +124,20 @@ class Categories:
             step, term = all_steps[: len(part)], all_terms[: len(part)]
             step[:] = by_category[piece, -1:]
             for boundary in reversed(part.any(axis=0).nonzero()[0]):
-                step += np.multiply(below[boundary, piece], part[:, boundary, None], out=term)
+                below = np.unpackbits(bits[boundary, piece], axis=1, count=n_features).view(bool)
+                step += np.multiply(below, part[:, boundary, None], out=term)
             changes = step.reshape(len(step), *x.shape[1:])
             if still is not None:
                 changes[still[piece]] = 0
-            for row, change in zip(order[piece], changes, strict=True):  # an array of rows would be copied twice
-                x[row] += change
+            _add(x, piece if rows is None else rows[piece], changes)
+
+
+def _add(x: Any, at: Any, changes: Any) -> None:
+    """Add changes to some samples, each named once."""
+    if isinstance(at, slice) or len(at) > 1:
+        x[at] += changes
+    else:
+        x[at[0]] += changes[0]  # a view: an array of rows would be copied there and back
 
 
 def pieces(n_samples: int, n_features: int) -> Iterator[slice]:
@@ -124,3 +159,21 @@ def numpy_knows(values: Tensor) -> bool:
 def as_array(values: Tensor | None) -> Any:
     """Return a tensor on the CPU as an array."""
     return None if values is None else values.numpy()
+
+
+def _packed(mask: Tensor) -> Tensor:
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
+    padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
+    eights = padded.reshape(len(mask), -1, 8)
+    return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)
+
+
+def _unpacked(bits: Tensor, n_features: int) -> Tensor:
+    if bits.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n_features).view(bool))
+    return ((bits.unsqueeze(2) >> _places(bits.device)) & 1).flatten(1)[:, :n_features].bool()
+
+
+def _places(device: torch.device) -> Tensor:
+    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

@@ -39,7 +39,7 @@ class CategoryMemory:
     9900
     >>> memory.keep(torch.tensor([7]), Cutoff(3).sort(torch.arange(784)[None]))
     >>> categories, known = memory.recall(torch.tensor([7, 8]))
-    >>> categories.below[0].sum(1).tolist(), known.tolist()
+    >>> categories.below()[0].sum(1).tolist(), known.tolist()
     ([3, 0], [True, False])
     """
 
@@ -93,25 +93,21 @@ class CategoryMemory:
         self.known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, as samples' numbers are
         self.n_features = n_features
 
-    def recall(self, index: Tensor, device: torch.device | None = None) -> tuple[Categories, Tensor]:
+    def recall(self, index: Tensor) -> tuple[Categories, Tensor]:
         """Return what is known of some samples.
 
         Parameters
         ----------
         index : int64 Tensor of shape (n,)
-        device : torch.device, default=None
-            Where the categories are wanted, by default where the bits are.
 
         Returns
         -------
         Categories of n samples
-        known : bool Tensor of shape (n,), on the CPU
+        known : bool Tensor of shape (n,)
         """
         bits, known = self._allocated()
         index = index.cpu()
-        chosen = bits.index_select(1, index.to(bits.device, non_blocking=True))
-        chosen = chosen if device is None else chosen.to(device, non_blocking=True)
-        return Categories(_unpacked(chosen, self.n_features)), known[index]
+        return Categories(bits.index_select(1, index.to(bits.device, non_blocking=True)), self.n_features), known[index]
 
     def knows(self, index: Tensor) -> bool:
         """Return whether all of some samples have been visited.
@@ -136,13 +132,12 @@ class CategoryMemory:
             If they are of other features or boundaries than the memory was allocated for.
         """
         bits, known = self._allocated()
-        n_boundaries, _, n_features = categories.below.shape
-        if (n_boundaries, n_features) != (len(bits), self.n_features):
+        if (len(categories.bits), categories.n_features) != (len(bits), self.n_features):
             raise ValueError(
                 f"The memory was allocated for {len(bits)} boundaries of {self.n_features} features, not "
-                f"{n_boundaries} of {n_features}."
+                f"{len(categories.bits)} of {categories.n_features}."
             )
-        bits[:, index.to(bits.device, non_blocking=True)] = _packed(categories.below).to(bits.device)
+        bits[:, index.to(bits.device, non_blocking=True)] = categories.bits.to(bits.device)
         known[index.cpu()] = True
 
     def _allocated(self) -> tuple[Tensor, Tensor]:
@@ -158,23 +153,3 @@ class CategoryMemory:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what ``state_dict`` returned."""
         vars(self).update(state)
-
-
-def _packed(masks: Tensor) -> Tensor:
-    """Pack the last axis, eight features a byte."""
-    if masks.device.type == "cpu":
-        return torch.from_numpy(np.packbits(masks.numpy(), axis=-1))
-    padded = torch.nn.functional.pad(masks.to(torch.uint8), (0, -masks.shape[-1] % 8))
-    eights = padded.reshape(*masks.shape[:-1], padded.shape[-1] // 8, 8)
-    return torch.sum(eights << _places(masks.device), -1, dtype=torch.uint8)
-
-
-def _unpacked(bits: Tensor, n_features: int) -> Tensor:
-    """Undo ``_packed``."""
-    if bits.device.type == "cpu":
-        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=-1, count=n_features).view(bool))
-    return ((bits.unsqueeze(-1) >> _places(bits.device)) & 1).flatten(-2)[..., :n_features].bool()
-
-
-def _places(device: torch.device) -> Tensor:
-    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

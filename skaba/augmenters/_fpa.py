@@ -59,8 +59,8 @@ class FPA(BaseEstimator):
     The defaults are the published ones for CIFAR10; for ImageNet and Food101 they are ``FPA(0.3, 0.01, 10)``.
     The algorithm as printed draws squares at every place; the text draws them at erased places, and so does this.
 
-    With a small network on few images, networks bear holes better, but the published gain in fidelity did not
-    show: ``docs/fpa.md``.
+    With a small network on few images, networks bear holes better, but the published gain in fidelity showed in
+    part only: ``docs/fpa.md``.
 
     References
     ----------

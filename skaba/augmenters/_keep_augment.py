@@ -14,7 +14,7 @@ from torch import Tensor
 from skaba._validation import validate_parameters
 from skaba.attribution import Gradient, TrueClass, channel_axis, scaled, stretched
 from skaba.attribution._method import generator_on
-from skaba.attribution._spatial import to_channels
+from skaba.attribution._spatial import positions, to_channels
 from skaba.augmenters._calling import augmented_by, require_usable
 from skaba.augmenters._erasing import boxes, require_places
 from skaba.augmenters._selections import Percentiles
@@ -155,10 +155,10 @@ class KeepAugment(BaseEstimator):
         asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
         channels = channel_axis(model)
         attribution = self._attribute(model, x, y, channels, asked)
-        if attribution.shape != x.shape:
+        if attribution.dim() != x.dim() or positions(attribution, channels) != positions(x, channels):
             raise ValueError(
                 f"{self.attribution!r} returned maps of shape {tuple(attribution.shape)} for samples of shape "
-                f"{tuple(x.shape)}; they must be of one shape."
+                f"{tuple(x.shape)}; they must have the same places."
             )
         importance = attribution.abs().amax(dim=channels)
         region = to_channels(self._region(importance, generator), x, channels)

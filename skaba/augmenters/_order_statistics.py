@@ -50,16 +50,18 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
         return [ordered.narrow(1, rank, 1) for rank in ranks]
     found = np.zeros((len(rows), len(ranks)), dtype=rows.dtype)
     needed = np.ones(found.shape, dtype=bool) if wanted is None else wanted.numpy()
-    places = [_places(rank, rows.shape[1]) for rank in ranks]
+    brackets = [_brackets(rank, rows.shape[1]) for rank in ranks]
     masks = np.empty((2, rows.shape[1]), dtype=bool)  # one memory for all
     for row, columns, statistics in zip(rows, needed, found, strict=True):
+        if not columns.any():
+            continue
         sample = np.sort(row[::STRIDE])
         for column in columns.nonzero()[0]:
-            statistics[column] = _order_statistic(row, ranks[column], sample, places[column], masks)
+            statistics[column] = _order_statistic(row, ranks[column], sample, brackets[column], masks)
     return [torch.from_numpy(found[:, [column]]) for column in range(len(ranks))]
 
 
-def _places(rank: int, n_values: int) -> list[tuple[int, int]]:
+def _brackets(rank: int, n_values: int) -> list[tuple[int, int]]:
     """Return between which places of a row's sorted sample its value of a rank lies: likely, then surely."""
     n_sampled, share = len(range(0, n_values, STRIDE)), (rank + 0.5) / n_values
     # Standard deviations of the sample's own rank, as if it were drawn at random.
@@ -67,9 +69,9 @@ def _places(rank: int, n_values: int) -> list[tuple[int, int]]:
     return [(math.floor(share * n_sampled - margin), math.ceil(share * n_sampled + margin)) for margin in margins]
 
 
-def _order_statistic(row: Row, rank: int, sample: Row, places: Sequence[tuple[int, int]], masks: Row) -> Any:
+def _order_statistic(row: Row, rank: int, sample: Row, brackets: Sequence[tuple[int, int]], masks: Row) -> Any:
     """Find one value: among the few that a sorted sample says are near, if it is right, else among all."""
-    for first, last in places:
+    for first, last in brackets:
         low = sample[first] if first >= 0 else -np.inf
         high = sample[last] if last < len(sample) else np.inf
         lower, up_to = np.less(row, low, out=masks[0]), np.less_equal(row, high, out=masks[1])

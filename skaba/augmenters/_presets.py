@@ -163,7 +163,7 @@ def free_aba(**parameters: Any) -> ABA:
     signs of its entries are kept as one bit a feature, and when the sample is drawn again they decide
     its augmentation. By operation count only the first layer's input gradient is added: next to nothing
     for images and series, but a third of a text network whose first convolution does most of the work. So
-    with ``layer=`` it is taken in a fifth of the batches, ``renew=1`` takes it in all.
+    at a frozen embedding it is taken in a fifth of the batches; ``renew=1`` takes it in all.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skaba.augmenters._categories import Categories, numpy_knows, pieces
+from skaba.augmenters._categories import Categories, numpy_knows, piece_size, pieces
 from skaba.augmenters._order_statistics import order_statistics
 
 
@@ -35,8 +35,8 @@ class Selection(ABC):
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> Sequence[float | Tensor]:
         """Return the boundaries, in ascending order.
 
-        A sample's must not depend on the other samples, nor on the order of its features: parts of a batch are
-        asked about, with features in the order of memory.
+        A sample's must not depend on the other samples, nor on the order of its features: those that move are
+        asked about alone, with features in the order of memory.
 
         Parameters
         ----------
@@ -68,19 +68,19 @@ class Selection(ABC):
         boundaries = self.boundaries(rows, wanted)
         if not numpy_knows(attribution):
             flat = attribution.reshape(len(attribution), -1)
-            below = torch.empty(len(boundaries), *flat.shape, dtype=torch.bool, device=flat.device)
-            for mask, boundary in zip(below, boundaries, strict=True):
-                torch.lt(flat, boundary, out=mask)
-            return Categories(below)
-        values = attribution.numpy()
-        needed = np.ones((len(rows), len(boundaries)), dtype=bool) if wanted is None else wanted.numpy()
-        each = [_over(boundary, values) for boundary in boundaries]
-        masks = np.zeros((len(each), *values.shape), dtype=bool)
-        for piece in pieces(len(rows), rows.shape[1]):
+            return Categories.packed([flat < boundary for boundary in boundaries], flat)
+        values, n_features = attribution.numpy(), rows.shape[1]
+        each = [_per_sample(boundary, values) for boundary in boundaries]
+        needed = np.ones((len(rows), len(each)), dtype=bool) if wanted is None else wanted.numpy()
+        bits = np.zeros((len(each), len(rows), -(-n_features // 8)), dtype=np.uint8)
+        below = np.empty((piece_size(n_features), *values.shape[1:]), dtype=bool)
+        for piece in pieces(len(rows), n_features):  # from comparison to bits while it is in the caches
+            mask = below[: len(values[piece])]
             for number in np.flatnonzero(needed[piece].any(axis=0)):
                 # Compared in the order of memory, then put in that of the axes: much less is read out of order.
-                masks[number, piece] = values[piece] < each[number][piece]
-        return Categories(torch.from_numpy(masks.reshape(len(each), *rows.shape)))
+                mask[:] = values[piece] < each[number][piece]
+                bits[number, piece] = np.packbits(mask.reshape(len(mask), -1), axis=1)
+        return Categories(torch.from_numpy(bits), n_features)
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -243,10 +243,11 @@ def differing(by_category: Tensor) -> Tensor:
     return by_category[:, :-1] != by_category[:, 1:]
 
 
-def _over(boundary: float | Tensor, values: Any) -> Any:
+def _per_sample(boundary: float | Tensor, values: Any) -> Any:
     """Return a boundary, one of all samples or of each, such that it is compared with an array of samples."""
-    each = boundary.numpy() if isinstance(boundary, Tensor) else np.full(len(values), boundary, dtype=values.dtype)
-    return each.reshape(-1, *[1] * (values.ndim - 1))
+    if not isinstance(boundary, Tensor):
+        return np.full((len(values), *[1] * (values.ndim - 1)), boundary, dtype=np.result_type(values, boundary))
+    return boundary.numpy().reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _as_stored(values: Tensor) -> Tensor:

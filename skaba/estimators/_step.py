@@ -95,16 +95,18 @@ class AugmentedStep(_Net):
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
         keep = partial(self.augmenter_.keep, self.categories_, index)
-        hidden = self.layer is not None
-        renews = self.augmenter_.renews(self.categories_, index, self.generator_, hidden=hidden)
         movers: list[Callable[[Tensor], Tensor]] = []
+        renews: list[bool] = []
 
         def moved(x: Tensor, padding: Tensor | None = None) -> Tensor:
             if not movers:  # once a step: an optimiser may run the network several times
-                if hidden:
+                if self.layer is not None:
                     require_samples(x, len(index), self.layer)
+                # Where something before the layer is trained, its gradient is computed anyway.
+                dear = self.layer is not None and not x.requires_grad
+                renews.append(self.augmenter_.renews(self.categories_, index, self.generator_, dear=dear))
                 movers.append(self._recall(index, x, padding))
-            return watched(movers[0](x), keep) if renews else movers[0](x)
+            return watched(movers[0](x), keep) if renews[0] else movers[0](x)
 
         if not isinstance(model, FromLayer):
             yield moved(inputs.clone()), y

@@ -31,7 +31,7 @@ def masks(n_boundaries, n_samples, n_features, seed=0):
 
 
 def packed(below, n_samples, n_features):
-    return Categories(torch.stack(below) if below else torch.empty(0, n_samples, n_features, dtype=torch.bool))
+    return Categories.packed(below, torch.empty(n_samples, n_features))
 
 
 def filled(n_samples, n_features, n_boundaries, device=CPU, folder=None, seed=0):
@@ -54,9 +54,9 @@ def equal(first, second):
 def test_what_was_kept_comes_back(n_samples, n_features, n_boundaries, seed):
     memory, below = filled(n_samples, n_features, n_boundaries, seed=seed)
     recalled, known = memory.recall(torch.arange(n_samples))
-    assert equal(recalled.below, below)
+    assert equal(recalled.below(), below)
     assert known.all()
-    assert all(features.dtype == torch.bool for features in recalled.below)
+    assert all(features.dtype == torch.bool for features in recalled.below())
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,7 +69,7 @@ def test_on_a_gpu_the_same_bits_are_kept(n_samples, n_features, n_boundaries, se
         recalled, known = there.recall(torch.arange(n_samples))
         assert memory.bits.device == GPU  # the formulas were not those of the CPU
     assert torch.equal(there.bits, memory.bits)
-    assert equal(recalled.below, below)
+    assert equal(recalled.below(), below)
     assert known.tolist() == [True] * n_samples
 
 
@@ -86,7 +86,7 @@ def test_samples_are_kept_and_recalled_in_any_order(index, data):
     for row, number in enumerate(order):
         for boundary in range(2):
             wanted = below[boundary][index.index(number)] if number in index else torch.zeros(13, dtype=torch.bool)
-            assert torch.equal(recalled.below[boundary][row], wanted)
+            assert torch.equal(recalled.below()[boundary][row], wanted)
 
 
 def test_a_later_visit_replaces_an_earlier_one_and_nothing_else():
@@ -94,9 +94,9 @@ def test_a_later_visit_replaces_an_earlier_one_and_nothing_else():
     later = masks(2, 2, 21, seed=1)
     memory.keep(torch.tensor([4, 1]), packed(later, 2, 21))
     recalled, _ = memory.recall(torch.arange(6))
-    assert equal([features[[4, 1]] for features in recalled.below], later)
+    assert equal([features[[4, 1]] for features in recalled.below()], later)
     rest = [0, 2, 3, 5]
-    assert equal([features[rest] for features in recalled.below], [features[rest] for features in below])
+    assert equal([features[rest] for features in recalled.below()], [features[rest] for features in below])
 
 
 # --- how much it takes
@@ -133,8 +133,8 @@ def test_on_disk_it_is_the_same_and_leaves_no_file(tmp_path):
     memory.keep(torch.tensor([3]), packed(masks(2, 1, 19, seed=4), 1, 19))
     assert list(tmp_path.iterdir()) == []  # it never has a name
     index = torch.tensor([6, 3, 0])
-    assert equal(on_disk.recall(index)[0].below, memory.recall(index)[0].below)
-    assert not equal(on_disk.recall(index)[0].below, [features[index] for features in below])
+    assert equal(on_disk.recall(index)[0].below(), memory.recall(index)[0].below())
+    assert not equal(on_disk.recall(index)[0].below(), [features[index] for features in below])
     assert on_disk.n_bytes == memory.n_bytes
 
 
@@ -182,7 +182,7 @@ def test_allocating_again_forgets():
     memory.allocate(4, 9, 2, CPU)
     recalled, known = memory.recall(torch.arange(4))
     assert not known.any()
-    assert not recalled.below.any()
+    assert not torch.stack(recalled.below()).any()
 
 
 @pytest.mark.parametrize("disk", [False, True])
@@ -194,7 +194,7 @@ def test_goes_through_pickle_and_through_saved_files(tmp_path, disk):
     for copy in (loaded, pickle.loads(pickle.dumps(memory))):  # noqa: S301
         assert (copy.data, copy.n_features) == ("some data", 20)
         recalled, known = copy.recall(torch.arange(5))
-        assert equal(recalled.below, below)
+        assert equal(recalled.below(), below)
         assert known.all()
 
 

@@ -204,6 +204,19 @@ def test_tables_and_augmentations_that_change_the_shape_are_refused():
         augmented(KeepAugment(lambda x: x.mean(3), attribution=Known()), images())
 
 
+def test_a_map_may_be_one_for_all_channels():
+    def by_channel(model, x, y, **_):
+        return x.abs().amax(dim=1, keepdim=True).expand_as(x)
+
+    def for_all(*args, **asked):
+        return by_channel(*args, **asked)[:, :1]
+
+    first, second = (
+        augmented(KeepAugment(torch.zeros_like, attribution=method), images()) for method in (by_channel, for_all)
+    )
+    assert torch.equal(first, second)
+
+
 def test_maps_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"maps of shape \(3,\) for samples of shape \(3, 2, 6, 6\)"):
         augmented(KeepAugment(torch.zeros_like, attribution=lambda model, x, y, **_: x.mean((1, 2, 3))), images())

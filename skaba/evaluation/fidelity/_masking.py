@@ -181,7 +181,8 @@ class _Probe:
     def _unmasked(self, part: Part) -> Tensor:
         index = torch.arange(len(part.x), device=part.x.device)
         chunks = torch.split(index, self.masking.rows_at_once)
-        return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
+        with part.asking():
+            return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
     def _targets(self, part: Part, scores: Tensor) -> Tensor:
         if self.given is None:
@@ -224,21 +225,24 @@ class _Probe:
         """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
         (low, high), fill = columns.float(), self.fill(part)
         place, fills = places(rank, units), bool(fill.any())
-        masks = low < high
+        values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
+        if not masks.any():
+            return values
         rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1)
         found = []
-        for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
-            here = place.index_select(0, index)
-            # Places are whole numbers, so this is 1 before the first and from the last on, 0 between, and exact. On a
-            # CPU it is several times faster than comparing, and products are faster than torch.where.
-            kept = (first - here).clamp_(0, 1).add_((here - last).add_(1).clamp_(0, 1))
-            kept = broadcastable(kept, units, part).to(part.x.dtype)
-            changed = part.x.index_select(0, index).mul_(kept)
-            if fills:
-                changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
-            found.append(self.read(part.ask(changed, index), targets[index]))
-        values = unmasked.unsqueeze(1).repeat(1, low.shape[1])
-        values[masks] = _finite(torch.cat(found))
+        with part.asking():
+            for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
+                here = place.index_select(0, index)
+                # Places are whole numbers, so this is 1 before the first and from the last on, 0 between, and exact.
+                # On a CPU it is several times faster than comparing, and products are faster than torch.where.
+                kept = (first - here).clamp_(0, 1).add_((here - last).add_(1).clamp_(0, 1))
+                kept = broadcastable(kept, units, part).to(part.x.dtype)
+                changed = part.x.index_select(0, index).mul_(kept)
+                if fills:
+                    changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
+                scores = _finite(part.ask(changed, index))
+                found.append(self.read(scores, targets[index]))
+        values[masks] = torch.cat(found)
         return values
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -37,6 +37,7 @@ class Part(NamedTuple):
     x : Tensor of shape (m, ...)
         What is masked: the input, or a layer's output.
     ask : callable
+        Called within ``asking()``.
     model : nn.Module or None
         What an attribution method is asked with, if the estimator is a network.
     channels : int
@@ -51,6 +52,10 @@ class Part(NamedTuple):
     model: nn.Module | None
     channels: int
     padding: Tensor | None
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Hold a network as ``ask`` wants it: in evaluation mode, for as many questions as there are."""
+        return nullcontext() if self.model is None else asking(self.model)
 
 
 class Parts(Protocol):
@@ -98,8 +103,7 @@ class NetParts:
             padding = model.padding if isinstance(model, FromLayer) else None
             part = Part(start, x, _asker(model, self.nonlinearity), model, channel_axis(model), padding)
             start += len(x)
-            with asking(model):  # once for all that a part is asked
-                return function(part)
+            return function(part)
 
         return self.net._over_batches(self.X, None, on_batch)
 
@@ -124,8 +128,7 @@ class ArrayParts:
         results = []
         for start in range(0, len(self.x), PART):
             part = Part(start, self.x[start : start + PART], self.ask, self.model, 1, None)
-            with nullcontext() if self.model is None else asking(self.model):
-                results.append(_array(function(part)))
+            results.append(_array(function(part)))
         return np.concatenate(results)
 
 

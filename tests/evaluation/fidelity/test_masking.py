@@ -8,7 +8,7 @@ import torch
 
 from skaba.attribution import Gradient, IntegratedGradients
 from skaba.attribution._spatial import blur
-from skaba.evaluation.fidelity import Masking, perturbation_curves
+from skaba.evaluation.fidelity import Masking, perturbation_curves, u_occurrence_rate
 from tests.evaluation.fidelity.oracle import loop, polynomial, samples
 
 SHARES = np.arange(0, 101, 25)
@@ -137,6 +137,27 @@ def test_targets_that_are_refused(targets: Any) -> None:
 def test_scores_that_are_no_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="no finite numbers"):
         perturbation_curves(lambda rows: np.full((len(rows), 2), np.nan), samples(3, 6), samples(3, 6))
+
+
+@pytest.mark.parametrize("function", [perturbation_curves, u_occurrence_rate])
+def test_scores_that_are_no_numbers_of_masked_samples_alone_are_named_too(function: Any) -> None:
+    def broken(rows: Any) -> Any:
+        return np.where((rows == 0).any(axis=1, keepdims=True), [[1.0, np.nan]], [[1.0, 0.0]])
+
+    X = 1 + samples(3, 6) ** 2
+    with pytest.raises(ValueError, match="no finite numbers"):
+        function(broken, X, X)
+
+
+def test_a_method_that_leaves_the_network_in_training_mode_does_no_harm() -> None:
+    net, X = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(), torch.nn.Linear(8, 2)), samples(3, 4)
+
+    def careless(model: Any, x: Any, y: Any, **_: Any) -> Any:
+        model.train()
+        return x**2
+
+    found = perturbation_curves(net.eval(), X, careless)
+    np.testing.assert_array_equal(found.mif, perturbation_curves(net.eval(), X, X**2).mif)
 
 
 def test_a_method_may_return_an_array() -> None:
