@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -118,14 +119,17 @@ class Categories:
         # Buffers serve all pieces: whole batches of steps would each be fresh memory, which costs more than a sum.
         bits, n_features = self.bits.numpy(), self.n_features
         parting = by_category[:, :-1] - by_category[:, 1:]
-        all_steps, all_terms = np.empty((2, piece_size(n_features), n_features), dtype=x.dtype)
-        for piece in pieces(len(by_category), n_features):
-            part = parting[piece]
-            step, term = all_steps[: len(part)], all_terms[: len(part)]
-            step[:] = by_category[piece, -1:]
-            for boundary in reversed(part.any(axis=0).nonzero()[0]):
+        still = None if still is None or not still.any() else still
+        buffers = np.empty((2, piece_size(n_features), n_features), dtype=x.dtype)
+        for piece, boundaries in pieces(parting != 0, n_features):
+            step = by_category[piece, -1:]
+            for boundary in reversed(boundaries):
                 below = np.unpackbits(bits[boundary, piece], axis=1, count=n_features).view(bool)
-                step += np.multiply(below, part[:, boundary, None], out=term)
+                buffers = buffers[::-1]  # the one that does not hold the sum so far
+                term = np.multiply(below, parting[piece, boundary, None], out=buffers[0, : len(step)])
+                step = np.add(term, step, out=term)
+            if not boundaries:  # one category in the whole piece
+                step = np.repeat(step, n_features, axis=1)
             changes = step.reshape(len(step), *x.shape[1:])
             if still is not None:
                 changes[still[piece]] = 0
@@ -140,10 +144,19 @@ def _add(x: Any, at: Any, changes: Any) -> None:
         x[at[0]] += changes[0]  # a view: an array of rows would be copied there and back
 
 
-def pieces(n_samples: int, n_features: int) -> Iterator[slice]:
-    """Return the parts of a batch that a CPU works on one after the other."""
+def pieces(needed: Any, n_features: int) -> Iterator[tuple[slice, list[int]]]:
+    """Return the parts of a batch that a CPU works on one after the other, and which boundaries each needs.
+
+    Parameters
+    ----------
+    needed : bool ndarray of shape (n, n_boundaries)
+    n_features : int
+    """
     size = piece_size(n_features)
-    return (slice(start, start + size) for start in range(0, n_samples, size))
+    starts = range(0, len(needed), size)
+    in_pieces = np.logical_or.reduceat(needed, starts, axis=0).tolist() if starts else []
+    for start, row in zip(starts, in_pieces, strict=True):
+        yield slice(start, start + size), list(itertools.compress(range(len(row)), row))
 
 
 def piece_size(n_features: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -52,11 +53,11 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     needed = np.ones(found.shape, dtype=bool) if wanted is None else wanted.numpy()
     brackets = [_brackets(rank, rows.shape[1]) for rank in ranks]
     masks = np.empty((2, rows.shape[1]), dtype=bool)  # one memory for all
-    for row, columns, statistics in zip(rows, needed, found, strict=True):
-        if not columns.any():
+    for row, columns, statistics in zip(rows, needed.tolist(), found, strict=True):
+        if not any(columns):
             continue
         sample = np.sort(row[::STRIDE])
-        for column in columns.nonzero()[0]:
+        for column in itertools.compress(range(len(ranks)), columns):
             statistics[column] = _order_statistic(row, ranks[column], sample, brackets[column], masks)
     return [torch.from_numpy(found[:, [column]]) for column in range(len(ranks))]
 

@@ -74,9 +74,9 @@ class Selection(ABC):
         needed = np.ones((len(rows), len(each)), dtype=bool) if wanted is None else wanted.numpy()
         bits = np.zeros((len(each), len(rows), -(-n_features // 8)), dtype=np.uint8)
         below = np.empty((piece_size(n_features), *values.shape[1:]), dtype=bool)
-        for piece in pieces(len(rows), n_features):  # from comparison to bits while it is in the caches
+        for piece, numbers in pieces(needed, n_features):  # from comparison to bits while it is in the caches
             mask = below[: len(values[piece])]
-            for number in np.flatnonzero(needed[piece].any(axis=0)):
+            for number in numbers:
                 # Compared in the order of memory, then put in that of the axes: much less is read out of order.
                 mask[:] = values[piece] < each[number][piece]
                 bits[number, piece] = np.packbits(mask.reshape(len(mask), -1), axis=1)
