@@ -77,8 +77,18 @@ def _order_statistic(row: Row, rank: int, sample: Row, brackets: Sequence[tuple[
         high = sample[last] if last < len(sample) else np.inf
         lower, up_to = np.less(row, low, out=masks[0]), np.less_equal(row, high, out=masks[1])
         rank_in_near = rank - np.count_nonzero(lower)
-        near = row.compress(np.greater(up_to, lower, out=up_to))
+        near = _few(row, np.greater(up_to, lower, out=up_to))
         if 0 <= rank_in_near < len(near):
             near.partition(rank_in_near)
             return near[rank_in_near]
     return np.partition(row, rank)[rank]
+
+
+def _few(row: Row, mask: Row) -> Row:
+    """Return the values under a mask that is mostly False: faster by eights that hold any, where the row has eights."""
+    if len(row) % 8:
+        return row.compress(mask)
+    eights = mask.view(np.uint64)
+    some = (eights != 0).nonzero()[0]
+    chosen: Row = row.reshape(-1, 8).take(some, axis=0).reshape(-1).compress(eights.take(some).view(bool))
+    return chosen
