@@ -83,8 +83,8 @@ class Categories:
             return self.move(by_category.new_zeros(len(by_category), self.n_features), by_category)
         values = by_category[:, -1:]
         for boundary, below in reversed(list(enumerate(self.below()))):
-            step = by_category[:, boundary, None] - by_category[:, boundary + 1, None]
-            values = torch.addcmul(values, below, step)
+            step = below * (by_category[:, boundary, None] - by_category[:, boundary + 1, None])
+            values = step.add_(values)
         return values
 
     def move(self, x: Tensor, by_category: Tensor, rows: Tensor | None = None, still: Tensor | None = None) -> Tensor:
