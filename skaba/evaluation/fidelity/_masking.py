@@ -228,14 +228,17 @@ class _Probe:
         values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
         if not masks.any():
             return values
-        rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1)
+        rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1) - 1
+        skips = bool(low.any())
         found = []
         with part.asking():
             for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
                 here = place.index_select(0, index)
-                # Places are whole numbers, so this is 1 before the first and from the last on, 0 between, and exact.
+                # Places are whole numbers, so this is 1 before the first and after the last, 0 between, and exact.
                 # On a CPU it is several times faster than comparing, and products are faster than torch.where.
-                kept = (first - here).clamp_(0, 1).add_((here - last).add_(1).clamp_(0, 1))
+                kept = (here - last).clamp_(0, 1)
+                if skips:
+                    kept.add_((first - here).clamp_(0, 1))
                 kept = broadcastable(kept, units, part).to(part.x.dtype)
                 changed = part.x.index_select(0, index).mul_(kept)
                 if fills:
