@@ -17,9 +17,7 @@ more than in ``step_cost.py``.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +27,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from turns import in_turns
 
 from skaba import ABAClassifier
 from skaba.datasets import load_digits, make_ecg, make_messages
@@ -101,27 +100,6 @@ def loop(domain: Domain, epochs: int) -> Callable[[], Any]:
                 optimizer.step()
 
     return train
-
-
-def in_turns(first: Callable[[], Any], second: Callable[[], Any], repetitions: int) -> np.ndarray:
-    """Time two functions in turns, after a run of each that does not count, and return the ratios."""
-    first(), second()
-    ratios = []
-    for repetition in range(repetitions):
-        if repetition % 2:
-            base, time_of = seconds(second), seconds(first)
-        else:
-            time_of, base = seconds(first), seconds(second)
-        ratios.append(time_of / base)
-    return np.array(ratios)
-
-
-def seconds(function: Callable[[], Any]) -> float:
-    """Time one call; garbage of the one before is not charged to it."""
-    gc.collect()
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def measure(domain: Domain, epochs: int, repetitions: int) -> dict[str, np.ndarray]:

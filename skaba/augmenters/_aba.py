@@ -308,8 +308,8 @@ class ABA(BaseEstimator):
         """
         steps = self._draw(len(x), strength, generator)
         categories, known = memory.recall(index)
-        categories = categories.to(x.device)
         by_category = (steps * known.unsqueeze(1)).to(device=x.device, dtype=x.dtype, non_blocking=True)
+        categories = categories.to(x.device)
         if type(self.change) is Constant:
             return partial(categories.move, by_category=by_category, still=padding)
         flat = x.detach().reshape(len(x), -1)
