@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -51,10 +51,19 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         module given as instance keeps the weights that it has.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
+    optimizer : torch.optim class, default=torch.optim.Adam
+    lr : float, default=1e-3
+        The learning rate. The default suits Adam; other optimizers want another.
+    max_epochs : int, default=100
+    batch_size : int, default=32
+    iterator_train : callable, default=a DataLoader that shuffles
+        ``iterator_train__shuffle=False`` keeps the order of the samples.
+    train_split : float, int, callable or None, default=None
+        Which samples are held out to validate after every epoch: a share (0.2), one of k folds (5), both drawn at
+        random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
+        None trains on all samples.
     **parameters
-        All of skorch's: ``max_epochs``, ``lr``, ``optimizer``, ``batch_size``, ``device``,
-        ``callbacks``, ``iterator_train__*``, ... As in skorch, ``train_split`` holds out a fifth of
-        the samples for validation unless it is None, which small data may call for.
+        All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
     Attributes
     ----------
@@ -86,6 +95,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     ((5, 1, 8, 8), (5, 1, 8, 8))
     """
 
+    _stratifies: ClassVar[bool] = True
     classes_inferred_: Any = None
 
     def __init__(

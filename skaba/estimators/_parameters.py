@@ -26,6 +26,7 @@ class AugmenterParameters(_Net):
 
     prefixes_: ClassVar[list[str]] = [*NeuralNet.prefixes_, "augmenter"]
     random_stream_: RandomStream | None = None
+    seed_: int = 0
     # What a preset is made with if it is given by name; a task without classes explains the loss.
     _preset_parameters: ClassVar[dict[str, Any]] = {}
 
@@ -35,6 +36,7 @@ class AugmenterParameters(_Net):
         self._register_virtual_param(["augmenter", "augmenter__*"], _set_augmenter)
         seed = resolve_seed(self.random_state)
         self.random_stream_ = None if self.random_state is None else RandomStream(seed)
+        self.seed_ = seed
         self.generator_ = torch.Generator().manual_seed(seed)
         self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
         self.categories_ = CategoryMemory()
