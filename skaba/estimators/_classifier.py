@@ -88,7 +88,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.reshape(-1, 1, 8, 8) / 16
     >>> clf = ABAClassifier(ConvNet, augmenter="fast_aba", strength=0.1, random_state=0, verbose=0,
-    ...                     lr=0.1, max_epochs=2)
+    ...                     max_epochs=2)
     >>> clf.fit(X[:300], y[:300]).predict_proba(X[300:302]).shape
     (2, 10)
     >>> clf.augment(X[:5], y[:5]).shape, clf.attribute(X[:5]).shape
