@@ -29,9 +29,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     Parameters
     ----------
-    module : nn.Module class or instance
-        Returns logits of shape (n, n_classes). Arguments of a class are given as
-        ``module__name=value``.
+    module : nn.Module class or instance, or function that returns one
+        Returns logits of shape (n, n_classes). Arguments of a class or function are given as
+        ``module__name=value``. An instance is copied and never trained itself.
     augmenter : str, callable or None, default="mend_aba"
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
@@ -48,7 +48,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     random_state : int, RandomState or None, default=None
         Seeds the module's initialisation, the batches, dropout and the augmenter, without
         touching the global random state. With None the global state decides, as in skorch. A
-        module given as instance keeps the weights that it has.
+        module given as instance brings its own weights: every ``fit`` starts from a copy of it.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
     optimizer : torch.optim class, default=torch.optim.Adam

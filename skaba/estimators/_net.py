@@ -105,8 +105,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         ------
         ValueError, TypeError
             If a parameter, X or y is not allowed; before any work. If training itself fails, a net
-            that was fitted is still the fitted one, except that a module given as instance, and a
-            warm start, are trained in place.
+            that was fitted is still the fitted one, except that a warm start is trained in place.
         """
         before = self.__dict__.copy()
         try:
