@@ -123,8 +123,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         probabilities = self.predict_proba(X)
         if self.classes is None and self.classes_inferred_ is None:  # loaded weights, never fitted
             self.classes_inferred_ = np.arange(probabilities.shape[1])
-        index = probabilities.argmax(axis=1)
-        return index if self.scoring_ else self.classes_[index]
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def _preset(self, name: str) -> Any:
         """Return a preset whose target draws from no more classes than there are."""
@@ -182,6 +181,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "Pass classes=[...] with all labels to the estimator if fit cannot see them all."
             )
         return index.astype(np.int64)
+
+    def _decode_targets(self, y: Any) -> Any:
+        return self.classes_[y] if isinstance(y, np.ndarray) and y.dtype.kind in "iu" else y
 
     def _check_output(self, logits: Tensor) -> None:
         if logits.dim() != 2:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, RealNotInt
-from skorch.callbacks import BatchScoring, EpochScoring
 from skorch.dataset import ValidSplit
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from skaba.estimators._data import check_length, check_samples, check_targets, i
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
 
@@ -36,7 +36,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
     learned_: bool = False
-    scoring_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -201,9 +200,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
 
-        skorch's scorers compare ``predict`` with the encoded targets of their data sets; while they
-        run, and only then, ``predict`` speaks of classes by index.
-
         Parameters
         ----------
         method_name : str
@@ -214,11 +210,12 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
         for _, callback in self.callbacks_:
-            self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))
-            try:
+            with scored_by_label(callback, self._decode_targets):
                 getattr(callback, method_name)(self, **arguments)
-            finally:
-                self.scoring_ = False
+
+    def _decode_targets(self, y: Any) -> Any:
+        """Return targets as the user gave them, of targets as training uses them."""
+        return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
         """Warn when training has diverged, which nothing else would say.
@@ -257,9 +254,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         """
         with self._own_random_state():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "scoring_": False}
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
