@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from skorch.helper import SliceDataset
 from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
 
+from skaba._samples import check_length
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass, unwrapped
-from skaba.estimators._data import check_length
+from skaba.attribution import FromLayer, Gradient, PredictedClass
+from skaba.estimators._data import has_no_targets
+from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._random import cuda_devices, resolve_seed
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class LookingNet(_Step):
                 return _features(self._asked(inputs, {}), inputs)
             return self._before_and_after(inputs, y, generator)[2]
 
-        return self._over_batches(X, y, change)
+        return self._over_batches(self._with_targets(X, y), y, change)
 
     def attribute(self, X: Any, y: Any = None, *, attribution: Any = None, target: Any = None) -> np.ndarray:
         """Return the signed attribution maps of X.
@@ -88,15 +91,20 @@ class LookingNet(_Step):
             target = PredictedClass() if y is None else self._default_target()
         _check_callable("attribution", method)
         _check_callable("target", target)
-        criterion = unwrapped(self.criterion_)
+        if not isinstance(target, PredictedClass):
+            X = self._with_targets(X, y)
 
         def explain(inputs: Any, labels: Any) -> Tensor:
             model = self._asked(inputs, {})
-            return method(
-                model, _features(model, inputs), labels, target=target, criterion=criterion, generator=generator
-            )
+            x = _features(model, inputs)
+            with explained_loss(self, labels) as criterion:
+                return method(model, x, labels, target=target, criterion=criterion, generator=generator)
 
         return self._over_batches(X, y, explain)
+
+    def _with_targets(self, X: Any, y: Any) -> Any:
+        """Return X; if it is a Dataset whose own targets count, one that yields them as training wants them."""
+        return self._encoded(X) if y is None and is_dataset(X) and not has_no_targets(X) else X
 
     def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
         """Apply a function to the batches of X in order, and leave the global random state alone."""
@@ -106,7 +114,8 @@ class LookingNet(_Step):
             y = self._read_targets(y)
             check_length(X, y)
             y = self._encode_targets(y)
-        has_targets = y is not None or is_dataset(X)
+            X = SliceDataset(X, 0) if is_dataset(X) else X  # with y instead of its own targets
+        has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
         with torch.random.fork_rng(cuda_devices(self.device)):
             for batch in self.get_iterator(self.get_dataset(X, y), training=False):

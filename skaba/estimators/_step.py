@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from skaba.attribution import FromLayer, WithArguments, unwrapped, watched
 from skaba.augmenters import ABA, CategoryMemory
 from skaba.augmenters._aba import require_samples
+from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ class AugmentedStep(_Net):
     def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
         """Return what augments the output of a layer; an augmenter other than ABA is asked as ever."""
         if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
-            criterion = unwrapped(self.criterion_)
-            move = self.augmenter_.shift(
-                rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
-            )
+            with explained_loss(self, y) as criterion:
+                move = self.augmenter_.shift(
+                    rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
+                )
             return lambda output: move(rest.writable(output))
         x = rest.features()
         change = rest.without_padding(self._augment(rest, x, y, self.generator_) - x)
@@ -170,10 +171,12 @@ class AugmentedStep(_Net):
         return self._as_input(inputs), to_tensor(y, device=self.device)
 
     def _as_input(self, inputs: Any) -> Any:
-        """Return the inputs on the device, single and double floats in the module's own precision."""
+        """Return the inputs on the device, floats in the module's own precision."""
         inputs = to_tensor(inputs, device=self.device)
         if isinstance(inputs, Mapping):
             return {name: _in_precision(value, self.precision_) for name, value in inputs.items()}
+        if isinstance(inputs, (list, tuple)):
+            return [_in_precision(value, self.precision_) for value in inputs]
         return _in_precision(inputs, self.precision_)
 
     def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> nn.Module:
@@ -187,9 +190,8 @@ class AugmentedStep(_Net):
         return WithArguments(module, arguments) if arguments else module
 
     def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
-        x_augmented = self.augmenter_(
-            model, x, y, strength=self.strength, criterion=unwrapped(self.criterion_), generator=generator
-        )
+        with explained_loss(self, y) as criterion:
+            x_augmented = self.augmenter_(model, x, y, strength=self.strength, criterion=criterion, generator=generator)
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
@@ -215,11 +217,15 @@ class AugmentedStep(_Net):
 
 
 def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:
-    """Return a tensor of single or double floats in the other of the two, if the module computes in that."""
-    both = torch.float32, torch.float64
-    if isinstance(values, Tensor) and values.dtype in both and dtype in both:
-        return values.to(dtype)
-    return values
+    """Return a tensor of floats in the precision in which the module computes."""
+    if not isinstance(values, Tensor) or not values.is_floating_point() or values.dtype == dtype or dtype is None:
+        return values
+    if dtype == torch.float16 and values.abs().max() > torch.finfo(dtype).max:
+        raise ValueError(
+            f"X holds {values.abs().max():g}, which overflows to infinity in the module's float16. Scale X, or use "
+            "module.bfloat16() or float32."
+        )
+    return values.to(dtype)
 
 
 def accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
