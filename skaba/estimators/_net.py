@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils.validation import validate_data
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset
@@ -148,7 +149,11 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self._check_parameters()
         self._check_fit_params(fit_params)
         floats = self._augments() and self.layer is None
-        X = check_samples(X, floats=floats) if relearn else self._check_known(X, floats=floats)
+        if relearn:
+            given, X = X, check_samples(X, floats=floats)
+            self._check_names(given, learn=True)
+        else:
+            X = self._check_known(X, floats=floats)
         if is_dataset(X):
             X = self._check_dataset(X, y)
         if y is None:
@@ -206,6 +211,11 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
                 f"fit got {', '.join(unknown)}, which neither the module's forward nor train_split takes; "
                 "it would change nothing. Drop it, or let forward take it."
             )
+
+    def _check_names(self, X: Any, *, learn: bool) -> None:
+        """Learn or check the columns' names of a data frame, as scikit-learn does."""
+        if not is_dataset(X) and not isinstance(X, Mapping):
+            validate_data(self, X, reset=learn, skip_check_array=True, ensure_2d=False)
 
     def _learn_shape(self, X: Any) -> None:
         if isinstance(X, (np.ndarray, Tensor)):
@@ -372,7 +382,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
         """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
-        X = check_samples(X, floats=floats)
+        given, X = X, check_samples(X, floats=floats)
+        self._check_names(given, learn=False)
         known = getattr(self, "sample_shape_", None)
         if known is None:
             return X
