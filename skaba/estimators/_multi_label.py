@@ -119,8 +119,8 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits.
 
-        scikit-learn's ranking scorers, such as ``scoring="roc_auc"``, ask for them: of two columns of
-        probabilities they would take one, as of a binary classifier.
+        The scorers of scikit-learn that rank samples, such as ``scoring="roc_auc"``, use them. In
+        float32 they tell samples apart whose probabilities are both rounded to 1.
 
         Parameters
         ----------
@@ -147,26 +147,40 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         float
             The mean over the labels that occur in y and are also absent somewhere; for the
             others the curve is not defined. NaN if there is no such label.
+
+        Raises
+        ------
+        ValueError
+            If y does not hold zeros and ones, or not one row per sample.
         """
-        y = self._read_targets(y)
-        check_length(X, y)
-        return macro_auc(self._encode_targets(y), self.predict_proba(X), sample_weight)
+        y, logits = self._encode_targets(self._read_targets(y)), self.decision_function(X)
+        check_length(logits, y)
+        return macro_auc(y, logits, sample_weight)
 
-    def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.n_labels_ = None if y is None or y.ndim != 2 else y.shape[1]
-
-    def _encode_targets(self, y: np.ndarray) -> np.ndarray:
+    def _read_targets(self, y: Any) -> np.ndarray:
+        y = super()._read_targets(y)
         if y.ndim != 2:
             raise ValueError(
                 f"Unknown label type: y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and "
                 "ones. For one label per sample use ABAClassifier."
             )
-        if y.dtype.kind not in "biuf" or not np.all((y == 0) | (y == 1)):
-            others = np.unique(y[(y != 0) & (y != 1)])[:3].tolist() if y.dtype.kind in "biuf" else "no numbers"
+        if y.dtype.kind not in "biuf":
             raise ValueError(
-                f"Unknown label type: y must hold zeros and ones, one column per label; this {y.dtype} array holds "
-                f"{others}. Turn shares into labels with a threshold, (y > 0.5)."
+                f"Unknown label type: y must hold zeros and ones, one column per label; got {y.dtype} values such as "
+                f"{y[0, 0]}. Of lists of names scikit-learn's MultiLabelBinarizer makes such columns."
             )
+        others = y[(y != 0) & (y != 1)]
+        if len(others):
+            raise ValueError(
+                f"Unknown label type: y must hold zeros and ones, one column per label; got {others[0]:g}. Turn shares "
+                "into labels with a threshold, (y > 0.5)."
+            )
+        return y
+
+    def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
+        self.n_labels_ = None if y is None else y.shape[1]
+
+    def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
             raise ValueError(f"y has {y.shape[1]} labels, but fit saw {self.n_labels_}.")
         return y.astype(np.float32)
@@ -192,14 +206,15 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return tags
 
 
-def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = None) -> float:
+def macro_auc(y: np.ndarray, scores: np.ndarray, sample_weight: Any = None) -> float:
     """Average the area under the ROC curve over the labels for which it is defined.
 
     Parameters
     ----------
     y : ndarray of shape (n, n_labels)
         Zeros and ones.
-    probabilities : ndarray of shape (n, n_labels)
+    scores : ndarray of shape (n, n_labels)
+        Logits or probabilities: the order of the samples is all that counts.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -210,9 +225,9 @@ def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = Non
     defined = (y.min(axis=0) < 0.5) & (y.max(axis=0) > 0.5)
     if not defined.any():
         return float("nan")
-    areas = roc_auc_score(y[:, defined] > 0.5, probabilities[:, defined], sample_weight=sample_weight)
+    areas = roc_auc_score(y[:, defined] > 0.5, scores[:, defined], sample_weight=sample_weight)
     return float(areas)
 
 
 def _validation_auc(net: ABAMultiLabelClassifier, X: Any, y: Any) -> float:
-    return macro_auc(np.asarray(y), net.predict_proba(X))
+    return macro_auc(np.asarray(y), net.decision_function(X))

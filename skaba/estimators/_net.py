@@ -15,7 +15,7 @@ from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Subset
 
 from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
@@ -274,7 +274,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             train, valid = super().get_split_datasets(X, y, **accepted(self.train_split, fit_params))
         except ValueError as error:
             raise ValueError(
-                f"train_split={self.train_split!r} cannot split {_counted(X)}: {str(error).rstrip('.')}. Set "
+                f"train_split={_described(self.train_split)} cannot split {_counted(X)}: {str(error).rstrip('.')}. Set "
                 "train_split=None to train on all of them, or pass more."
             ) from error
         if not is_dataset(X):  # what the split made of our own Dataset is encoded already
@@ -340,17 +340,39 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise
             raise ValueError(
-                f"The module cannot read {shape} ({X.dtype} values): {error} The first axis counts the samples; a "
-                "single sample needs X[None]."
+                f"The module cannot read {shape} ({X.dtype} values): {str(error).rstrip('.')}. The first axis "
+                "counts the samples; a single sample needs X[None]."
             ) from error
         outputs = np.concatenate([as_array(answer) for answer in answers])
         if not isinstance(X, IterableDataset):
             _check_rows(outputs, get_len(X), shape)
         return outputs
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier or the R2 of a regressor, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If y holds what ``fit`` would not accept; labels that ``fit`` has not seen count as missed.
+        """
+        return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
+
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
         """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
         X = check_samples(X, floats=floats)
+        if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
+            check_inside(X)
         known = getattr(self, "sample_shape_", None)
         if known is None:
             return X
@@ -387,6 +409,13 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _described(split: Any) -> str:
+    """Return how a split was made, which skorch's does not print."""
+    if not isinstance(split, ValidSplit):
+        return repr(split)
+    return f"ValidSplit({split.cv!r}{', stratified=True' if split.stratified else ''})"
 
 
 def _counted(X: Any) -> str:
