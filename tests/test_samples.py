@@ -32,7 +32,9 @@ def layouts(draw: Any) -> np.ndarray:
     floats = {"min_value": -1000, "max_value": 1000, "allow_nan": False} if dtype.kind == "f" else None
     shape = draw(hnp.array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=4))
     values = draw(hnp.arrays(dtype, shape, elements=floats))
-    steps = draw(st.tuples(*[st.sampled_from([slice(None), slice(None, None, -1), slice(None, None, 2)])] * values.ndim))
+    steps = draw(
+        st.tuples(*[st.sampled_from([slice(None), slice(None, None, -1), slice(None, None, 2)])] * values.ndim)
+    )
     seen = values[steps].transpose(draw(st.permutations(range(values.ndim))))
     return np.broadcast_to(seen[:1], seen.shape) if draw(st.booleans()) else seen
 
@@ -92,7 +94,10 @@ def _with(value: Any, dtype: Any = np.float64) -> np.ndarray:
     [
         (_with(1e300), r"X holds 1e\+300 in sample 3, a float64 value that overflows to infinity in float32.*Scale"),
         (pd.DataFrame(_with(-1e300)), r"X holds -1e\+300 in sample 3"),
-        (_with(np.longdouble("1e400"), np.longdouble), "X contains NaN or infinity: 1 of 36 values, the first in sample 3"),
+        (
+            _with(np.longdouble("1e400"), np.longdouble),
+            "X contains NaN or infinity: 1 of 36 values, the first in sample 3",
+        ),
         (torch.as_tensor(_with(1e300)), r"X holds 1e\+300 in sample 3"),
         ({"image": _with(1e300)}, r"X\['image'\] holds 1e\+300"),
         ((X, _with(np.nan)), r"X\[1\] contains NaN or infinity: 1 of 36 values, the first in sample 3"),
@@ -127,7 +132,7 @@ def test_refused(given_: Any, message: str) -> None:
 @pytest.mark.parametrize("matrix", [sparse.csr_array(X), torch.as_tensor(X).to_sparse()])
 def test_sparse_matrices_are_refused(matrix: Any) -> None:
     for given_ in (matrix, {"a": matrix}):
-        with pytest.raises(TypeError, match="sparse matrix.*(toarray|to_dense)"):
+        with pytest.raises(TypeError, match=r"sparse matrix.*(toarray|to_dense)"):
             check_samples(given_, floats=False)
 
 
@@ -143,7 +148,7 @@ def test_the_largest_float32_is_allowed() -> None:
 
 def test_length() -> None:
     check_length(X, np.zeros(12))
-    with pytest.raises(ValueError, match="has 12 samples.*but y has 13. Pass one target per sample"):
+    with pytest.raises(ValueError, match=r"has 12 samples.*but y has 13. Pass one target per sample"):
         check_length(X, np.zeros(13))
 
 

@@ -153,9 +153,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         ValueError
             If y does not hold zeros and ones, or not one row per sample.
         """
-        y, logits = self._encode_targets(self._read_targets(y)), self.decision_function(X)
-        check_length(logits, y)
-        return macro_auc(y, logits, sample_weight)
+        X, y = self._check_known(X), self._encode_targets(self._read_targets(y))
+        check_length(X, y)
+        return macro_auc(y, self.decision_function(X), sample_weight)
 
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)
