@@ -44,8 +44,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_labels,)
-        The labels' column numbers.
+    classes_ : list of n_labels ndarrays
+        Each ``[0, 1]``: a label is absent or present, as in scikit-learn's classifiers of several outputs.
+    n_labels_ : int
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
 
@@ -99,9 +100,10 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return [*callbacks[:-1], ("valid_auc", auc), callbacks[-1]]
 
     @property
-    def classes_(self) -> np.ndarray:
-        """The labels' column numbers."""
-        return np.arange(0 if self.n_labels_ is None else self.n_labels_)
+    def classes_(self) -> list[np.ndarray]:
+        """Absent and present, for every label."""
+        # Of one array scikit-learn's scorers would take two labels for the classes of a binary task.
+        return [np.array([0, 1])] * (self.n_labels_ or 0)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels whose probability exceeds the threshold.
@@ -115,23 +117,6 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         int64 ndarray of shape (n, n_labels)
         """
         return (self.predict_proba(X) > self.threshold).astype(np.int64)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits.
-
-        The scorers of scikit-learn that rank samples, such as ``scoring="roc_auc"``, use them. In
-        float32 they tell samples apart whose probabilities are both rounded to 1.
-
-        Parameters
-        ----------
-        X : array-like, Tensor or Dataset of n samples
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels)
-            Positive where the probability exceeds 0.5.
-        """
-        return self._outputs(X, lambda logits: logits)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the macro area under the ROC curve.
@@ -155,7 +140,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         """
         X, y = self._check_known(X), self._encode_targets(self._read_targets(y))
         check_length(X, y)
-        return macro_auc(y, self.decision_function(X), sample_weight)
+        return macro_auc(y, self.predict_proba(X), sample_weight)
 
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)
@@ -206,15 +191,14 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return tags
 
 
-def macro_auc(y: np.ndarray, scores: np.ndarray, sample_weight: Any = None) -> float:
+def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = None) -> float:
     """Average the area under the ROC curve over the labels for which it is defined.
 
     Parameters
     ----------
     y : ndarray of shape (n, n_labels)
         Zeros and ones.
-    scores : ndarray of shape (n, n_labels)
-        Logits or probabilities: the order of the samples is all that counts.
+    probabilities : ndarray of shape (n, n_labels)
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -225,9 +209,9 @@ def macro_auc(y: np.ndarray, scores: np.ndarray, sample_weight: Any = None) -> f
     defined = (y.min(axis=0) < 0.5) & (y.max(axis=0) > 0.5)
     if not defined.any():
         return float("nan")
-    areas = roc_auc_score(y[:, defined] > 0.5, scores[:, defined], sample_weight=sample_weight)
+    areas = roc_auc_score(y[:, defined] > 0.5, probabilities[:, defined], sample_weight=sample_weight)
     return float(areas)
 
 
 def _validation_auc(net: ABAMultiLabelClassifier, X: Any, y: Any) -> float:
-    return macro_auc(np.asarray(y), net.decision_function(X))
+    return macro_auc(np.asarray(y), net.predict_proba(X))

@@ -327,12 +327,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         -------
         ndarray of shape (n, n_outputs)
         """
-        return self._outputs(X, self._get_predict_nonlinearity())
-
-    def _outputs(self, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Return the module's first output for X, one row per sample, after a nonlinearity."""
         self.check_is_fitted()
         X = self._check_known(X)
+        nonlinearity = self._get_predict_nonlinearity()
         shape = f"X of shape {tuple(X.shape)}" if isinstance(X, (np.ndarray, Tensor)) else "X"
         try:
             answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]

@@ -53,8 +53,6 @@ SKORCH = {
 }
 MULTI_LABEL = {
     "check_classifiers_one_label": "the check's labels are classes, not zeros and ones",
-    "check_decision_proba_consistency": "the check's labels are one class per sample",
-    "check_classifier_multioutput": "the sigmoid of large logits is rounded to the same float32 number",
     "check_classifiers_classes": "the check's labels are one class a sample",
     "check_classifiers_train": "the check's labels are classes, not zeros and ones",
     "check_classifier_not_supporting_multiclass": "a multi-label classifier is not a binary one either",
