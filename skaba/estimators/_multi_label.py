@@ -44,8 +44,8 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     Attributes
     ----------
-    classes_ : list of n_labels ndarrays
-        Each ``[0, 1]``: a label is absent or present, as in scikit-learn's classifiers of several outputs.
+    classes_ : int64 ndarray of shape (n_labels, 2)
+        A row ``[0, 1]`` per label: it is absent or present.
     n_labels_ : int
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
@@ -100,10 +100,11 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         return [*callbacks[:-1], ("valid_auc", auc), callbacks[-1]]
 
     @property
-    def classes_(self) -> list[np.ndarray]:
+    def classes_(self) -> np.ndarray:
         """Absent and present, for every label."""
-        # Of one array scikit-learn's scorers would take two labels for the classes of a binary task.
-        return [np.array([0, 1])] * (self.n_labels_ or 0)
+        # By its two axes scikit-learn's scorers know a task of several labels; of the numbers of two labels they would
+        # make the classes of a binary task.
+        return np.tile(np.array([0, 1]), (self.n_labels_ or 0, 1))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels whose probability exceeds the threshold.

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, f1_score, get_scorer, roc_auc_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.dataset import Dataset
 from torch import nn
 
@@ -36,7 +36,7 @@ def test_learns_every_label(labelled: Any) -> None:
     net = _net().fit(X[:150], Y[:150])
     assert net.score(X[150:], Y[150:]) > 0.95
     assert (net.predict(X[150:]) == Y[150:]).mean() > 0.85
-    assert (net.n_labels_, len(net.classes_)) == (3, 3)
+    assert net.classes_.tolist() == [[0, 1]] * 3
 
 
 def test_probability_is_a_sigmoid_a_label(labelled: Any) -> None:
@@ -95,7 +95,7 @@ def test_grid_search_uses_the_auc(labelled: Any) -> None:
 def test_a_dataset_shows_its_width_by_the_logits(labelled: Any) -> None:
     X, Y = labelled
     net = _net(max_epochs=1, train_split=None).fit(Dataset(X, Y.astype(np.float32)))
-    assert (net.n_labels_, len(net.classes_)) == (3, 3)
+    assert net.classes_.tolist() == [[0, 1]] * 3
 
 
 def test_tags() -> None:
@@ -143,6 +143,15 @@ def test_scikit_learns_scorers(labelled: Any, n_labels: int, scoring: str) -> No
     assert get_scorer(scoring)(net, X, Y) == pytest.approx(expected, abs=1e-6)
     if scoring == "roc_auc":
         assert get_scorer(scoring)(net, X, Y) == pytest.approx(net.score(X, Y))
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_cross_validated_probabilities(labelled: Any, n_labels: int) -> None:
+    X, Y = labelled[0], labelled[1][:, :n_labels]
+    net = _net(max_epochs=1, module__out_features=n_labels)
+    halves = [(np.arange(100), np.arange(100, 200)), (np.arange(100, 200), np.arange(100))]
+    probabilities = cross_val_predict(net, X, Y, cv=halves, method="predict_proba")
+    np.testing.assert_array_equal(probabilities[100:], net.fit(X[:100], Y[:100]).predict_proba(X[100:]))
 
 
 def test_frames_of_booleans_and_nullable_integers(labelled: Any) -> None:
