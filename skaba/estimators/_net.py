@@ -8,9 +8,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval
-from skorch.callbacks import BatchScoring, EpochScoring
+from sklearn.utils._param_validation import Interval, RealNotInt
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset
@@ -21,11 +21,14 @@ from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
+from skaba.estimators._batches import shuffled_batches, validation_split
+from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
 
@@ -36,8 +39,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     ``_check_output``, ``_default_target`` and ``_preset_parameters``.
     """
 
+    # Whether a drawn validation split holds the classes in equal proportions.
+    _stratifies: ClassVar[bool] = False
     learned_: bool = False
-    scoring_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -46,6 +50,12 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         "strength": [Interval(Real, 0, None, closed="left")],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
+        "train_split": [
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            callable,
+            None,
+        ],
     }
 
     def __init__(
@@ -56,9 +66,24 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         strength: float = 0.1,
         layer: str | None = None,
         random_state: RandomState = None,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        iterator_train: Any = shuffled_batches,
+        train_split: Any = None,
         **parameters: Any,
     ) -> None:
-        super().__init__(module, **parameters)
+        super().__init__(
+            module,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            train_split=train_split,
+            **parameters,
+        )
         self.augmenter = augmenter
         self.strength = strength
         self.layer = layer
@@ -85,8 +110,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         ------
         ValueError, TypeError
             If a parameter, X or y is not allowed; before any work. If training itself fails, a net
-            that was fitted is still the fitted one, except that a module given as instance, and a
-            warm start, are trained in place.
+            that was fitted is still the fitted one, except that a warm start is trained in place.
         """
         before = self.__dict__.copy()
         try:
@@ -197,9 +221,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
 
-        skorch's scorers compare ``predict`` with the encoded targets of their data sets; while they
-        run, and only then, ``predict`` speaks of classes by index.
-
         Parameters
         ----------
         method_name : str
@@ -210,11 +231,12 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
         for _, callback in self.callbacks_:
-            self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))
-            try:
+            with scored_by_label(callback, self._decode_targets):
                 getattr(callback, method_name)(self, **arguments)
-            finally:
-                self.scoring_ = False
+
+    def _decode_targets(self, y: Any) -> Any:
+        """Return targets as the user gave them, of targets as training uses them."""
+        return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
         """Warn when training has diverged, which nothing else would say.
@@ -254,9 +276,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         with self._own_random_state():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "scoring_": False}
-
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
 
@@ -270,13 +289,14 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         tuple of Datasets
             For training and for validation; the latter may be None.
         """
-        try:
-            train, valid = super().get_split_datasets(X, y, **accepted(self.train_split, fit_params))
-        except ValueError as error:
-            raise ValueError(
-                f"train_split={_described(self.train_split)} cannot split {_counted(X)}: {str(error).rstrip('.')}. Set "
-                "train_split=None to train on all of them, or pass more."
-            ) from error
+        split = validation_split(self.train_split, stratified=self._stratifies and y is not None, seed=self.seed_)
+        train, valid = self.get_dataset(X, y), None
+        if split is not None:
+            targets = {} if y is None else {"y": y}
+            try:
+                train, valid = split(train, **targets, **accepted(split, fit_params))
+            except ValueError as error:
+                raise ValueError(cannot_split(self.train_split, X, error)) from error
         if not is_dataset(X):  # what the split made of our own Dataset is encoded already
             ours = root_of(train)
             return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
@@ -307,7 +327,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         """
         if not self.output_checked_:
             output = first_output(y_pred)
-            _check_rows(output, len(y_true), "a batch")
+            check_rows(output, len(y_true))
             self._check_output(output, y_true)
             self.output_checked_ = True
         return super().get_loss(y_pred, y_true, X=X, training=training)
@@ -330,19 +350,15 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self.check_is_fitted()
         X = self._check_known(X)
         nonlinearity = self._get_predict_nonlinearity()
-        shape = f"X of shape {tuple(X.shape)}" if isinstance(X, (np.ndarray, Tensor)) else "X"
         try:
             answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise
-            raise ValueError(
-                f"The module cannot read {shape} ({X.dtype} values): {str(error).rstrip('.')}. The first axis "
-                "counts the samples; a single sample needs X[None]."
-            ) from error
+            raise ValueError(cannot_read(X, error)) from error
         outputs = np.concatenate([as_array(answer) for answer in answers])
         if not isinstance(X, IterableDataset):
-            _check_rows(outputs, get_len(X), shape)
+            check_rows(outputs, get_len(X))
         return outputs
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -370,34 +386,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         X = check_samples(X, floats=floats)
         if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
             check_inside(X)
-        known = getattr(self, "sample_shape_", None)
-        if known is None:
-            return X
-        if isinstance(X, list):
-            raise ValueError(
-                f"X is a list of {len(X)} arrays, read as several inputs, but the net was fitted on one array of "
-                f"samples of shape {known}. If these are the samples, pass np.stack(X)."
-            )
-        if not isinstance(X, (np.ndarray, Tensor)):
-            return X
-        shape = X.shape
-        if len(shape) != len(known) + 1:
-            raise ValueError(
-                f"X has shape {tuple(shape)}, but the net was fitted on samples of shape {known}. The first axis "
-                "counts the samples; a single sample needs X[None]."
-            )
-        if is_floating(X) != self.floats_in_:
-            advice = "X.astype('float32'), scaled as in fit" if self.floats_in_ else "the integers that they stand for"
-            raise ValueError(
-                f"X holds {X.dtype} values, but the net was fitted on {'floats' if self.floats_in_ else 'integers'}. "
-                f"Pass {advice}."
-            )
-        tabular = len(shape) == 2 and self.floats_in_
-        if tabular and shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input."
-            )
+        check_like_fitted(self, X)
         return X
 
     def __sklearn_tags__(self) -> Any:
@@ -406,23 +395,3 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _described(split: Any) -> str:
-    """Return how a split was made, which skorch's does not print."""
-    if not isinstance(split, ValidSplit):
-        return repr(split)
-    return f"ValidSplit({split.cv!r}{', stratified=True' if split.stratified else ''})"
-
-
-def _counted(X: Any) -> str:
-    return "the samples of an IterableDataset" if isinstance(X, IterableDataset) else f"{get_len(X)} sample(s)"
-
-
-def _check_rows(output: Any, n_samples: int, of: str) -> None:
-    """Raise a ValueError unless a module's output has one row per sample."""
-    if len(output.shape) == 0 or len(output) != n_samples:
-        raise ValueError(
-            f"The module returned {tuple(output.shape)} for {of} with {n_samples} samples; it must return one row per "
-            "sample. The first axis of X counts the samples: a single sample needs X[None]."
-        )

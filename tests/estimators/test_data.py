@@ -10,8 +10,8 @@ from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import SliceDataset, predefined_split
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import IterableDataset, Subset, TensorDataset
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import Loss
@@ -28,7 +28,8 @@ TARGETS = {
 
 
 def _net(kind: type, **parameters: Any) -> Any:
-    settings = {"augmenter": "fgsm", "random_state": 0, "max_epochs": 2, "train_split": None, "verbose": 0, "lr": 0.1}
+    settings = {"augmenter": "fgsm", "random_state": 0, "max_epochs": 2, "verbose": 0, "lr": 0.1}
+    settings["iterator_train"] = DataLoader  # in order, as a stream comes
     width = 1 if kind is ABARegressor else 2
     return kind(
         **{"module": nn.Linear, "module__in_features": 5, "module__out_features": width, **settings, **parameters}
@@ -197,7 +198,7 @@ def test_a_batch_is_encoded_at_once() -> None:
         calls.append(len(y))
         return y
 
-    loader = torch.utils.data.DataLoader(EncodedDataset(Own(CLASSES), encode), batch_size=16)
+    loader = DataLoader(EncodedDataset(Own(CLASSES), encode), batch_size=16)
     assert [len(y) for _, y in loader] == calls == [16, 16, 8]
 
 
