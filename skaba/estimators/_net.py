@@ -324,6 +324,11 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         -------
         Tensor
             A scalar.
+
+        Notes
+        -----
+        A subclass may override it. Maps of the loss then explain the subclass's loss: it is called for one
+        sample at a time, with all outputs of the module and with ``training=False``.
         """
         if not self.output_checked_:
             output = first_output(y_pred)

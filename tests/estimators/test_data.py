@@ -174,6 +174,12 @@ def test_y_beside_a_dataset_is_what_is_explained() -> None:
     np.testing.assert_array_equal(net.attribute(Dataset(X, CLASSES), 1 - CLASSES), net.attribute(X, 1 - CLASSES))
 
 
+def test_y_beside_a_stream_cannot_be_matched() -> None:
+    net = _net(ABAClassifier).fit(X, CLASSES)
+    with pytest.raises(ValueError, match="let it yield the targets"):
+        net.attribute(Stream(CLASSES), CLASSES)
+
+
 def test_a_prediction_needs_no_known_targets() -> None:
     names = np.array(["no", "yes"])[CLASSES]
     net = _net(ABAClassifier).fit(X, names)
