@@ -166,7 +166,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             raise ValueError(f"y holds labels of several types, which cannot be sorted: {error}.") from error
         if len(found) < 2 and self.classes is None:
             raise ValueError(
-                f"y holds a single class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
+                f"y holds one class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
                 "pass classes=[...] with all labels to the estimator or to partial_fit."
             )
         self.classes_inferred_ = found

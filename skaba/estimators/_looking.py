@@ -11,6 +11,7 @@ import torch
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from skaba._samples import check_length
 from skaba._validation import validate_parameters
@@ -68,7 +69,7 @@ class LookingNet(_Step):
         ----------
         X : array-like, Tensor or Dataset of n samples
         y : array-like of shape (n, ...), default=None
-            The targets.
+            The targets. Without y a Dataset's own are used, if ``target`` is given.
         attribution : callable, default=None
             The method; by default the augmenter's own, or ``Gradient()``.
         target : callable, default=None
@@ -114,7 +115,7 @@ class LookingNet(_Step):
             y = self._read_targets(y)
             check_length(X, y)
             y = self._encode_targets(y)
-            X = SliceDataset(X, 0) if is_dataset(X) else X  # with y instead of its own targets
+            X = _samples_of(X)
         has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
         with torch.random.fork_rng(cuda_devices(self.device)):
@@ -136,6 +137,13 @@ class LookingNet(_Step):
         if isinstance(model, FromLayer):
             x_augmented = x + model.without_padding(x_augmented - x)
         return model, x, x_augmented
+
+
+def _samples_of(X: Any) -> Any:
+    """Return X; of a Dataset its samples alone, as y is given beside it."""
+    if isinstance(X, IterableDataset):
+        raise ValueError("y cannot be matched with the samples of an IterableDataset; let it yield the targets.")
+    return SliceDataset(X, 0) if is_dataset(X) else X
 
 
 def _features(model: nn.Module, inputs: Tensor) -> Tensor:
