@@ -23,6 +23,7 @@ from skaba.attribution._perturbation import FeatureAblation, GradientShap, Kerne
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._targets import Criterion, PredictedClass
+from skaba.attribution._times_input import TimesInput
 
 METHODS: dict[str, type[AttributionMethod]] = {
     method.__name__: method
@@ -34,6 +35,7 @@ METHODS: dict[str, type[AttributionMethod]] = {
         SmoothGrad,
         SquaredSmoothGrad,
         VarGrad,
+        TimesInput,
         GradCAM,
         IBA,
         HillClimbing,

@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from skaba.attribution._asking import Model, answer, input_gradient
 from skaba.attribution._layers import channel_axis, rows_of, within
+from skaba.attribution._loss import LossScore
 from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
 from skaba.attribution._paths import background_of
 from skaba.attribution._spatial import blur, require_places, upsample
-from skaba.attribution._targets import ClassScore, LossScore, Score, require_generator
+from skaba.attribution._targets import ClassScore, Score, require_generator
 
 # Of the authors' own code.
 _START = 5.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
@@ -19,6 +21,10 @@ Target = Callable[..., Score]
 
 Fix = Callable[[Tensor], Score]
 """A target that lacks only the logits: what a method asks once, for the clean batch."""
+
+
+MODE = StrOptions({"eval", "train"})
+"""What a method's parameter ``mode`` may be."""
 
 
 class About(NamedTuple):
@@ -57,10 +63,13 @@ class AttributionMethod(ABC, BaseEstimator):
     Attributes
     ----------
     about : About
-        A class attribute: cost, sign and limits, as ``skaba methods`` lists them.
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. An own method needs none.
+    mode : {"eval", "train"}
+        The mode in which the model is asked: "eval", unless a method has it as a parameter.
     """
 
-    about: ClassVar[About]
+    about: ClassVar[About] = About("?", "?", signed=True)
+    mode: str = "eval"
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def __call__(
@@ -81,7 +90,7 @@ class AttributionMethod(ABC, BaseEstimator):
             Returns logits of shape (n, n_outputs).
         x : floating-point Tensor of shape (n, ...)
             The batch, left unchanged.
-        y : Tensor or None, default=None
+        y : Tensor, array-like or None, default=None
             The labels, if the target needs them.
         target : callable
             Which scalar is explained: ``RandomTopClass``, ``TrueClass``,
@@ -99,19 +108,17 @@ class AttributionMethod(ABC, BaseEstimator):
         Raises
         ------
         TypeError
-            If x is not floating-point.
+            If x is no floating-point tensor, the target is none, or an own method returns no tensor.
         ValueError
-            If a parameter is not allowed, or the method does not fit the model.
+            If a parameter is not allowed, the method does not fit the model, or the map is not of x's shape
+            or contains NaN.
         """
         require_floats(x)
         if self._parameter_constraints:
             validate_parameters(self)
-
-        def fix(logits: Tensor) -> Score:
-            return target(logits.detach(), y, criterion=criterion, generator=generator)
-
-        with asking(model):
-            return self._attribute(model, x.detach(), fix, generator).to(x.dtype)
+        fix = fixed(target, as_labels(y, x.device), criterion, generator)
+        with asking(model, self.mode, generator):
+            return checked_map(self._attribute(model, x.detach(), fix, generator), x, self).to(x.dtype)
 
     @abstractmethod
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
@@ -120,11 +127,113 @@ class AttributionMethod(ABC, BaseEstimator):
 
 def require_floats(x: Tensor) -> None:
     """Raise a TypeError if x has no gradient to speak of."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"Attribution takes a torch.Tensor as x, got a {type(x).__name__}: pass torch.as_tensor(x).")
     if not x.is_floating_point():
         raise TypeError(
             f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
             "for word ids attribute at the embedding's output (layer='embedding')."
         )
+
+
+def as_labels(y: Any, device: torch.device) -> Tensor | None:
+    """Return labels, of which lists and arrays are taken too, as a tensor.
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers.
+    """
+    if y is None or isinstance(y, Tensor):
+        return y
+    try:
+        return torch.as_tensor(y, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"y must hold numbers, class indices or targets; got a {type(y).__name__}: {error}") from error
+
+
+def fixed(target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None) -> Fix:
+    """Return a target that lacks only the logits."""
+
+    def fix(logits: Tensor) -> Score:
+        try:
+            score = target(logits.detach(), y, criterion=criterion, generator=generator)
+        except TypeError as error:
+            _require_signature(target, error)
+            raise
+        if callable(score):
+            return score
+        raise TypeError(
+            f"target={target!r} returned a {type(score).__name__}; it must return a score, a function that takes "
+            "logits (n, n_outputs) and returns one value per row, shape (n,)."
+        )
+
+    return fix
+
+
+def _require_signature(target: Any, error: TypeError) -> None:
+    """Raise a TypeError if a target cannot be called as one, and so failed; not if it failed inside."""
+    if isinstance(target, type):
+        raise TypeError(f"target={target.__name__} is a class: pass an instance, {target.__name__}(...).") from error
+    try:
+        inspect.signature(target).bind(None, None, criterion=None, generator=None)
+    except (TypeError, ValueError) as unfit:
+        raise TypeError(
+            f"target={target!r} must be callable as target(logits, y, *, criterion, generator) and return a score, a "
+            f"function from logits to one value per row; it is not: {unfit}."
+        ) from error
+
+
+def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
+    """Return a map if it is one: what every method's result has to pass, an own function's too.
+
+    Parameters
+    ----------
+    map_ : object
+        What the method returned.
+    x : Tensor of shape (n, ...)
+        What it was asked about.
+    method : callable
+        Named in the errors.
+
+    Returns
+    -------
+    Tensor of x's shape
+
+    Raises
+    ------
+    TypeError
+        If it is no tensor.
+    ValueError
+        If it has another shape than x, or contains NaN.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import checked_map
+    >>> checked_map(torch.ones(2), torch.ones(2, 3), "An own method")
+    Traceback (most recent call last):
+    ...
+    ValueError: 'An own method' returned a map of shape (2,) for a batch of shape (2, 3); it must have the same shape.
+    """
+    if not isinstance(map_, Tensor):
+        raise TypeError(
+            f"{method!r} returned a {type(map_).__name__}; an attribution method must return a torch.Tensor of x's "
+            f"shape, {tuple(x.shape)}."
+        )
+    if map_.shape != x.shape:
+        raise ValueError(
+            f"{method!r} returned a map of shape {tuple(map_.shape)} for a batch of shape {tuple(x.shape)}; it must "
+            "have the same shape."
+        )
+    # The sum is NaN if anything is; it may also be because infinities cancel out, so a second look decides.
+    if map_.detach().sum().isnan() and (bad := map_.detach().isnan().reshape(len(map_), -1).any(1)).any():
+        raise ValueError(
+            f"{method!r} returned a map with NaN for {int(bad.sum())} of {len(bad)} samples, first for sample "
+            f"{int(bad.nonzero()[0])} of the batch: it ranks nothing. Usually the model's output is not finite either: "
+            "then training has diverged (lower lr, or scale X), or X is too large."
+        )
+    return map_
 
 
 def broadcast(name: str, value: Any, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Target
+from skaba.attribution._method import AttributionMethod, Target, as_labels, checked_map, require_floats
 from skaba.attribution._targets import Criterion
 
 
@@ -24,7 +24,8 @@ class MicroBatches(BaseEstimator):
     A pass holds ``size`` samples, times what the method puts into one pass itself
     (``steps_at_once``, ``samples_at_once``, ``neighbours``). The map is that of the whole batch,
     except that random draws follow the parts, and that methods which compare a sample with
-    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background) see the part.
+    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
+    ``mode="train"``) see the part.
 
     Parameters
     ----------
@@ -75,16 +76,20 @@ class MicroBatches(BaseEstimator):
         Tensor of x's shape
         """
         validate_parameters(self)
+        require_floats(x)
+        labels = as_labels(y, x.device)
 
         def attribute(index: Tensor) -> Tensor:
-            return self.method(
+            part = x[index]
+            map_ = self.method(
                 rows_of(model, index),
-                x[index],
-                None if y is None else y[index],
+                part,
+                None if labels is None else labels[index],
                 target=target,
                 criterion=criterion,
                 generator=generator,
             )
+            return checked_map(map_, part, self.method)
 
         parts = torch.split(torch.arange(len(x), device=x.device), self.size)
         return torch.cat([attribute(index) for index in parts])

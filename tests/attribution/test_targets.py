@@ -122,7 +122,7 @@ def test_bad_k_is_named(k):
     ids=["multi", "float", "2d"],
 )
 def test_multi_label_and_regression_have_no_class(target, y):
-    with pytest.raises(ValueError, match=r"picks one class a sample, but y has shape .* Use Loss\(\) as target"):
+    with pytest.raises(ValueError, match=r"picks one class per sample, but y has shape .* Use Loss\(\) as target"):
         target(LOGITS, y, generator=seeded())
 
 
