@@ -112,11 +112,14 @@ class RandomTopClass(BaseEstimator):
         """
         _require_classes(self, logits, y)
         if logits.shape[1] == 1 < self.k:
-            raise ValueError("The model returns a single logit a sample; it must return one for each class.")
+            raise ValueError(
+                "The model returns a single logit per sample; to draw among classes it must return logits of shape "
+                "(n, n_classes), one per class."
+            )
         if self.k > logits.shape[1]:
             raise ValueError(
                 f"RandomTopClass(k={self.k}) draws among more classes than the model has: it returns "
-                f"{logits.shape[1]} logits a sample. Set k to at most {logits.shape[1]}, for example "
+                f"{logits.shape[1]} logits per sample. Set k to at most {logits.shape[1]}, for example "
                 f"augmenter__target__k={logits.shape[1]} on the estimator."
             )
         generator = require_generator(generator, self)
