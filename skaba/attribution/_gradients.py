@@ -31,7 +31,7 @@ class Gradient(AttributionMethod):
     References
     ----------
     Simonyan, Vedaldi and Zisserman (2014), "Deep Inside Convolutional Networks"; Kinkel
-    (2023), section 3.3.
+    (2023), sections 2.5.3 and 3.5.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class InputXGradient(AttributionMethod):
 
     References
     ----------
-    Shrikumar et al. (2016), "Not Just a Black Box"; Kinkel (2023), section 3.3.
+    Shrikumar et al. (2016), "Not Just a Black Box"; Kinkel (2023), sections 2.5.3 and 3.5.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class Loss(BaseEstimator):
 
     References
     ----------
-    Kinkel (2023), section 4.1.3: cross-entropy for FastABA-CE and PTB-XL; Goodfellow
+    Kinkel (2023), section 4.1.3 for PTB-XL and table A.2 for FastABA-CE, both with cross-entropy; Goodfellow
     et al. (2015), "Explaining and Harnessing Adversarial Examples", for FGSM.
 
     Examples

@@ -62,8 +62,8 @@ class RandomTopClass(BaseEstimator):
 
     References
     ----------
-    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps"; Kinkel
-    (2023), section 4.1.3, with k = 4 for images and k = 6 for text.
+    Tomani and Cremers (2022), "CHALLENGER: Training with Attribution Maps", arXiv 2205.15094; Kinkel
+    (2023), sections 3.6.1 and 3.8, and table A.2, with k = 4 for images and k = 6 for text.
 
     Examples
     --------
