@@ -175,9 +175,7 @@ def _twice(values: Any, module: nn.Module) -> Any:
 
 def _try(name: str, method: AttributionMethod, model: nn.Module, x: Tensor, y: Tensor | None, asked: Any) -> Trial:
     try:
-        map_ = method(model, x, y, generator=torch.Generator().manual_seed(0), **asked)
+        method(model, x, y, generator=torch.Generator().manual_seed(0), **asked)
     except Exception as error:  # noqa: BLE001 - whatever stops the method is the answer that was asked for
         return Trial(name, False, str(error) or type(error).__name__)
-    if map_.shape != x.shape or not map_.isfinite().all():
-        return Trial(name, False, "the map is not finite.")
     return Trial(name, True, "")

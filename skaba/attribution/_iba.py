@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional
 
-from skaba.attribution._asking import Model, answer, input_gradient
+from skaba.attribution._asking import Model, answer, input_gradient, values_of
 from skaba.attribution._layers import channel_axis, rows_of, within
 from skaba.attribution._loss import LossScore
 from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
@@ -204,7 +204,7 @@ class _Bottleneck:
 
 
 def _loss(score: Score, logits: Tensor) -> Tensor:
-    values = score(logits)
+    values = values_of(score, logits)
     if isinstance(score, LossScore):
         return values
     if not isinstance(score, ClassScore):

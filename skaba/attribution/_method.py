@@ -108,10 +108,10 @@ class AttributionMethod(ABC, BaseEstimator):
         Raises
         ------
         TypeError
-            If x is no floating-point tensor, the target is none, or an own method returns no tensor.
+            If x is no floating-point tensor, or the target is none.
         ValueError
-            If a parameter is not allowed, the method does not fit the model, or the map is not of x's shape
-            or contains NaN.
+            If a parameter is not allowed, the method does not fit the model, or an own method returns anything
+            but a finite tensor of x's shape.
         """
         require_floats(x)
         if self._parameter_constraints:
@@ -202,10 +202,8 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
 
     Raises
     ------
-    TypeError
-        If it is no tensor.
     ValueError
-        If it has another shape than x, or contains NaN.
+        If it is no tensor, has another shape than x, or holds NaN or infinity.
 
     Examples
     --------
@@ -214,24 +212,21 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
     >>> checked_map(torch.ones(2), torch.ones(2, 3), "An own method")
     Traceback (most recent call last):
     ...
-    ValueError: 'An own method' returned a map of shape (2,) for a batch of shape (2, 3); it must have the same shape.
+    ValueError: 'An own method' returned a tensor of shape (2,) for a batch of shape (2, 3); it must return a ...
     """
-    if not isinstance(map_, Tensor):
-        raise TypeError(
-            f"{method!r} returned a {type(map_).__name__}; an attribution method must return a torch.Tensor of x's "
-            f"shape, {tuple(x.shape)}."
-        )
-    if map_.shape != x.shape:
+    if not isinstance(map_, Tensor) or map_.shape != x.shape:
+        got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
         raise ValueError(
-            f"{method!r} returned a map of shape {tuple(map_.shape)} for a batch of shape {tuple(x.shape)}; it must "
-            "have the same shape."
+            f"{method!r} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of that "
+            "shape."
         )
-    # The sum is NaN if anything is; it may also be because infinities cancel out, so a second look decides.
-    if map_.detach().sum().isnan() and (bad := map_.detach().isnan().reshape(len(map_), -1).any(1)).any():
+    # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
+    if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
+        bad = ~finite.reshape(len(x), -1).all(1)
         raise ValueError(
-            f"{method!r} returned a map with NaN for {int(bad.sum())} of {len(bad)} samples, first for sample "
-            f"{int(bad.nonzero()[0])} of the batch: it ranks nothing. Usually the model's output is not finite either: "
-            "then training has diverged (lower lr, or scale X), or X is too large."
+            f"{method!r} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the first of "
+            f"them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is not finite "
+            "either, training has diverged: lower lr, or scale X."
         )
     return map_
 

@@ -292,8 +292,10 @@ def require_one_each(y: Tensor, logits: Tensor) -> None:
 
 
 def _require_known(y: Tensor, logits: Tensor) -> None:
-    n_classes = logits.shape[1]
-    if len(y) and not 0 <= (lowest := int(y.min())) <= (highest := int(y.max())) < n_classes:
+    if not len(y):
+        return
+    n_classes, lowest, highest = logits.shape[1], int(y.min()), int(y.max())
+    if lowest < 0 or highest >= n_classes:
         raise ValueError(
             f"y holds labels from {lowest} to {highest}, but the model returns {n_classes} logits per sample: a label "
             f"must be the index of its class, 0 to {n_classes - 1}."

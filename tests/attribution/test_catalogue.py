@@ -113,13 +113,7 @@ def test_a_map_that_is_not_finite_is_no_map():
         def forward(self, x: Tensor) -> Tensor:
             return x.sqrt()  # of infinite slope at 0
 
-    assert "returned a map with NaN for 2 of 2 samples" in reasons(Root(), torch.zeros(1, 2))["Gradient"]
-
-    class Steep(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.sum(1).sqrt()
-
-    assert reasons(Steep(), torch.zeros(1, 2))["Gradient"] == "the map is not finite."
+    assert "returned a map with NaN or infinity for 2 of 2 samples" in reasons(Root(), torch.zeros(1, 2))["Gradient"]
 
 
 def test_other_targets():

@@ -284,3 +284,23 @@ def test_targets_narrower_than_the_output_are_refused(y):
     message = r"The module returned \(2, 4\), but y holds targets of shape \(2.*Make the module's output as wide as y"
     with pytest.raises(ValueError, match=message):
         Loss()(LOGITS, y, criterion=nn.MSELoss())
+
+
+# --- criteria that are not called with logits and targets
+
+
+@pytest.mark.parametrize(
+    ("criterion", "y", "error", "message"),
+    [
+        (nn.GaussianNLLLoss(), torch.randn(3, 4), TypeError, "GaussianNLLLoss fails .*missing 1 required positional"),
+        (nn.TripletMarginLoss(), torch.randn(3, 4), TypeError, "TripletMarginLoss fails"),
+        (nn.CrossEntropyLoss(), torch.tensor([0, 1, 4]), ValueError, "CrossEntropyLoss fails .*out of bounds"),
+        (nn.CrossEntropyLoss(), torch.tensor([0, 1, 1]).int(), ValueError, "CrossEntropyLoss fails .*torch.int32"),
+        (nn.NLLLoss(), torch.randn(3, 4), ValueError, "NLLLoss fails"),
+        (lambda logits: logits.sum(), torch.randn(3, 4), TypeError, "<lambda> fails .*positional argument"),
+    ],
+    ids=["gaussian", "triplet", "label", "int32", "nll", "function"],
+)
+def test_a_criterion_that_cannot_take_logits_and_y_is_named(criterion, y, error, message):
+    with pytest.raises(error, match=rf"explains criterion\(logits, y\), but {message}.* another target"):
+        Gradient()(nn.Linear(5, 4), torch.randn(3, 5), y, target=Loss(), criterion=criterion)
