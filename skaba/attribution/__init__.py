@@ -11,7 +11,7 @@ from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer, WithArguments, channel_axis, find_layer, rows_of
 from skaba.attribution._loss import Loss
 from skaba.attribution._lrp import LRP
-from skaba.attribution._method import AttributionMethod, checked_map, normal_like
+from skaba.attribution._method import AttributionMethod, attributed, normal_like
 from skaba.attribution._micro_batches import MicroBatches
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
 from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
@@ -60,9 +60,9 @@ __all__ = [
     "VarGrad",
     "WithArguments",
     "asking",
+    "attributed",
     "available",
     "channel_axis",
-    "checked_map",
     "find_layer",
     "first_output",
     "logits_of",

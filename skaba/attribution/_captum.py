@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from skaba.attribution._asking import Model, answer, draw_seed, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Fix, broadcast
+from skaba.attribution._method import AttributionMethod, broadcast
 from skaba.attribution._targets import Score
 
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"

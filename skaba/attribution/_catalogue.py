@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skaba.attribution._asking import answer, asking, unwrapped
+from skaba.attribution._checking import Target
 from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
@@ -16,7 +17,7 @@ from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer
 from skaba.attribution._lrp import LRP
-from skaba.attribution._method import AttributionMethod, Target, require_floats
+from skaba.attribution._method import AttributionMethod, require_floats
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
 from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion

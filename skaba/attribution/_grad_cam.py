@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from skaba.attribution._asking import Model, answer, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import channel_axis, find_layer, within
-from skaba.attribution._method import MODE, About, AttributionMethod, Fix
+from skaba.attribution._method import MODE, About, AttributionMethod
 from skaba.attribution._spatial import require_places, upsample
 
 

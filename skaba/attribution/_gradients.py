@@ -9,8 +9,9 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model, asking, input_gradient
+from skaba.attribution._checking import Fix, Target, as_labels, checked_map, fixed
 from skaba.attribution._layers import FromLayer
-from skaba.attribution._method import MODE, About, AttributionMethod, Fix, Target, as_labels, checked_map, fixed
+from skaba.attribution._method import MODE, About, AttributionMethod
 from skaba.attribution._targets import Criterion
 
 

@@ -11,8 +11,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import channel_axis
-from skaba.attribution._method import About, AttributionMethod, Fix, broadcast
+from skaba.attribution._method import About, AttributionMethod, broadcast
 from skaba.attribution._spatial import positions, to_channels
 from skaba.attribution._targets import ClassScore, Score, require_generator
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from skaba.attribution._asking import Model, answer, input_gradient, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import channel_axis, rows_of, within
 from skaba.attribution._loss import LossScore
-from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
+from skaba.attribution._method import About, AttributionMethod, normal_like
 from skaba.attribution._paths import background_of
 from skaba.attribution._spatial import blur, require_places, upsample
 from skaba.attribution._targets import ClassScore, Score, require_generator

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skaba.attribution._asking import Model, values_of
 from skaba.attribution._captum import Scored, ThroughCaptum
-from skaba.attribution._method import Fix
+from skaba.attribution._checking import Fix
 from skaba.attribution._structure import (
     Kinds,
     Step,

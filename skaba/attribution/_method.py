@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -14,14 +13,8 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model, asking
-from skaba.attribution._targets import Criterion, Score
-
-Target = Callable[..., Score]
-"""``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
-
-Fix = Callable[[Tensor], Score]
-"""A target that lacks only the logits: what a method asks once, for the clean batch."""
-
+from skaba.attribution._checking import METHOD, Fix, Target, as_labels, checked_map, fixed, require_form
+from skaba.attribution._targets import Criterion
 
 MODE = StrOptions({"eval", "train"})
 """What a method's parameter ``mode`` may be."""
@@ -136,99 +129,53 @@ def require_floats(x: Tensor) -> None:
         )
 
 
-def as_labels(y: Any, device: torch.device) -> Tensor | None:
-    """Return labels, of which lists and arrays are taken too, as a tensor.
-
-    Raises
-    ------
-    ValueError
-        If they are no numbers.
-    """
-    if y is None or isinstance(y, Tensor):
-        return y
-    try:
-        return torch.as_tensor(y, device=device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"y must hold numbers, class indices or targets; got a {type(y).__name__}: {error}") from error
-
-
-def fixed(target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None) -> Fix:
-    """Return a target that lacks only the logits."""
-
-    def fix(logits: Tensor) -> Score:
-        try:
-            score = target(logits.detach(), y, criterion=criterion, generator=generator)
-        except TypeError as error:
-            _require_signature(target, error)
-            raise
-        if callable(score):
-            return score
-        raise TypeError(
-            f"target={target!r} returned a {type(score).__name__}; it must return a score, a function that takes "
-            "logits (n, n_outputs) and returns one value per row, shape (n,)."
-        )
-
-    return fix
-
-
-def _require_signature(target: Any, error: TypeError) -> None:
-    """Raise a TypeError if a target cannot be called as one, and so failed; not if it failed inside."""
-    if isinstance(target, type):
-        raise TypeError(f"target={target.__name__} is a class: pass an instance, {target.__name__}(...).") from error
-    try:
-        inspect.signature(target).bind(None, None, criterion=None, generator=None)
-    except (TypeError, ValueError) as unfit:
-        raise TypeError(
-            f"target={target!r} must be callable as target(logits, y, *, criterion, generator) and return a score, a "
-            f"function from logits to one value per row; it is not: {unfit}."
-        ) from error
-
-
-def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
-    """Return a map if it is one: what every method's result has to pass, an own function's too.
+def attributed(
+    method: Callable[..., Any],
+    model: Model,
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    target: Target,
+    criterion: Criterion | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Ask an attribution method, or a function of your own with its arguments, and check the map.
 
     Parameters
     ----------
-    map_ : object
-        What the method returned.
-    x : Tensor of shape (n, ...)
-        What it was asked about.
     method : callable
-        Named in the errors.
+    model, x, y, target, criterion, generator
+        As for :class:`AttributionMethod`.
 
     Returns
     -------
     Tensor of x's shape
+        Detached.
 
     Raises
     ------
+    TypeError
+        If the method cannot be called with these arguments.
     ValueError
-        If it is no tensor, has another shape than x, or holds NaN or infinity.
+        If it returns anything but a finite tensor of x's shape.
 
     Examples
     --------
     >>> import torch
-    >>> from skaba.attribution import checked_map
-    >>> checked_map(torch.ones(2), torch.ones(2, 3), "An own method")
+    >>> from skaba.attribution import PredictedClass, attributed
+    >>> def mean(model, x, y, *, target, criterion, generator):
+    ...     return x.mean(dim=1)
+    >>> attributed(mean, torch.nn.Linear(3, 2), torch.ones(2, 3), target=PredictedClass())
     Traceback (most recent call last):
     ...
-    ValueError: 'An own method' returned a tensor of shape (2,) for a batch of shape (2, 3); it must return a ...
+    ValueError: <function mean at ...> returned a tensor of shape (2,) for a batch of shape (2, 3); it must return ...
     """
-    if not isinstance(map_, Tensor) or map_.shape != x.shape:
-        got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
-        raise ValueError(
-            f"{method!r} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of that "
-            "shape."
-        )
-    # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
-    if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
-        bad = ~finite.reshape(len(x), -1).all(1)
-        raise ValueError(
-            f"{method!r} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the first of "
-            f"them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is not finite "
-            "either, training has diverged: lower lr, or scale X."
-        )
-    return map_
+    try:
+        map_ = method(model, x, y, target=target, criterion=criterion, generator=generator)
+    except TypeError as error:
+        require_form(method, METHOD, error)
+        raise
+    return checked_map(map_, x, method)
 
 
 def broadcast(name: str, value: Any, x: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model
+from skaba.attribution._checking import Target, as_labels
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Target, as_labels, checked_map, require_floats
+from skaba.attribution._method import AttributionMethod, attributed, require_floats
 from skaba.attribution._targets import Criterion
 
 
@@ -80,16 +81,15 @@ class MicroBatches(BaseEstimator):
         labels = as_labels(y, x.device)
 
         def attribute(index: Tensor) -> Tensor:
-            part = x[index]
-            map_ = self.method(
+            return attributed(
+                self.method,
                 rows_of(model, index),
-                part,
+                x[index],
                 None if labels is None else labels[index],
                 target=target,
                 criterion=criterion,
                 generator=generator,
             )
-            return checked_map(map_, part, self.method)
 
         parts = torch.split(torch.arange(len(x), device=x.device), self.size)
         return torch.cat([attribute(index) for index in parts])

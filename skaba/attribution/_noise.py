@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer
+from skaba.attribution._checking import Fix
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import About, AttributionMethod, Fix, checked_map, normal_like, per_sample
+from skaba.attribution._method import About, AttributionMethod, attributed, normal_like, per_sample
 from skaba.attribution._targets import Score, require_generator
 
 
@@ -67,8 +68,7 @@ class NoisyMaps(AttributionMethod):
         # To the method the copies are samples of their own, also if it asks about one at a time.
         index = torch.arange(len(noisy), device=noisy.device) % n
         own = score.rows(index) if hasattr(score, "rows") else score
-        map_ = self.method(rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
-        return checked_map(map_, noisy, self.method)
+        return attributed(self.method, rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
 
     @abstractmethod
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from skaba.attribution._asking import Model
-from skaba.attribution._method import About, AttributionMethod, Fix, checked_map
+from skaba.attribution._checking import Fix
+from skaba.attribution._method import About, AttributionMethod, attributed
 from skaba.attribution._noise import SmoothGrad
 
 
@@ -55,5 +56,4 @@ class TimesInput(AttributionMethod):
         return getattr(self.method, "mode", "eval")
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        map_ = self.method(model, x, target=lambda logits, *_, **__: fix(logits), generator=generator)
-        return x * checked_map(map_, x, self.method)
+        return x * attributed(self.method, model, x, target=lambda logits, *_, **__: fix(logits), generator=generator)

@@ -26,6 +26,7 @@ from skaba.attribution import (
     TimesInput,
     TrueClass,
     VarGrad,
+    attributed,
     rows_of,
 )
 from skaba.attribution._method import normal_like, per_sample, repeat
@@ -181,6 +182,43 @@ def test_what_is_no_map_is_refused_and_the_method_named(kind, bad):
         method(linear(4, 2), torch.ones(3, 4).double(), target=PredictedClass(), generator=seeded())
 
 
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            lambda x: x,
+            r"attribution=<function .* must be callable as attribution\(model, x, y, \*, target, criterion, gen",
+        ),
+        (Gradient, r"attribution=Gradient is a class: pass an instance, Gradient\(\.\.\.\)"),
+        (3, "must be callable as|must be a callable"),
+    ],
+)
+def test_what_is_no_method_is_named(own, message):
+    net, x = linear(4, 2), torch.randn(3, 4, dtype=torch.float64)
+    with pytest.raises((TypeError, ValueError), match=message):
+        attributed(own, net, x, target=PredictedClass())
+    for method in (SmoothGrad(own), TimesInput(own), MicroBatches(own)):
+        with pytest.raises((TypeError, ValueError), match=message):
+            method(net, x, target=PredictedClass(), generator=seeded())
+
+
+def test_an_error_inside_an_own_function_is_its_own():
+    def own(model, x, y, *, target, criterion, generator):
+        return len(None)
+
+    with pytest.raises(TypeError, match="object of type 'NoneType' has no len"):
+        attributed(own, linear(), torch.randn(3, 20), target=PredictedClass())
+
+
+def test_maps_are_detached():
+    def own(model, x, y, *, target, criterion, generator):
+        return x * model.weight[0]
+
+    net, x = linear(4, 2), torch.randn(3, 4, dtype=torch.float64)
+    assert not attributed(own, net, x, target=PredictedClass()).requires_grad
+    assert not Own(lambda x: x * net.weight[0])(net, x, target=PredictedClass()).requires_grad
+
+
 def test_an_own_function_that_returns_a_map_is_as_good_as_a_method():
     def own(model, x, y=None, *, target, criterion=None, generator=None):
         return 2 * Gradient()(model, x, y, target=target, criterion=criterion, generator=generator)
@@ -250,7 +288,7 @@ def per_row(values):
     ("target", "error", "message"),
     [
         (PredictedClass, TypeError, r"target=PredictedClass is a class: pass an instance"),
-        (lambda logits: logits[:, 0], TypeError, r"must be callable as target\(logits, y, \*, criterion, generator\)"),
+        (lambda logits: logits[:, 0], TypeError, r"must be callable as target\(logits, y, \*, crit"),
         ("Loss", TypeError, r"target='Loss' must be callable as"),
         (per_row(3), TypeError, r"returned a int; it must return a score"),
         (per_row(torch.ones(3)), TypeError, "returned a Tensor; it must return a score"),
