@@ -14,9 +14,9 @@ from sklearn.base import is_regressor
 from skorch.dataset import get_len
 from torch import Tensor, nn
 
+from skaba._samples import check_samples
 from skaba.attribution import FromLayer, asking, channel_axis, logits_of, rows_of, unwrapped
 from skaba.attribution._method import require_floats
-from skaba.estimators._data import check_samples
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
 
