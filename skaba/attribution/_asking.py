@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -12,7 +14,43 @@ from torch import Tensor, nn
 Model = Callable[[Tensor], Any]
 """What is asked: an ``nn.Module``, or any callable that turns a batch into logits."""
 
-_FAST_PATHS = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+class Switch:
+    """A global setting of torch's that several askers, also in several threads, may need off at a time."""
+
+    def __init__(self, get: Callable[[], bool], put: Callable[[bool], Any]) -> None:
+        self.get = get
+        self.put = put
+        self.lock = Lock()
+        self.askers = 0
+        self.before = False
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Switch the setting off for the time of the block; the last to leave puts it back."""
+        with self.lock:
+            if not self.askers:
+                self.before = self.get()
+                self.put(False)
+            self.askers += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.askers -= 1
+                if not self.askers:
+                    self.put(self.before)
+
+
+_SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
+    Switch(lambda: torch.backends.cudnn.enabled, partial(setattr, torch.backends.cudnn, "enabled")): (nn.RNNBase,),
+    Switch(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled): (
+        nn.TransformerEncoder,
+        nn.TransformerEncoderLayer,
+        nn.MultiheadAttention,
+    ),
+}
+"""Shortcuts of torch's that attribution cannot go along with, and the modules that take them."""
 
 
 class View(nn.Module):
@@ -61,8 +99,9 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
     with ExitStack() as held:
         held.callback(_set_training, training, True)
         held.callback(_set_random_state, random_state, cuda_state)
-        for switch in _switches(modules):
-            held.enter_context(switch)
+        for switch, kinds in _SWITCHES.items():
+            if any(isinstance(module, kinds) for module in modules):
+                held.enter_context(switch.off())
         if mode == "train":
             held.callback(_set_training, [module for module in modules if not module.training], False)
             held.enter_context(_buffers_aside(modules))
@@ -117,34 +156,6 @@ def _set_random_state(state: Tensor, cuda_state: list[Tensor] | None) -> None:
     torch.set_rng_state(state)
     if cuda_state is not None:
         torch.cuda.set_rng_state_all(cuda_state)
-
-
-def _switches(modules: list[nn.Module]) -> Iterator[AbstractContextManager[None]]:
-    """Yield what switches off, for these modules, the shortcuts that attribution cannot go along with."""
-    if any(isinstance(module, nn.RNNBase) for module in modules):
-        yield _without_cudnn()
-    if any(isinstance(module, _FAST_PATHS) for module in modules):
-        yield _without_fast_path()
-
-
-@contextmanager
-def _without_cudnn() -> Iterator[None]:
-    enabled = torch.backends.cudnn.enabled
-    torch.backends.cudnn.enabled = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.enabled = enabled
-
-
-@contextmanager
-def _without_fast_path() -> Iterator[None]:
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:

@@ -104,15 +104,22 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
     if not isinstance(map_, Tensor) or map_.shape != x.shape:
         got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
         raise ValueError(
-            f"{method!r} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of that "
-            "shape."
+            f"{_named(method)} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of "
+            "that shape."
         )
     # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
     if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
         bad = ~finite.reshape(len(x), -1).all(1)
         raise ValueError(
-            f"{method!r} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the first of "
-            f"them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is not finite "
+            f"{_named(method)} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the first "
+            f"of them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is not finite "
             "either, training has diverged: lower lr, or scale X."
         )
     return map_.detach()
+
+
+def _named(method: Any) -> str:
+    try:
+        return repr(method)
+    except AttributeError:  # of a method that does not keep its parameters, which scikit-learn wants to print
+        return type(method).__name__

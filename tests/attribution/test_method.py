@@ -329,3 +329,17 @@ def test_an_error_inside_a_target_is_its_own():
 def test_a_label_that_the_model_does_not_have_is_named(y):
     with pytest.raises(ValueError, match=rf"y holds labels from {min(y)} to {max(y)}, but the model returns 2 logits"):
         Gradient()(linear(4, 2), torch.randn(3, 4, dtype=torch.float64), y, target=TrueClass())
+
+
+def test_a_method_that_does_not_keep_a_parameter_is_named():
+    class Forgetful(AttributionMethod):
+        def __init__(self, k=3):
+            self.kept = k
+
+        def _attribute(self, model, x, fix, generator):
+            return x[:, :2]
+
+    with pytest.raises(ValueError, match=r"Forgetful returned a tensor of shape \(3, 2\)"):
+        Forgetful()(linear(4, 2), torch.randn(3, 4), target=PredictedClass())
+    with pytest.raises(AttributeError, match=r"Forgetful does not keep a parameter .*'k'.* self\.name = name"):
+        SmoothGrad(Forgetful())(linear(4, 2), torch.randn(3, 4), target=PredictedClass(), generator=seeded())

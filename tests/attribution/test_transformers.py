@@ -97,3 +97,14 @@ def test_without_attention_the_switch_is_left_alone():
         assert fast_path()
     map_ = Gradient()(nn.Linear(3, 2), torch.randn(4, 3), target=PredictedClass(), generator=seeded())
     assert map_.shape == (4, 3)
+
+
+def test_the_switch_is_put_back_when_threads_overlap():
+    # The first to come leaves first: what it found must not be what the second puts back.
+    first, second = asking(net()), asking(net())
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not fast_path()
+    second.__exit__(None, None, None)
+    assert fast_path()
