@@ -111,9 +111,9 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
     if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
         bad = ~finite.reshape(len(x), -1).all(1)
         raise ValueError(
-            f"{_named(method)} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the first "
-            f"of them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is not finite "
-            "either, training has diverged: lower lr, or scale X."
+            f"{_named(method)} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the "
+            f"first of them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is "
+            "not finite either, training has diverged: lower lr, or scale X."
         )
     return map_.detach()
 
