@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 from skaba._samples import check_length
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass
+from skaba.attribution import FromLayer, Gradient, PredictedClass, attributed
 from skaba.estimators._data import has_no_targets
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._random import cuda_devices, resolve_seed
@@ -97,9 +97,9 @@ class LookingNet(_Step):
 
         def explain(inputs: Any, labels: Any) -> Tensor:
             model = self._asked(inputs, {})
-            x = _features(model, inputs)
+            x = _features(model, inputs, getattr(method, "mode", "eval"), generator)
             with explained_loss(self, labels) as criterion:
-                return method(model, x, labels, target=target, criterion=criterion, generator=generator)
+                return attributed(method, model, x, labels, target=target, criterion=criterion, generator=generator)
 
         return self._over_batches(X, y, explain)
 
@@ -146,9 +146,9 @@ def _samples_of(X: Any) -> Any:
     return SliceDataset(X, 0) if is_dataset(X) else X
 
 
-def _features(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return what a network is asked about: the batch, or what a layer makes of it."""
-    return model.features() if isinstance(model, FromLayer) else inputs
+def _features(model: nn.Module, inputs: Tensor, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
+    """Return what a network is asked about: the batch, or what a layer makes of it in a mode."""
+    return model.features(mode, generator) if isinstance(model, FromLayer) else inputs
 
 
 def _check_callable(name: str, component: Any) -> None:

@@ -48,7 +48,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     References
     ----------
-    Kinkel (2023), section 4.1, PTB-XL.
+    Kinkel (2023), sections 4.1.1 and 4.1.3, PTB-XL.
 
     Examples
     --------

@@ -401,8 +401,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         given, X = X, check_samples(X, floats=floats)
         if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
             check_inside(X)
-        check_like_fitted(self, X)
         self._check_names(given, learn=False)
+        check_like_fitted(self, X)
         return X
 
     def __sklearn_tags__(self) -> Any:

@@ -39,7 +39,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     References
     ----------
     Kinkel (2023), chapter 6, names regression as future work; the loss as target is the
-    source's own choice where no class can be picked.
+    source's own choice where no class can be picked (section 4.1.3).
 
     Examples
     --------
