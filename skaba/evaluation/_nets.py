@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from torch import nn
 
@@ -66,6 +66,12 @@ def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
     view = object.__new__(type(net))
     view.__dict__.update({**net.__dict__, **attributes})
     return view
+
+
+def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a component, or one that is nested in its parameters, is of one of these kinds."""
+    nested = component.get_params().values() if isinstance(component, BaseEstimator) else ()
+    return any(isinstance(one, kinds) for one in (component, *nested))
 
 
 def refuse_trained_instance(net: AugmentedNet) -> None:

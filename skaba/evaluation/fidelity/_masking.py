@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from skaba._validation import unknown_name, validate_parameters
-from skaba.attribution._targets import ClassScore
+from skaba.attribution import IBA
+from skaba.evaluation._nets import includes
 from skaba.evaluation.fidelity._fills import Filler, check_fill, filler
+from skaba.evaluation.fidelity._followed import Followed
 from skaba.evaluation.fidelity._parts import Part, Parts
 from skaba.evaluation.fidelity._units import Units, broadcastable, importances, is_constant, places, ranks, units_of
 
@@ -156,7 +158,7 @@ class _Probe:
         self, parts: Parts, attribution: Any, targets: ArrayLike | None, masking: Masking, plan: Plan, read: Read
     ) -> None:
         self.masking, self.plan, self.read = masking, plan, read
-        self.criterion = parts.criterion
+        self.criterion, self.task = parts.criterion, parts.task
         self.attribution = _checked_attribution(attribution, parts.n_samples)
         self.given = None if targets is None else _checked_targets(targets, parts.n_samples)
         # Streams of their own: how samples are split into parts must not decide what is drawn.
@@ -203,9 +205,7 @@ class _Probe:
         if part.model is None:
             raise ValueError("An attribution method needs a network (a skaba estimator or an nn.Module): pass maps.")
 
-        def target(logits: Tensor, y: Any, **_: Any) -> ClassScore:
-            return ClassScore(targets)
-
+        target = Followed(targets, self.task if includes(self.attribution, IBA) else "classes")
         answer = self.attribution(
             part.model, part.x, None, target=target, criterion=self.criterion, generator=self.generator
         )

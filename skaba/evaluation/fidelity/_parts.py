@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -16,12 +16,16 @@ from torch import Tensor, nn
 
 from skaba.attribution import FromLayer, asking, channel_axis, first_output, rows_of, unwrapped
 from skaba.attribution._method import require_floats
+from skaba.estimators import ABAMultiLabelClassifier
 from skaba.estimators._data import check_samples
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
 
 PART = 128
 """Samples that are held at once, unless a net has a batch size of its own."""
+
+Task = Literal["classes", "labels", "values"]
+"""What a score stands for: one of the classes that exclude each other, a label of its own, or a regression's value."""
 
 Ask = Callable[[Tensor, Tensor], Tensor]
 """Takes rows (r, ...) and the place in the part of the sample that each was made of; returns scores (r, n_outputs)."""
@@ -69,6 +73,10 @@ class Parts(Protocol):
     def criterion(self) -> Any:
         """The loss, for a method that asks for it."""
 
+    @property
+    def task(self) -> Task:
+        """What a score stands for."""
+
     def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
         """Apply a function to part after part, in order, and join what it returns."""
 
@@ -90,6 +98,13 @@ class NetParts:
     def criterion(self) -> Any:
         """The net's loss."""
         return unwrapped(self.net.criterion_)
+
+    @property
+    def task(self) -> Task:
+        """What a score stands for."""
+        if isinstance(self.net, ABAMultiLabelClassifier):
+            return "labels"
+        return "values" if is_regressor(self.net) else "classes"
 
     def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
         """Apply a function to part after part."""
@@ -117,6 +132,7 @@ class ArrayParts:
     model: nn.Module | None = None
 
     criterion = None
+    task: ClassVar[Task] = "classes"
 
     @property
     def n_samples(self) -> int:
