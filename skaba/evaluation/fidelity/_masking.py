@@ -19,11 +19,19 @@ from skaba.evaluation._nets import includes
 from skaba.evaluation.fidelity._fills import Filler, check_fill, filler
 from skaba.evaluation.fidelity._followed import Followed
 from skaba.evaluation.fidelity._parts import Part, Parts
-from skaba.evaluation.fidelity._units import Units, broadcastable, importances, is_constant, places, ranks, units_of
+from skaba.evaluation.fidelity._units import (
+    Ranked,
+    Units,
+    broadcastable,
+    is_constant,
+    places,
+    ranked_by,
+    ranks,
+    units_of,
+)
 
-Plan = Callable[[Tensor, int], tuple[Tensor, Tensor]]
-"""Takes how many units of each sample can be masked, (m,), and how many there are with padding; returns two integer
-tensors (m, k), low and high.
+Plan = Callable[[Ranked], tuple[Tensor, Tensor]]
+"""Takes what the maps say of the units of m samples; returns two integer tensors (m, k), low and high.
 
 Variant j of sample i masks the units at the places low[i, j] to high[i, j] - 1 of the order, the most important first.
 """
@@ -144,8 +152,8 @@ def measure(
     values = np.asarray(parts.each(probe), dtype=np.float64)
     if probe.n_constant:
         warnings.warn(
-            f"The maps of {probe.n_constant} of {parts.n_samples} samples are constant: they rank nothing, and their "
-            "units are masked in random order.",
+            f"The maps of {probe.n_constant} of {parts.n_samples} samples are constant: they rank nothing. Where an "
+            "order is needed, their units come in random order.",
             stacklevel=3,
         )
     return Measured(values, np.concatenate(probe.targets))
@@ -173,10 +181,10 @@ class _Probe:
         scores = self._unmasked(part)
         targets = self._targets(part, scores)
         units = units_of(part, self.masking.unit, self.masking.window)
-        values = importances(self._maps(part, targets), part, units, self.masking.reduction)
-        self.n_constant += int(is_constant(values, units).sum())
-        rank = ranks(values, units, self.ties)
-        low, high = self.plan(units.counts(len(part.x)), units.n_units)
+        ranked = ranked_by(self._maps(part, targets), part, units, self.masking.reduction)
+        self.n_constant += int(is_constant(ranked.values, units).sum())
+        rank = ranks(ranked.values, units, self.ties)
+        low, high = self.plan(ranked)
         columns, back = torch.unique(torch.stack([low, high]), dim=2, return_inverse=True)
         return self._masked(part, units, rank, columns, self.read(scores, targets), targets)[:, back]
 

@@ -110,6 +110,36 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     return units.sums(values)
 
 
+class Ranked(NamedTuple):
+    """What the maps of a part's samples say of its units.
+
+    Parameters
+    ----------
+    units : Units
+    values : double Tensor of shape (m, n_units)
+        The importance of each unit.
+    full : double Tensor of shape (m, n_units) or None
+        The importance that each unit would have if its map were 1 everywhere. None unless the maps are binary masks,
+        which hold 0 and 1 alone, and 1 somewhere.
+    """
+
+    units: Units
+    values: Tensor
+    full: Tensor | None
+
+    @property
+    def counts(self) -> Tensor:
+        """How many units of each sample can be masked, (m,)."""
+        return self.units.counts(len(self.values))
+
+
+def ranked_by(maps: Tensor, part: Part, units: Units, reduction: str) -> Ranked:
+    """Return what maps say of the units; for the parameters see :func:`importances`."""
+    binary = bool(((maps == 0) | (maps == 1)).all() and (maps == 1).any())
+    full = importances(torch.ones_like(maps), part, units, reduction) if binary else None
+    return Ranked(units, importances(maps, part, units, reduction), full)
+
+
 def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
     """Return the place of each unit in the order of falling importance, (m, n_units); padding comes last.
 

@@ -204,7 +204,7 @@ def masked_dimension_correlation(
     * ``r_DB`` tells whether the map is symmetric: whether the one input is treated at the decision boundary as the
       other is. It does not tell what is attributed there. The ideal map has ``r_DB = 1``, and so have one minus it, its
       negative, the ideal map with its dimensions swapped, and noise that depends on the map's own input alone.
-    * ``r_ideal`` tells these apart: 1, -1, -1, about -0.57, and anything from about -0.5 to 0.5. It rests on our
+    * ``r_ideal`` tells these apart: 1, -1, -1, about -0.56, and a value near 0. It rests on our
       formula for the ideal map, which is one of many that agree with the source's two assumptions, and it speaks of
       the decision boundary alone. A signed map, such as the gradient, is compared with its sign, so where the sign
       changes from one corner to the next it can be near 0 although the absolute map agrees well.
