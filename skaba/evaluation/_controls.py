@@ -132,6 +132,8 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     ------
     TypeError
         If the estimator is none of skaba's.
+    ValueError
+        If the augmenter returns NaN or infinity, or the samples are padding alone.
 
     Examples
     --------
@@ -147,6 +149,10 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     net, X = fitted_net(estimator), as_seen_by_net(estimator, X)
     seeds = np.random.RandomState(random_state).randint(2**31 - 1, size=max(1, N_AUGMENTED // len(X)))
     sums = sum(_squares_and_counts(sharing(net, random_state=int(seed)), X, y).sum(axis=0) for seed in seeds)
+    if not np.isfinite(sums).all():
+        raise ValueError("The augmenter returned NaN or infinity for some samples: there is no size of such changes.")
+    if sums[1] == 0:
+        raise ValueError("The samples are padding alone: there is nothing that the augmenter could change.")
     return float(np.sqrt(sums[0] / sums[1]))
 
 

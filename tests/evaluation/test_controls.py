@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skaba.attribution import RandomMap
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, challenger, free_aba, mend_aba
-from skaba.evaluation import controls
+from skaba.evaluation import controls, size_of_changes
 from tests.evaluation.conftest import table_net
 
 NAMES = ["random map", "Gaussian noise", "longer plain training"]
@@ -137,3 +137,10 @@ def test_samples_that_the_method_leaves_alone_tell_no_size(table: Any, classifie
     net = classifier(augmenter=still, max_epochs=1).fit(*table)
     with pytest.raises(ValueError, match="changed none"):
         controls(net, *table)
+
+
+def test_changes_that_are_nan_have_no_size(table: Any, classifier: Any) -> None:
+    net = classifier(augmenter=None).fit(*table).set_params(augmenter=lambda model, x, y, **_: x / 0 * 0)
+    net.augmenter_ = net.augmenter
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        size_of_changes(net, *table)

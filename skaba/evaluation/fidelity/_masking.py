@@ -63,7 +63,7 @@ class Masking:
         either is a column.
     window : int, default=1
         Positions along each spatial axis that are masked together: squares of an image, stretches of a series.
-        The last ones may be smaller.
+        The last ones may be smaller. It must not be larger than the samples.
     reduction : {"sum", "abs"}, default="sum"
         How a map becomes one importance a unit: the sum of its values over channels and window, which keeps
         evidence and counter-evidence apart, or the sum of their absolute values.

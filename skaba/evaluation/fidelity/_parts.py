@@ -21,6 +21,9 @@ from skaba.estimators._data import check_samples
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
 
+ROUNDING = 1e-3
+"""By so much a probability may lie beyond 0 and 1: what rounding does to half precision."""
+
 PART = 128
 """Samples that are held at once, unless a net has a batch size of its own."""
 
@@ -172,11 +175,13 @@ def probabilities_of(estimator: Any, X: Any) -> Parts:
     if hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator):
         raise TypeError(f"A {type(estimator).__name__} has no probabilities: use perturbation_curves or fidelity.")
     if (net := find_net(estimator)) is not None:
-        return _net_parts(estimator, net, X, net._get_predict_nonlinearity())
+        nonlinearity = net._get_predict_nonlinearity()
+        return _net_parts(estimator, net, X, lambda scores: _probabilities(nonlinearity(scores)))
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _softmax)
     if hasattr(estimator, "predict_proba"):
-        return ArrayParts(_tensor(X), _reader(estimator.predict_proba))
+        own = _reader(estimator.predict_proba)
+        return ArrayParts(_tensor(X), lambda rows, index: _probabilities(own(rows, index)))
     if hasattr(estimator, "decision_function"):
         raise TypeError(f"A {type(estimator).__name__} has no predict_proba: use perturbation_curves or fidelity.")
     ask = _reader(_function(estimator))
@@ -278,6 +283,16 @@ def _softmax(scores: Tensor) -> Tensor:
             "at least two classes, for example (-score, score), or use perturbation_curves or fidelity."
         )
     return torch.softmax(scores, dim=1)
+
+
+def _probabilities(values: Tensor) -> Tensor:
+    """Return values between 0 and 1 as they are; NaN is refused where scores are read."""
+    if (values < -ROUNDING).any() or (values > 1 + ROUNDING).any():
+        raise ValueError(
+            f"predict_proba returned values from {float(values.min()):.4g} to {float(values.max()):.4g}, which are no "
+            "probabilities: of logits take the softmax or the sigmoid, for skaba's estimators by predict_nonlinearity=."
+        )
+    return values
 
 
 def _as_it_is(scores: Tensor) -> Tensor:

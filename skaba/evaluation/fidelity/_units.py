@@ -68,6 +68,11 @@ def units_of(part: Part, unit: str, window: int) -> Units:
             f"window={window} joins neighbours, but the columns of a table, X of shape {tuple(x.shape)}, have none: "
             "set window=1. A series needs a channel axis, (n, channels, length)."
         )
+    if x.dim() > 2 and window > max(along := positions(x, part.channels)):
+        raise ValueError(
+            f"window={window} is larger than the samples, which have {' x '.join(map(str, along))} positions: each "
+            "would be a single unit, and nothing could be ranked. Set a smaller window."
+        )
     sites = x.shape[1:] if per_feature else positions(x, part.channels)
     channel_axis = part.channels % x.dim() - 1 if per_feature and x.dim() > 2 else None
     number = torch.zeros((), dtype=torch.long, device=x.device)

@@ -73,8 +73,9 @@ class XORBenchmark(BaseEstimator):
     * They speak of two inputs and a network of ten units. That a method which scores well here also makes a better
       augmentation, or better maps of images, has not been shown.
     * The measures have defects: equal maps of pure noise have the best d and r_C there are, and the
-      :func:`ideal_map` has r_C near 0 and a d no better than noise. r_DB tells only whether both inputs are treated
-      alike at the decision boundary: maps that are wrong in the same way for both have r_DB = 1. r_ideal, the
+      :func:`ideal_map` has r_C near 0 and a d no better than noise. r_DB tells only whether the one
+      map is the other, turned, at the decision boundary: maps that are wrong in the same way for both inputs have
+      r_DB = 1. r_ideal, the
       correlation with the ideal map there, tells a right map from a wrong one, as far as our formula for the ideal map
       is right. Read both. See :func:`dimensional_difference` and :func:`masked_dimension_correlation`.
     * The networks differ, and so do the scores: read medians together with their ranges. There is no single

@@ -14,7 +14,7 @@ from skorch.exceptions import NotInitializedError
 
 from skaba import ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import FromLayer, InputXGradient, PredictedClass, RandomMap
-from skaba.evaluation.fidelity import deletion_score, perturbation_curves
+from skaba.evaluation.fidelity import deletion_score, feature_impact_index, insertion_score, perturbation_curves
 from tests.evaluation.conftest import SETTINGS, table_net
 from tests.evaluation.fidelity.oracle import samples
 from tests.tiny_nets import trace_of
@@ -224,3 +224,18 @@ def test_whole_scores_become_floats_and_labels_are_refused() -> None:
 def test_samples_with_a_gradient_are_read() -> None:
     X = torch.as_tensor(samples(3, 4)).requires_grad_()
     same(perturbation_curves(lambda rows: rows, X, X), perturbation_curves(lambda rows: rows, X.detach(), X.detach()))
+
+
+def test_values_that_are_no_probabilities_are_refused(table: Any, classifier: Any) -> None:
+    X, y = table
+
+    class Logits(LogisticRegression):
+        def predict_proba(self, X: Any) -> Any:
+            return 2 * self.decision_function(X)
+
+    own = Logits().fit(X, y)
+    net = classifier(predict_nonlinearity=None).fit(X, y)
+    for estimator in (own, net):
+        for score in (deletion_score, insertion_score, feature_impact_index):
+            with pytest.raises(ValueError, match="which are no probabilities"):
+                score(estimator, X, X)

@@ -58,6 +58,14 @@ def test_ties_are_broken_at_random() -> None:
     assert set(curves.lif[:, 1]) == {3.0}
 
 
+@pytest.mark.parametrize(("shape", "largest"), [((2, 7), 7), ((2, 4, 6), 6)])
+def test_windows_larger_than_the_samples_are_refused(shape: Any, largest: int) -> None:
+    X = samples(3, *shape)
+    perturbation_curves(polynomial, X, X, step=50, window=largest)
+    with pytest.raises(ValueError, match=f"window={largest + 1} is larger than the samples"):
+        perturbation_curves(polynomial, X, X, step=50, window=largest + 1)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
