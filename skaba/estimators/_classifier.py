@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,9 +29,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     Parameters
     ----------
-    module : nn.Module class or instance
-        Returns logits of shape (n, n_classes). Arguments of a class are given as
-        ``module__name=value``.
+    module : nn.Module class or instance, or function that returns one
+        Returns logits of shape (n, n_classes). Arguments of a class or function are given as
+        ``module__name=value``. An instance is copied and never trained itself.
     augmenter : str, callable or None, default="mend_aba"
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
@@ -48,13 +48,22 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     random_state : int, RandomState or None, default=None
         Seeds the module's initialisation, the batches, dropout and the augmenter, without
         touching the global random state. With None the global state decides, as in skorch. A
-        module given as instance keeps the weights that it has.
+        module given as instance brings its own weights: every ``fit`` starts from a copy of it.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
+    optimizer : torch.optim class, default=torch.optim.Adam
+    lr : float, default=1e-3
+        The learning rate. The default suits Adam; other optimizers want another.
+    max_epochs : int, default=100
+    batch_size : int, default=32
+    iterator_train : callable, default=a DataLoader that shuffles
+        ``iterator_train__shuffle=False`` keeps the order of the samples.
+    train_split : float, int, callable or None, default=None
+        Which samples are held out to validate after every epoch: a share (0.2), one of k folds (5), both drawn at
+        random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
+        None trains on all samples.
     **parameters
-        All of skorch's: ``max_epochs``, ``lr``, ``optimizer``, ``batch_size``, ``device``,
-        ``callbacks``, ``iterator_train__*``, ... As in skorch, ``train_split`` holds out a fifth of
-        the samples for validation unless it is None, which small data may call for.
+        All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
     Attributes
     ----------
@@ -79,13 +88,14 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.reshape(-1, 1, 8, 8) / 16
     >>> clf = ABAClassifier(ConvNet, augmenter="fast_aba", strength=0.1, random_state=0, verbose=0,
-    ...                     lr=0.1, max_epochs=2)
+    ...                     max_epochs=2)
     >>> clf.fit(X[:300], y[:300]).predict_proba(X[300:302]).shape
     (2, 10)
     >>> clf.augment(X[:5], y[:5]).shape, clf.attribute(X[:5]).shape
     ((5, 1, 8, 8), (5, 1, 8, 8))
     """
 
+    _stratifies: ClassVar[bool] = True
     classes_inferred_: Any = None
 
     def __init__(

@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils._param_validation import Interval
 from skorch import NeuralNet
 from skorch.callbacks import EpochScoring
-from skorch.dataset import ValidSplit
 from torch import Tensor, nn
 
 from skaba.attribution import Loss
@@ -29,15 +28,12 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     ----------
     module : nn.Module class or instance
         Returns logits of shape (n, n_labels).
-    augmenter, strength, layer, random_state
+    augmenter, strength, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
         As in :class:`ABAClassifier`.
     threshold : float, default=0.5
         ``predict`` gives a label whose probability exceeds it.
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
-    train_split : callable, default=ValidSplit(0.2, random_state=0)
-        A fifth of the samples, drawn without regard to the labels: several labels a sample
-        cannot be stratified.
     **parameters
         All of skorch's.
 
@@ -78,14 +74,12 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         *,
         threshold: float = 0.5,
         criterion: Any = nn.BCEWithLogitsLoss,
-        train_split: Any = ValidSplit(0.2, random_state=0),  # noqa: B008  (skorch's own idiom; immutable)
         predict_nonlinearity: Any = torch.sigmoid,
         **parameters: Any,
     ) -> None:
         super().__init__(
             module,
             criterion=criterion,
-            train_split=train_split,
             predict_nonlinearity=predict_nonlinearity,
             **parameters,
         )

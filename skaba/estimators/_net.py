@@ -8,8 +8,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, RealNotInt
 from skorch.callbacks import BatchScoring, EpochScoring
 from skorch.dataset import ValidSplit
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
+from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._parameters import AugmenterParameters
@@ -31,6 +33,8 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     ``_check_output``, ``_default_target`` and ``_preset_parameters``.
     """
 
+    # Whether a drawn validation split holds the classes in equal proportions.
+    _stratifies: ClassVar[bool] = False
     learned_: bool = False
     scoring_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
@@ -41,6 +45,12 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         "strength": [Interval(Real, 0, None, closed="left")],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
+        "train_split": [
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            callable,
+            None,
+        ],
     }
 
     def __init__(
@@ -51,9 +61,24 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         strength: float = 0.1,
         layer: str | None = None,
         random_state: RandomState = None,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        iterator_train: Any = shuffled_batches,
+        train_split: Any = None,
         **parameters: Any,
     ) -> None:
-        super().__init__(module, **parameters)
+        super().__init__(
+            module,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            train_split=train_split,
+            **parameters,
+        )
         self.augmenter = augmenter
         self.strength = strength
         self.layer = layer
@@ -80,8 +105,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         ------
         ValueError, TypeError
             If a parameter, X or y is not allowed; before any work. If training itself fails, a net
-            that was fitted is still the fitted one, except that a module given as instance, and a
-            warm start, are trained in place.
+            that was fitted is still the fitted one, except that a warm start is trained in place.
         """
         before = self.__dict__.copy()
         try:
@@ -250,7 +274,11 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         tuple of Datasets
             For training and for validation; the latter may be None.
         """
-        train, valid = super().get_split_datasets(X, y, **accepted(self.train_split, fit_params))
+        split = validation_split(self.train_split, stratified=self._stratifies and y is not None, seed=self.seed_)
+        train, valid = self.get_dataset(X, y), None
+        if split is not None:
+            targets = {} if y is None else {"y": y}
+            train, valid = split(train, **targets, **accepted(split, fit_params))
         if not is_dataset(X):  # what the split made of our own data set is encoded already
             encoded = root_of(train)
             return train, valid if valid is None or root_of(valid) is encoded else self._encoded(valid)

@@ -209,8 +209,8 @@ def compare(
     >>> from skaba.evaluation import compare
     >>> def net():
     ...     return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
-    >>> plain = ABAClassifier(net, augmenter=None, max_epochs=5, lr=0.1, batch_size=16, verbose=0)
-    >>> ours = ABAClassifier(net, augmenter="fast_aba", max_epochs=5, lr=0.1, batch_size=16, verbose=0)
+    >>> plain = ABAClassifier(net, augmenter=None, max_epochs=5, lr=0.01, batch_size=16, verbose=0)
+    >>> ours = ABAClassifier(net, augmenter="fast_aba", max_epochs=5, lr=0.01, batch_size=16, verbose=0)
     >>> result = compare({"plain": plain, "FastABA": ours}, *load_iris(return_X_y=True), cv=3, seeds=2,
     ...                  attacks={"FGSM": (fgsm(), 0.3)})
     >>> result.scores["FastABA"].shape

@@ -156,7 +156,7 @@ def report(
     >>> from skaba.evaluation import report
     >>> from skaba.modules import ConvNet
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=5, batch_size=32, random_state=0, verbose=0)
+    >>> clf = ABAClassifier(ConvNet, max_epochs=20, random_state=0, verbose=0)
     >>> clf = clf.fit(digits.X_train, digits.y_train)
     >>> X, y = digits.X_test[:100], digits.y_test[:100]
     >>> print(report(clf, X, y, attacks={"FGSM": (fgsm(), 0.1)}, corruptions={}))     # {}: no noise

@@ -63,7 +63,7 @@ def test_labels_without_two_values_have_no_auc() -> None:
 
 
 def test_validation_auc_is_logged(labelled: Any) -> None:
-    net = _net().fit(*labelled)
+    net = _net(train_split=0.2).fit(*labelled)
     assert net.history[-1, "valid_auc"] > 0.9
     assert net.history[-1, "valid_batch_count"] == 2  # a fifth of 200, in batches of 32
 

@@ -149,7 +149,7 @@ def fidelity(
     >>> from skaba.evaluation.fidelity import fidelity
     >>> from skaba.modules import ConvNet
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = ABAClassifier(ConvNet, max_epochs=50, random_state=0, verbose=0)
     >>> clf = clf.fit(digits.X_train, digits.y_train)
     >>> ours, control = (fidelity(clf, digits.X_test[:50], method) for method in (InputXGradient(), RandomMap()))
     >>> ours.interval[0] > 0

@@ -67,7 +67,7 @@ def score_under_attack(
     >>> from skaba.evaluation.robustness import PGD, score_under_attack
     >>> from skaba.modules import ConvNet
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = ABAClassifier(ConvNet, max_epochs=50, random_state=0, verbose=0)
     >>> clf = clf.fit(digits.X_train, digits.y_train)
     >>> X, y = digits.X_test[:100], digits.y_test[:100]
     >>> clean, attacked = clf.score(X, y), score_under_attack(clf, X, y, fgsm(), 0.1)
