@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import type_of_target
@@ -58,6 +59,7 @@ def check_task(
     y: Any,
     *,
     cv: Any,
+    groups: Any,
     seeds: int,
     scoring: str | Callable[..., float] | None,
     attacks: Mapping[str, tuple[Any, float]] | None,
@@ -78,5 +80,16 @@ def check_task(
     if targets.ndim == 0:
         raise ValueError(f"y must hold one target a sample, got {y!r}.")
     check_consistent_length(X, targets)
+    if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
+        raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
-    return Task(X, targets, single_label, scoring, checked)
+    return Task(X, targets, single_label, scoring, checked, _checked_groups(groups, len(targets)))
+
+
+def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    names = np.asarray(groups)
+    if names.shape != (n_samples,):
+        raise ValueError(f"groups has shape {names.shape} and must hold one group per sample, shape ({n_samples},).")
+    return names

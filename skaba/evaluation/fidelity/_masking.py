@@ -75,7 +75,7 @@ class Masking:
         Masked variants in one pass through the estimator, which bounds the memory. It changes no result but by
         rounding. A CPU's caches hold about so many small images; a GPU is faster with more.
     random_state : int, default=0
-        Decides ties, noise, draws of the attribution method, and resamples.
+        Decides ties, noise and draws of the attribution method.
 
     Raises
     ------
