@@ -11,7 +11,6 @@ from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
 from skaba.attribution import RandomTopClass, TrueClass
-from skaba.estimators._data import EncodedDataset
 from skaba.estimators._net import AugmentedNet
 
 
@@ -123,8 +122,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         probabilities = self.predict_proba(X)
         if self.classes is None and self.classes_inferred_ is None:  # loaded weights, never fitted
             self.classes_inferred_ = np.arange(probabilities.shape[1])
-        index = probabilities.argmax(axis=1)
-        return index if self.scoring_ else self.classes_[index]
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def _preset(self, name: str) -> Any:
         """Return a preset whose target draws from no more classes than there are."""
@@ -134,12 +132,6 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         if isinstance(augmenter.target, RandomTopClass):
             augmenter.target.k = min(augmenter.target.k, len(self.classes_))
         return augmenter
-
-    def _encoded(self, dataset: Any) -> Any:
-        # A data set that hides its targets, and nobody said what they are: they have to be indices.
-        if self.classes_ is None or np.array_equal(self.classes_, np.arange(len(self.classes_))):
-            return dataset
-        return EncodedDataset(dataset, self._encode_targets)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -153,9 +145,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)
         if y.ndim > 1 and y.size != len(y):
+            one_hot = y.ndim == 2 and y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(1) == 1)
+            advice = "These are one-hot rows: pass y.argmax(1)" if one_hot else "For several labels"
             raise ValueError(
-                f"y has shape {y.shape}; {type(self).__name__} takes one label a sample. For several labels "
-                "use ABAMultiLabelClassifier."
+                f"y has shape {y.shape}; {type(self).__name__} takes one label per sample, shape (n,). {advice}"
+                f"{'; if they are several labels per sample,' if one_hot else ''} use ABAMultiLabelClassifier."
             )
         return column_or_1d(y, warn=True)
 
@@ -166,9 +160,20 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             return
         if np.issubdtype(labels.dtype, np.floating) and np.any(labels != np.floor(labels)):
             raise ValueError("Unknown label type: continuous. y holds fractions; for them use ABARegressor.")
-        self.classes_inferred_ = np.unique(labels)
+        try:
+            found = np.unique(labels)
+        except TypeError as error:
+            raise ValueError(f"y holds labels of several types, which cannot be sorted: {error}.") from error
+        if len(found) < 2 and self.classes is None:
+            raise ValueError(
+                f"y holds a single class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
+                "pass classes=[...] with all labels to the estimator or to partial_fit."
+            )
+        self.classes_inferred_ = found
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
+        if self.classes_ is None:
+            return _indices(y)
         order = np.argsort(self.classes_)  # classes=[...] need not be sorted
         try:
             rank = np.searchsorted(self.classes_, y, sorter=order).clip(max=len(order) - 1)
@@ -183,17 +188,25 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             )
         return index.astype(np.int64)
 
-    def _check_output(self, logits: Tensor) -> None:
+    def _decode_targets(self, y: Any) -> Any:
+        return self.classes_[y] if isinstance(y, np.ndarray) and y.dtype.kind in "iu" else y
+
+    def _check_output(self, logits: Tensor, y: Tensor) -> None:
         if logits.dim() != 2:
             raise ValueError(
                 f"The module returned {tuple(logits.shape)}; a classifier needs logits of shape "
-                "(n, n_classes), one score a class."
+                "(n, n_classes), one logit per class."
             )
         if self.classes_inferred_ is None and self.classes is None:
+            if y.max() >= logits.shape[1]:
+                raise ValueError(
+                    f"The Dataset yields label {int(y.max())}, but the module returns {logits.shape[1]} logits per "
+                    f"sample. {_HIDDEN}"
+                )
             self.classes_inferred_ = np.arange(logits.shape[1])
         if logits.shape[1] != len(self.classes_):
             raise ValueError(
-                f"The module returns {logits.shape[1]} logits a sample, but y has {len(self.classes_)} classes. "
+                f"The module returns {logits.shape[1]} logits per sample, but y has {len(self.classes_)} classes. "
                 f"Make the module's output {len(self.classes_)} wide, or pass classes=[...] with all labels."
             )
         rows = logits.detach().float()
@@ -205,3 +218,16 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     def _default_target(self) -> TrueClass:
         return TrueClass()
+
+
+_HIDDEN = (
+    "Where a Dataset does not show its targets in .y they have to be class indices 0, 1, 2, ...; otherwise pass "
+    "classes=[...] with all labels to the estimator, or y beside the Dataset."
+)
+
+
+def _indices(y: np.ndarray) -> np.ndarray:
+    """Return targets that have to be class indices, as no labels are known."""
+    if y.dtype.kind not in "biuf" or np.any(y < 0) or np.any(y != np.floor(y)):
+        raise ValueError(f"The Dataset yields {y.dtype} targets such as {y[0].item()!r}. {_HIDDEN}")
+    return y.astype(np.int64)

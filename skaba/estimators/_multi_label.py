@@ -14,6 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
+from skaba._samples import check_length
 from skaba.attribution import Loss
 from skaba.estimators._net import AugmentedNet
 
@@ -109,6 +110,23 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         """
         return (self.predict_proba(X) > self.threshold).astype(np.int64)
 
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the logits.
+
+        scikit-learn's ranking scorers, such as ``scoring="roc_auc"``, ask for them: of two columns of
+        probabilities they would take one, as of a binary classifier.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels)
+            Positive where the probability exceeds 0.5.
+        """
+        return self._outputs(X, lambda logits: logits)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the macro area under the ROC curve.
 
@@ -124,7 +142,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
             The mean over the labels that occur in y and are also absent somewhere; for the
             others the curve is not defined. NaN if there is no such label.
         """
-        return macro_auc(np.asarray(y), self.predict_proba(X), sample_weight)
+        y = self._read_targets(y)
+        check_length(X, y)
+        return macro_auc(self._encode_targets(y), self.predict_proba(X), sample_weight)
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         self.n_labels_ = None if y is None or y.ndim != 2 else y.shape[1]
@@ -133,17 +153,19 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         if y.ndim != 2:
             raise ValueError(
                 f"Unknown label type: y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and "
-                "ones. For one label a sample use ABAClassifier."
+                "ones. For one label per sample use ABAClassifier."
             )
-        if y.dtype.kind not in "biuf" or y.min() < 0 or y.max() > 1:
+        if y.dtype.kind not in "biuf" or not np.all((y == 0) | (y == 1)):
+            others = np.unique(y[(y != 0) & (y != 1)])[:3].tolist() if y.dtype.kind in "biuf" else "no numbers"
             raise ValueError(
-                f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values."
+                f"Unknown label type: y must hold zeros and ones, one column per label; this {y.dtype} array holds "
+                f"{others}. Turn shares into labels with a threshold, (y > 0.5)."
             )
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
             raise ValueError(f"y has {y.shape[1]} labels, but fit saw {self.n_labels_}.")
         return y.astype(np.float32)
 
-    def _check_output(self, logits: Tensor) -> None:
+    def _check_output(self, logits: Tensor, y: Tensor) -> None:
         if self.n_labels_ is None and logits.dim() == 2:
             self.n_labels_ = logits.shape[1]
         if logits.dim() != 2 or logits.shape[1] != self.n_labels_:

@@ -11,22 +11,27 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, RealNotInt
-from skorch.callbacks import BatchScoring, EpochScoring
-from skorch.dataset import ValidSplit
-from skorch.utils import data_from_dataset, is_dataset, to_numpy
+from skorch.dataset import ValidSplit, get_len
+from skorch.helper import SliceDataset
+from skorch.utils import is_dataset
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
+from skaba._samples import check_length, check_samples, is_floating
+from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
-from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
+from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
+from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
 
-class AugmentedNet(AugmenterParameters, AugmentedStep):
+class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
@@ -36,7 +41,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
     learned_: bool = False
-    scoring_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -145,6 +149,8 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         self._check_fit_params(fit_params)
         floats = self._augments() and self.layer is None
         X = check_samples(X, floats=floats) if relearn else self._check_known(X, floats=floats)
+        if is_dataset(X):
+            X = self._check_dataset(X, y)
         if y is None:
             self._check_no_targets(X)
         else:
@@ -152,9 +158,22 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             check_length(X, y)
         if relearn:
             self._learn_shape(X)
-            self._learn_targets(_targets_inside(X) if y is None else y, classes)
+            known = targets_inside(X) if y is None else y
+            self._learn_targets(None if known is None else self._read_targets(known), classes)
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
+
+    def _check_dataset(self, dataset: Any, y: Any) -> Any:
+        """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
+        check_inside(dataset)
+        if not has_no_targets(dataset):
+            return dataset
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None and the Dataset holds none: "
+                "skorch's Dataset(X) yields zeros in its place. Pass y, or Dataset(X, y)."
+            )
+        return SliceDataset(dataset, 0)
 
     def _read_targets(self, y: Any) -> np.ndarray:
         return check_targets(y)
@@ -189,9 +208,9 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             )
 
     def _learn_shape(self, X: Any) -> None:
-        if hasattr(X, "shape"):
+        if isinstance(X, (np.ndarray, Tensor)):
             self.sample_shape_ = tuple(X.shape[1:])
-        if len(getattr(X, "shape", ())) > 1:
+            self.floats_in_ = is_floating(X)
             self.n_features_in_ = X.shape[1]
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
@@ -200,9 +219,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
-
-        skorch's scorers compare ``predict`` with the encoded targets of their data sets; while they
-        run, and only then, ``predict`` speaks of classes by index.
 
         Parameters
         ----------
@@ -214,11 +230,12 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
         for _, callback in self.callbacks_:
-            self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))
-            try:
+            with scored_by_label(callback, self._decode_targets):
                 getattr(callback, method_name)(self, **arguments)
-            finally:
-                self.scoring_ = False
+
+    def _decode_targets(self, y: Any) -> Any:
+        """Return targets as the user gave them, of targets as training uses them."""
+        return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
         """Warn when training has diverged, which nothing else would say.
@@ -258,9 +275,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         with self._own_random_state():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "scoring_": False}
-
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
 
@@ -278,15 +292,25 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         train, valid = self.get_dataset(X, y), None
         if split is not None:
             targets = {} if y is None else {"y": y}
-            train, valid = split(train, **targets, **accepted(split, fit_params))
-        if not is_dataset(X):  # what the split made of our own data set is encoded already
-            encoded = root_of(train)
-            return train, valid if valid is None or root_of(valid) is encoded else self._encoded(valid)
+            try:
+                train, valid = split(train, **targets, **accepted(split, fit_params))
+            except ValueError as error:
+                raise ValueError(
+                    f"train_split={self.train_split!r} cannot split {_counted(X)}: {str(error).rstrip('.')}. Set "
+                    "train_split=None to train on all of them, or pass more."
+                ) from error
+        if not is_dataset(X):  # what the split made of our own Dataset is encoded already
+            ours = root_of(train)
+            return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
         return self._encoded(train), None if valid is None else self._encoded(valid)
 
     def _encoded(self, dataset: Any) -> Any:
-        """Return a data set of the user's with its targets as training wants them."""
-        return dataset
+        """Return a Dataset of the user's with its targets as training wants them."""
+        return encoded(dataset, self._encode)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        """Check and encode the targets that a Dataset yields."""
+        return self._encode_targets(self._read_targets(y))
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the loss of a batch, after a look at what the module returns.
@@ -304,9 +328,14 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             A scalar.
         """
         if not self.output_checked_:
-            self._check_output(first_output(y_pred))
+            output = first_output(y_pred)
+            _check_rows(output, len(y_true), "a batch")
+            self._check_output(output, y_true)
             self.output_checked_ = True
         return super().get_loss(y_pred, y_true, X=X, training=training)
+
+    # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.
+    _loss_of_criterion = get_loss
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the module's output for X, after the task's nonlinearity.
@@ -320,21 +349,53 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         -------
         ndarray of shape (n, n_outputs)
         """
+        return self._outputs(X, self._get_predict_nonlinearity())
+
+    def _outputs(self, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """Return the module's first output for X, one row per sample, after a nonlinearity."""
         self.check_is_fitted()
-        return super().predict_proba(self._check_known(X))
+        X = self._check_known(X)
+        shape = f"X of shape {tuple(X.shape)}" if isinstance(X, (np.ndarray, Tensor)) else "X"
+        try:
+            answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
+        except RuntimeError as error:
+            if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
+                raise
+            raise ValueError(
+                f"The module cannot read {shape} ({X.dtype} values): {error} The first axis counts the samples; a "
+                "single sample needs X[None]."
+            ) from error
+        outputs = np.concatenate([as_array(answer) for answer in answers])
+        if not isinstance(X, IterableDataset):
+            _check_rows(outputs, get_len(X), shape)
+        return outputs
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
-        """Check X as ``fit`` does, and that its samples have as many axes as those of ``fit``."""
+        """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
         X = check_samples(X, floats=floats)
-        shape, known = getattr(X, "shape", None), getattr(self, "sample_shape_", None)
-        if shape is None or known is None:
+        known = getattr(self, "sample_shape_", None)
+        if known is None:
             return X
+        if isinstance(X, list):
+            raise ValueError(
+                f"X is a list of {len(X)} arrays, read as several inputs, but the net was fitted on one array of "
+                f"samples of shape {known}. If these are the samples, pass np.stack(X)."
+            )
+        if not isinstance(X, (np.ndarray, Tensor)):
+            return X
+        shape = X.shape
         if len(shape) != len(known) + 1:
             raise ValueError(
                 f"X has shape {tuple(shape)}, but the net was fitted on samples of shape {known}. The first axis "
                 "counts the samples; a single sample needs X[None]."
             )
-        tabular = len(shape) == 2 and is_floating(X)
+        if is_floating(X) != self.floats_in_:
+            advice = "X.astype('float32'), scaled as in fit" if self.floats_in_ else "the integers that they stand for"
+            raise ValueError(
+                f"X holds {X.dtype} values, but the net was fitted on {'floats' if self.floats_in_ else 'integers'}. "
+                f"Pass {advice}."
+            )
+        tabular = len(shape) == 2 and self.floats_in_
         if tabular and shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
@@ -350,9 +411,14 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         return tags
 
 
-def _targets_inside(dataset: Any) -> Any:
-    """Return the targets of a skorch or torch Dataset that shows them, else None."""
-    try:
-        return to_numpy(data_from_dataset(dataset)[1])
-    except (AttributeError, TypeError):
-        return None
+def _counted(X: Any) -> str:
+    return "the samples of an IterableDataset" if isinstance(X, IterableDataset) else f"{get_len(X)} sample(s)"
+
+
+def _check_rows(output: Any, n_samples: int, of: str) -> None:
+    """Raise a ValueError unless a module's output has one row per sample."""
+    if len(output.shape) == 0 or len(output) != n_samples:
+        raise ValueError(
+            f"The module returned {tuple(output.shape)} for {of} with {n_samples} samples; it must return one row per "
+            "sample. The first axis of X counts the samples: a single sample needs X[None]."
+        )

@@ -14,7 +14,7 @@ from torch import Tensor
 from skaba.attribution import FromLayer
 from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
 from skaba.estimators._net import AugmentedNet
-from skaba.evaluation._nets import as_seen_by_net, fitted_net, refuse_trained_instance, sharing, with_net
+from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing, with_net
 
 N_AUGMENTED = 2000
 """Samples are augmented so often in all to measure the size of the changes, as a single draw is noisy."""
@@ -51,8 +51,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state
     TypeError
         If the estimator is none of skaba's.
     ValueError
-        If it does not augment with ABA, if its module is an instance that fit has trained, or if a parameter
-        is not allowed.
+        If it does not augment with ABA, or if a parameter is not allowed.
 
     Notes
     -----
@@ -101,7 +100,6 @@ def _check(net: AugmentedNet, cost: float, random_state: int) -> None:
         raise ValueError(f"cost={cost!r} must be a positive number: the method's cost in plain training steps.")
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state={random_state!r} must be a non-negative integer.")
-    refuse_trained_instance(net)
 
 
 def _clone_with(net: AugmentedNet, setting: dict[str, Any]) -> AugmentedNet:

@@ -13,9 +13,9 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
 
+from skaba._samples import check_length, check_samples
 from skaba.augmenters import fgsm
 from skaba.estimators import ABAMultiLabelClassifier
-from skaba.estimators._data import check_length, check_samples
 from skaba.evaluation._markdown import markdown_table
 from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net
 from skaba.evaluation.calibration import brier_score, expected_calibration_error

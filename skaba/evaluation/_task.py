@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._folds import Task
-from skaba.evaluation._nets import find_net, refuse_trained_instance
+from skaba.evaluation._nets import find_net
 from skaba.evaluation.robustness._under_attack import checked_attacks
 
 
@@ -43,9 +43,6 @@ def _check_estimator(name: Any, estimator: Any) -> None:
         raise TypeError(f"estimators[{name!r}]={estimator!r} is no estimator; pass an instance that has fit.")
     if hasattr(estimator, "estimator") and not getattr(estimator, "refit", True):
         raise ValueError(f"estimators[{name!r}] is a search with refit=False, which cannot predict: set refit=True.")
-    net = _net_of(estimator)
-    if net is not None:
-        refuse_trained_instance(net)
 
 
 def _net_of(estimator: Any) -> AugmentedNet | None:

@@ -120,5 +120,5 @@ def test_a_module_that_cannot_be_copied_is_refused_before_any_work() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         nn.utils.weight_norm(module)
-    with pytest.raises(ValueError, match="module cannot be copied.*function or class"):
+    with pytest.raises(ValueError, match=r"module cannot be copied.*function or class"):
         ABAClassifier(module, **SETTINGS).fit(NOISE, LABELS)

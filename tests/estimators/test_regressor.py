@@ -106,8 +106,15 @@ def test_bad_targets(plane: Any, change: Any, message: str) -> None:
 
 def test_another_width_later(plane: Any) -> None:
     net = _net(max_epochs=1).fit(*plane)
-    with pytest.raises(ValueError, match="y has shape"):
-        net.attribute(plane[0], plane[1][:, None])
+    with pytest.raises(ValueError, match=r"y has shape \(200, 2\), but fit saw targets of shape \('n',\)"):
+        net.attribute(plane[0], np.column_stack([plane[1], plane[1]]))
+
+
+def test_a_column_is_the_same_targets_as_a_row(plane: Any) -> None:
+    X, y = plane
+    net = _net(max_epochs=1).fit(X, y)
+    assert np.array_equal(net.attribute(X, y[:, None]), net.attribute(X, y))
+    assert net.score(X, y[:, None]) == net.score(X, y)
 
 
 def test_predictions_keep_the_modules_precision(plane: Any) -> None:

@@ -242,7 +242,8 @@ def test_data_that_cannot_be_split_are_refused_before_any_work(X: Any, y: Any, m
         compare(_arms(), X, y, cv=2)
 
 
-def test_a_trained_instance_is_refused_as_it_has_seen_the_test_samples(table: Any, classifier: Any) -> None:
-    fitted = classifier(module=table_net(), augmenter=None, max_epochs=1).fit(*table)
-    with pytest.raises(ValueError, match="start from the trained weights"):
-        compare(_arms(c=make_pipeline(StandardScaler(), fitted)), *table)
+def test_a_fitted_module_given_as_instance_has_not_seen_the_test_samples(table: Any, classifier: Any) -> None:
+    net = classifier(module=table_net(), augmenter=None, max_epochs=1)
+    fresh = compare({"a": net, "b": SHALLOW}, *table, cv=2, seeds=1)
+    fitted = compare({"a": net.fit(*table), "b": SHALLOW}, *table, cv=2, seeds=1)
+    np.testing.assert_array_equal(fresh.scores["a"], fitted.scores["a"])

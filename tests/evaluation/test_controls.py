@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -116,10 +117,11 @@ def test_without_an_aba_there_is_nothing_to_control(table: Any, classifier: Any,
         controls(net, *table)
 
 
-def test_a_trained_instance_is_refused_as_its_clones_would_be_trained(table: Any, classifier: Any) -> None:
-    net = classifier(module=table_net(), augmenter=mend_aba(k=2), max_epochs=1).fit(*table)
-    with pytest.raises(ValueError, match="start from the trained weights"):
-        controls(net, *table)
+def test_a_module_given_as_instance_starts_from_its_own_weights(table: Any, classifier: Any) -> None:
+    net = classifier(module=table_net(), augmenter=mend_aba(k=2), max_epochs=1)
+    before = [weight.clone() for weight in net.module.parameters()]
+    for control in controls(net.fit(*table), *table).values():
+        assert all(map(torch.equal, before, control.module.parameters()))
 
 
 @pytest.mark.parametrize(

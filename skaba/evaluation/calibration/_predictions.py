@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skaba.estimators._data import check_targets
+from skaba._targets import check_targets
 
 ROUNDING = 1e-6
 """By so much a probability may lie beyond 0 and 1: what rounding does to single floats."""

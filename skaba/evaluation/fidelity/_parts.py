@@ -14,10 +14,10 @@ from sklearn.base import is_regressor
 from skorch.dataset import get_len
 from torch import Tensor, nn
 
+from skaba._samples import check_samples
 from skaba.attribution import FromLayer, asking, channel_axis, first_output, rows_of, unwrapped
 from skaba.attribution._method import require_floats
 from skaba.estimators import ABAMultiLabelClassifier
-from skaba.estimators._data import check_samples
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
 

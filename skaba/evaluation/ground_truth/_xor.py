@@ -19,7 +19,7 @@ from skaba.attribution import IBA, HillClimbing, Loss
 from skaba.attribution._targets import ClassScore
 from skaba.estimators import ABARegressor
 from skaba.evaluation._folds import seeded
-from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, includes, refuse_trained_instance, sharing
+from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, includes, sharing
 from skaba.evaluation.ground_truth._data import make_xor
 from skaba.evaluation.ground_truth._metrics import dimensional_difference, masked_dimension_correlation, unit_grid
 from skaba.evaluation.ground_truth._results import GroundTruthComparison, GroundTruthScores
@@ -157,13 +157,11 @@ class XORBenchmark(BaseEstimator):
         """
         validate_parameters(self)
         template = _default_estimator() if self.estimator is None else self.estimator
-        net = find_net(template)
-        if net is None:
+        if find_net(template) is None:
             raise TypeError(
                 f"estimator={template!r} is no skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
                 "that ends in one, or None for the default."
             )
-        refuse_trained_instance(net)
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_seeds).tolist()
         learned = [self._learn(template, seed) for seed in seeds]
         self.estimators_ = [fitted for fitted, _, _ in learned]

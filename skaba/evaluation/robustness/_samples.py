@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skaba.estimators._data import check_length, check_samples
+from skaba._samples import check_length, check_samples
 from skaba.evaluation._nets import find_net
 
 
