@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import ParameterGrid
 
 from skaba._validation import validate_parameters
 from skaba.estimators._net import AugmentedNet
-from skaba.evaluation._folds import Task, seeded
+from skaba.evaluation._folds import Task, is_search, seeded
 
 BATCH = 32
 """Samples of a trial, and at least one of each class."""
@@ -40,15 +41,19 @@ def check_arms(estimators: Mapping[str, Any], task: Task, train: NDArray[Any]) -
 def _try(estimator: Any, task: Task, few: NDArray[Any]) -> None:
     """Check the parameters of an estimator and of all within; train a net on one batch.
 
-    The steps of a Pipeline may need more samples than these, so a net behind them is not tried.
+    The steps of a Pipeline may need more samples than these, so a net behind them is not tried. Of a search the first
+    candidate stands for all; where candidates are drawn, there is none beforehand.
     """
+    if is_search(estimator):
+        if not hasattr(estimator, "param_grid"):
+            return
+        estimator = estimator.estimator.set_params(**next(iter(ParameterGrid(estimator.param_grid)), {}))
     for component in (estimator, *estimator.get_params().values()):
-        if isinstance(component, BaseEstimator) and not isinstance(component, type):
+        if isinstance(component, BaseEstimator):
             validate_parameters(component)
-    net = getattr(estimator, "estimator", estimator)
-    if isinstance(net, AugmentedNet):
+    if isinstance(estimator, AugmentedNet):
         trial = {"max_epochs": 1, "batch_size": len(few), "callbacks": None, "train_split": None, "verbose": 0}
-        net.set_params(**trial).fit(*task.part(few))
+        estimator.set_params(**trial).fit(*task.part(few))
 
 
 def _few(task: Task, train: NDArray[Any]) -> NDArray[Any]:

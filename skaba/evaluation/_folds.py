@@ -130,7 +130,7 @@ def evaluate(estimator: Any, task: Task, fold: Fold, seed: int, *, count: bool) 
 def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -> Result:
     train, test = fold
     own = seeded(estimator, seed)
-    grouped = {"groups": task.groups[train]} if task.groups is not None and _is_search(own) else {}
+    grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(own) else {}
     start = time.perf_counter()
     fitted = own.fit(*task.part(train), **grouped)
     seconds = time.perf_counter() - start
@@ -167,6 +167,6 @@ def _operations(fitted: Any, X: Any, y: NDArray[Any]) -> float | None:
     return None if net is None or net.compile else operations_of_fit(net, as_seen_by_net(fitted, X), y)
 
 
-def _is_search(estimator: Any) -> bool:
+def is_search(estimator: Any) -> bool:
     """Whether an estimator tunes another by folds of its own."""
     return hasattr(estimator, "cv") and hasattr(estimator, "refit")

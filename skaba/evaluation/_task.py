@@ -75,7 +75,7 @@ def check_task(
         )
     targets = np.asarray(y)
     if targets.ndim == 0:
-        raise ValueError(f"y must hold one target a sample, got {y!r}.")
+        raise ValueError(f"y must hold one target per sample, got {y!r}.")
     check_consistent_length(X, targets)
     if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
         raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")

@@ -104,7 +104,8 @@ class ComparisonDisplay:
         n_pairs = len(differences)
         heights = row + (np.linspace(-0.25, 0.25, n_pairs) if n_pairs > 1 else np.zeros(1))
         self.ax_.plot(differences, heights, "o", color="tab:blue", alpha=0.35, markersize=4, markeredgewidth=0)
-        self.ax_.hlines(row, *interval, color="black", linewidth=2)
+        if not np.isnan(interval).any():
+            self.ax_.hlines(row, *interval, color="black", linewidth=2)
         self.ax_.plot(differences.mean(), row, "D", color="black", markersize=6)
 
     def _label(self) -> None:
