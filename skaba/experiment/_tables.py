@@ -34,7 +34,7 @@ def difference(results: Results, name: str, other: str) -> tuple[float, float, f
 
 def written(difference: tuple[float, float, float]) -> str:
     """Write a difference with its interval, if it has one."""
-    mean, low, high = difference
+    mean, low, high = (round(value, 1) + 0.0 for value in difference)  # no minus before a zero
     return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
