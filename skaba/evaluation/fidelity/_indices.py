@@ -258,7 +258,9 @@ def u_occurrence_rate(
         sample.
     **masking
         See :class:`Masking`. The source masks patches: set ``window``, a tenth or a third of the side, which also
-        bounds the cost, a row a unit.
+        bounds the cost, one row per unit. Its six fills are ``"zero"``, ``1.0``, ``"random"`` (Gaussian noise; on
+        standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the image) and
+        ``"region_mean"`` (of the patch).
 
     Returns
     -------
@@ -272,7 +274,8 @@ def u_occurrence_rate(
 
     References
     ----------
-    Santos (2023), a thesis on right-reasons data augmentation, chapter 7.
+    Santos (2023), a thesis on right-reasons data augmentation, algorithm 4 and section 7.4.1. The text names
+    the kinds of noise in part; the six are those of its code.
 
     Examples
     --------

@@ -67,10 +67,12 @@ class Masking:
     reduction : {"sum", "abs"}, default="sum"
         How a map becomes one importance a unit: the sum of its values over channels and window, which keeps
         evidence and counter-evidence apart, or the sum of their absolute values.
-    fill : float or {"zero", "mean", "random", "blur"}, default="zero"
-        What takes a masked unit's place: a number; the mean of the channel (of a table: the column) over all
-        samples; normal noise of that mean and of the channel's standard deviation, drawn once a sample; or the
-        sample smoothed by a Gaussian whose deviation is an eighth of its shortest spatial axis.
+    fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
+        What takes a masked unit's place: a number; ``"mean"``, that of the channel (of a table: the column) over all
+        samples; ``"sample_mean"``, that of the channel over the sample; ``"region_mean"``, that of the channel over the
+        masked unit itself, which takes a window; ``"random"``, normal noise of the first mean and of the channel's
+        standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
+        eighth of its shortest spatial axis. Padding counts in no mean.
     rows_at_once : int, default=64
         Masked variants in one pass through the estimator, which bounds the memory. It changes no result but by
         rounding. A CPU's caches hold about so many small images; a GPU is faster with more.
@@ -231,7 +233,7 @@ class _Probe:
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
     ) -> Tensor:
         """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
-        (low, high), fill = columns.float(), self.fill(part)
+        (low, high), fill = columns.float(), self.fill(part, units)
         place, fills = places(rank, units), bool(fill.any())
         values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
         if not masks.any():

@@ -90,6 +90,23 @@ def test_the_mean_of_texts_is_that_of_their_words(texts: Any, text_classifier: A
     np.testing.assert_allclose(curves.lif[:, -1], expected[np.arange(30), curves.targets], rtol=1e-4, atol=1e-5)
 
 
+def test_means_of_a_text_and_of_its_windows_are_those_of_its_words(texts: Any, text_classifier: Any) -> None:
+    net = text_classifier().fit(*texts)
+    ids = np.array([[3, 4, 5, 0, 0, 0, 0], [6, 7, 8, 9, 1, 0, 0]])
+    rest = FromLayer(net.module_.eval(), "embedding", torch.as_tensor(ids))
+    for fill, windows in (("sample_mean", [[3], [5]]), ("region_mean", [[2, 1], [2, 2, 1]])):
+        hidden = rest.features()
+        for vectors, sizes in zip(hidden, windows, strict=True):
+            start = 0
+            for size in sizes:
+                vectors[start : start + size] = vectors[start : start + size].mean(dim=0)
+                start += size
+        with torch.no_grad():
+            expected = rest(hidden).numpy()
+        curves = perturbation_curves(net, ids, RandomMap(), step=50, fill=fill, window=2)
+        np.testing.assert_allclose(curves.lif[:, -1], expected[np.arange(2), curves.targets], rtol=1e-4, atol=1e-5)
+
+
 def test_windows_of_words_leave_padding_alone_too(texts: Any, text_classifier: Any) -> None:
     """Windows of a text of three words: words 0 and 1, word 2; the third holds padding alone and does not count."""
     net = text_classifier().fit(*texts)
