@@ -64,7 +64,9 @@ def check_task(
     """Return what all fits share, or raise a TypeError or ValueError."""
     if not isinstance(seeds, Integral) or seeds < 1:
         raise ValueError(f"seeds={seeds!r} must be a positive integer: how often the cross-validation is repeated.")
-    if not hasattr(cv, "split") and (not isinstance(cv, Integral) or cv < 2):
+    if X is None:
+        raise ValueError("X=None: there are no samples to compare on.")
+    if (isinstance(cv, str) or not hasattr(cv, "split")) and (not isinstance(cv, Integral) or cv < 2):
         raise ValueError(f"cv={cv!r} must be an integer of at least 2, or a splitter such as ShuffleSplit(5).")
     checked = checked_attacks(attacks)
     if checked and not any(_net_of(estimator) is not None for estimator in estimators.values()):
