@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from torch.utils.flop_counter import FlopCounterMode
 
 from skaba.estimators._net import AugmentedNet
@@ -36,7 +35,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     float
     """
     counter = FlopCounterMode(display=False)
-    trained = copy.deepcopy(net).set_params(callbacks=None, max_epochs=1, verbose=0)
+    (trained,) = _brief(copy.deepcopy(net))
     with torch.random.fork_rng(), counter:
         trained.partial_fit(X, y)
     return float(counter.get_total_flops())
@@ -47,26 +46,40 @@ def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
     return operations_of_epoch(net, X, y) * len(net.history)
 
 
-def measured_cost(net: AugmentedNet, X: Any, y: Any) -> float:
-    """Return the time of an epoch of a net's training, in units of plain training's.
+def counted_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the operations of an epoch of one net's training, in units of another's.
 
     Parameters
     ----------
-    net : AugmentedNet
+    own, plain : AugmentedNet
+        Unfitted.
     X : array-like of n samples
-        As the net sees them.
+        As the nets see them.
     y : array-like of shape (n, ...)
 
     Returns
     -------
     float
     """
-    own = clone(net).set_params(callbacks=None, max_epochs=1, verbose=0)
-    plain = clone(own).set_params(augmenter=None)
-    with torch.random.fork_rng():
-        nets = [own.fit(X, y), plain.fit(X, y)]  # the first epoch is slow, so none is timed
-        seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
+    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(own, plain)]
+    if not counts[1]:
+        raise ValueError("None of the network's operations can be counted: measure them, cost='measured'.")
+    return counts[0] / counts[1]
+
+
+def measured_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the time of an epoch of one net's training, in units of another's; see :func:`counted_cost`.
+
+    The two take turns, and the median of the ratios is returned.
+    """
+    nets = [net.fit(X, y) for net in _brief(own, plain)]  # the first epoch is slow, so none is timed
+    seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
+
+
+def _brief(*nets: AugmentedNet) -> list[AugmentedNet]:
+    """Return nets that train for one epoch, without what might stop or record it."""
+    return [net.set_params(callbacks=None, max_epochs=1, verbose=0) for net in nets]
 
 
 def _epoch(net: AugmentedNet, X: Any, y: Any) -> float:
