@@ -67,6 +67,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         **AugmentedNet._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="both")],
     }
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 

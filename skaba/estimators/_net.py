@@ -29,6 +29,7 @@ from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._saving import LearnedState
 from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
@@ -42,6 +43,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
+    # What is learned from the data beside the weights.
+    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
@@ -223,6 +226,33 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             self.sample_shape_ = tuple(X.shape[1:])
             self.floats_in_ = is_floating(X)
             self.n_features_in_ = X.shape[1]
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
+
+        Returns
+        -------
+        dict
+            Arrays, tuples, numbers and booleans by attribute.
+        """
+        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        for name in self._learned:
+            if name in state:
+                setattr(self, name, state[name])
+        self.learned_ = True
+
+    def _get_module(self, name: str, msg: str) -> Any:
+        """Return what ``save_params`` and ``load_params`` take a state from."""
+        module = super()._get_module(name, msg)
+        return LearnedState(self, module) if name == "module_" else module
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
         self.output_checked_ = False

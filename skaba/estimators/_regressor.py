@@ -52,6 +52,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_")
     target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
