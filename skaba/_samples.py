@@ -12,6 +12,7 @@ from skorch.dataset import get_len
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -41,23 +42,27 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     """
     if is_dataset(X) or isinstance(X, SliceDataset):
         return X
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not sparse.issparse(X):  # one of SciPy's sparse matrices is a mapping too
         named = {f"X[{name!r}]": part for name, part in X.items()}
         return dict(zip(X, _check_parts(named), strict=True))
     if _is_list_of_arrays(X):
         return _check_parts({f"X[{number}]": part for number, part in enumerate(X)})
+    if X is None:
+        raise ValueError("X is None; pass the samples, an array of shape (n, ...).")
     X = _as_numbers(X, "X")
+    _check_shape(X)
     if floats and not is_floating(X):
         raise ValueError(
             f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
             "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'."
         )
-    _check_shape(X)
     return X
 
 
 def check_length(X: Any, y: Any) -> None:
-    """Raise a ValueError unless there is one target per sample."""
+    """Raise a ValueError unless there is one target per sample; an ``IterableDataset`` has no length to compare."""
+    if isinstance(X, IterableDataset):
+        return
     n_samples, n_targets = get_len(X), len(y)
     if n_samples == n_targets:
         return
@@ -111,6 +116,15 @@ def check_mask(values: Any, name: str) -> None:
         )
 
 
+def check_no_arrays(objects: np.ndarray, name: str) -> None:
+    """Raise a ValueError if the objects of an array are arrays themselves."""
+    if any(np.ndim(value) for value in objects.ravel()):
+        raise ValueError(
+            f"{name} is an array of arrays, one per sample; np.stack({name}) makes one array of them. Pad them first "
+            "if their shapes differ."
+        )
+
+
 def is_missing(value: Any) -> bool:
     """Return whether a value stands for none: None, NaN, NaT or pandas' NA."""
     if value is None:
@@ -119,8 +133,6 @@ def is_missing(value: Any) -> bool:
         return bool(value != value)  # noqa: PLR0124 - only NaN and NaT do not equal themselves
     except TypeError:  # whether NA equals itself is NA, which is neither true nor false
         return True
-    except (ValueError, RuntimeError):  # an array or a tensor of several values
-        return False
 
 
 def numbers_of(objects: np.ndarray) -> np.ndarray:
@@ -144,8 +156,6 @@ def numbers_of(objects: np.ndarray) -> np.ndarray:
     for value in values:
         if isinstance(value, (str, bytes)):
             raise ValueError(f"{value!r} is text")
-        if np.ndim(value):
-            raise ValueError("they are arrays; np.stack makes one array of them if they have the same shape")
     numbers = np.array([np.nan if is_missing(value) else value for value in values])
     if numbers.dtype.kind not in "biufc":
         numbers = numbers.astype(np.float64)
@@ -163,16 +173,20 @@ def _is_list_of_arrays(X: Any) -> bool:
 
 def _check_parts(parts: Mapping[str, Any]) -> list[Any]:
     """Check several inputs, given by name; return them in the same order."""
+    if not parts:
+        raise ValueError("X has no inputs; pass at least one array.")
     checked = {
         name: part if isinstance(part, SliceDataset) else _as_numbers(part, name) for name, part in parts.items()
     }
     lengths = {name: len(part) if part.shape else 0 for name, part in checked.items()}
-    if not lengths or 0 in lengths.values():
-        raise ValueError(f"X has 0 sample(s) in some of its inputs: {lengths}.")
-    if len(set(lengths.values())) > 1:
+    fewest, most = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+    if lengths[fewest] == 0:
+        raise ValueError(f"{fewest} has 0 sample(s) while a minimum of 1 is required.")
+    if lengths[fewest] != lengths[most]:
         raise ValueError(
-            f"X has several inputs, whose numbers of samples differ: {lengths}. If X is a list of samples, pad them "
-            "to one shape and make one array of them, np.stack(X)."
+            f"X has {len(parts)} inputs with different numbers of samples: {lengths[fewest]} in {fewest}, "
+            f"{lengths[most]} in {most}. If X is a list of samples, pad them to one shape and make one array of them, "
+            "np.stack(X)."
         )
     return list(checked.values())
 
@@ -211,6 +225,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 
 
 def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
+    check_no_arrays(values, name)
     try:
         return numbers_of(values)
     except (TypeError, ValueError) as error:
@@ -231,7 +246,7 @@ def _readable(values: np.ndarray) -> np.ndarray:
             raise ValueError(f"X holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
     with np.errstate(over="ignore"):  # infinity is reported by name
         values = values.astype(dtype, copy=False)
-    return np.ascontiguousarray(values) if any(stride < 0 for stride in values.strides) else values
+    return values.copy() if any(stride < 0 for stride in values.strides) else values
 
 
 def _check_shape(X: np.ndarray | Tensor) -> None:

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from skaba._samples import check_mask, check_values, is_missing, numbers_of
+from skaba._samples import check_mask, check_no_arrays, check_values, is_missing, numbers_of
 
 
 def check_targets(y: Any) -> np.ndarray:
@@ -28,8 +28,8 @@ def check_targets(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If y is a scalar, has masked or missing values, or holds complex numbers, dates, or floats
-        that are not finite in float32.
+        If y is a scalar, has masked or missing values, or holds arrays, bytes, complex numbers, dates,
+        or floats that are not finite in float32.
     """
     if sparse.issparse(y):
         raise ValueError("y is a sparse matrix; pass y.toarray().")
@@ -41,6 +41,8 @@ def check_targets(y: Any) -> np.ndarray:
         targets = _from_objects(targets)
     if targets.dtype.kind == "c":
         raise ValueError("Complex data not supported: y has complex numbers.")
+    if targets.dtype.kind == "S":
+        raise ValueError("y holds bytes, which scikit-learn's metrics cannot read; pass text, y.astype(str).")
     if targets.dtype.kind in "mM":
         raise ValueError(
             f"y holds {targets.dtype} values. Turn dates into labels, y.astype(str), or into numbers in a unit of your "
@@ -78,6 +80,7 @@ def as_array(values: Any) -> np.ndarray:
 
 
 def _from_objects(y: np.ndarray) -> np.ndarray:
+    check_no_arrays(y, "y")
     if any(map(is_missing, y.ravel())):
         raise ValueError("y contains None or NaN (or pandas' NA): every sample needs a target; drop those without one.")
     try:

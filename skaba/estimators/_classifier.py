@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -95,6 +96,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     """
 
     _stratifies: ClassVar[bool] = True
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
     def __init__(
@@ -120,14 +122,81 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             Labels as in ``classes_``.
         """
         probabilities = self.predict_proba(X)
-        if self.classes is None and self.classes_inferred_ is None:  # loaded weights, never fitted
+        if self._labels() is None:  # weights that were loaded from a file without labels
             self.classes_inferred_ = np.arange(probabilities.shape[1])
         return self.classes_[probabilities.argmax(axis=1)]
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels, in the order of the logits."""
+        labels = self._labels()
+        if labels is None:
+            raise AttributeError(
+                "The labels are not known: the net was not fitted, nor loaded from a file that holds them. Pass "
+                "classes=[...] with all labels, in the order of the logits, to the estimator."
+            )
+        return labels
+
+    def _labels(self) -> np.ndarray | None:
+        """Return the labels, or None as long as they are not known."""
+        return self.classes_inferred_ if self.classes is None else np.asarray(self.classes)
+
+    def save_params(self, f_params: Any = None, *, use_safetensors: bool = False, **files: Any) -> None:
+        """Save the weights and, with them, the labels and what else was learned from the data.
+
+        Parameters
+        ----------
+        f_params : path or file, default=None
+            A file that ``torch.load`` reads with ``weights_only=True``: the module's ``state_dict``, with the labels in
+            its metadata.
+        use_safetensors : bool, default=False
+            That format holds tensors alone; the labels have to be passed to the net that loads it, ``classes=[...]``.
+        **files
+            As in skorch: ``f_optimizer``, ``f_criterion``, ``f_history``, ``f_categories``.
+        """
+        labels = self._labels()
+        if use_safetensors and self.classes is None and labels is not None and not _are_indices(labels):
+            warnings.warn(
+                f"safetensors hold no labels: pass classes={labels.tolist()} to the estimator that loads this file, or "
+                "its predict returns class indices.",
+                stacklevel=2,
+            )
+        super().save_params(f_params=f_params, use_safetensors=use_safetensors, **files)
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights, the labels among it.
+
+        Returns
+        -------
+        dict
+        """
+        labels = self._labels()
+        return {**super().learned_state(), **({} if labels is None else {"classes_inferred_": labels})}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+
+        Raises
+        ------
+        ValueError
+            If ``classes`` says otherwise.
+        """
+        labels = state.get("classes_inferred_")
+        if self.classes is not None and labels is not None and not np.array_equal(labels, self.classes):
+            raise ValueError(
+                f"The weights were trained with the labels {labels.tolist()}, but classes={list(self.classes)}. Pass "
+                "the same in the same order, or classes=None."
+            )
+        super().load_learned_state(state)
 
     def _preset(self, name: str) -> Any:
         """Return a preset whose target draws from no more classes than there are."""
         augmenter = super()._preset(name)
-        if self.classes is None and self.classes_inferred_ is None:
+        if self._labels() is None:
             return augmenter
         if isinstance(augmenter.target, RandomTopClass):
             augmenter.target.k = min(augmenter.target.k, len(self.classes_))
@@ -166,13 +235,13 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             raise ValueError(f"y holds labels of several types, which cannot be sorted: {error}.") from error
         if len(found) < 2 and self.classes is None:
             raise ValueError(
-                f"y holds a single class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
+                f"y holds one class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
                 "pass classes=[...] with all labels to the estimator or to partial_fit."
             )
         self.classes_inferred_ = found
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
-        if self.classes_ is None:
+        if self._labels() is None:
             return _indices(y)
         order = np.argsort(self.classes_)  # classes=[...] need not be sorted
         try:
@@ -197,7 +266,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 f"The module returned {tuple(logits.shape)}; a classifier needs logits of shape "
                 "(n, n_classes), one logit per class."
             )
-        if self.classes_inferred_ is None and self.classes is None:
+        if self._labels() is None:
             if y.max() >= logits.shape[1]:
                 raise ValueError(
                     f"The Dataset yields label {int(y.max())}, but the module returns {logits.shape[1]} logits per "
@@ -226,8 +295,12 @@ _HIDDEN = (
 )
 
 
+def _are_indices(labels: np.ndarray) -> bool:
+    return np.array_equal(labels, np.arange(len(labels)))
+
+
 def _indices(y: np.ndarray) -> np.ndarray:
     """Return targets that have to be class indices, as no labels are known."""
     if y.dtype.kind not in "biuf" or np.any(y < 0) or np.any(y != np.floor(y)):
-        raise ValueError(f"The Dataset yields {y.dtype} targets such as {y[0].item()!r}. {_HIDDEN}")
+        raise ValueError(f"The labels are not known, and y holds {y.dtype} targets such as {y[0].item()!r}. {_HIDDEN}")
     return y.astype(np.int64)

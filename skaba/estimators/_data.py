@@ -59,7 +59,7 @@ class EncodedStream(IterableDataset[Any]):
 def encoded(dataset: Any, encode: Encode) -> Any:
     """Return a user's Dataset with encoded targets: itself if it is known to hold them encoded already."""
     if _is_plain(dataset):
-        y = as_array(data_from_dataset(dataset)[1])
+        y = as_array(_held(dataset, 1))
         wanted = encode(y)
         if wanted.dtype == y.dtype and np.array_equal(wanted, y):
             return dataset
@@ -95,8 +95,8 @@ def targets_inside(dataset: Any) -> np.ndarray | None:
     if isinstance(dataset, IterableDataset):  # which has no sample number 0
         return None
     try:
-        y = as_array(data_from_dataset(dataset)[1])
-    except (AttributeError, TypeError, ValueError):
+        y = as_array(_held(dataset, 1))
+    except (AttributeError, TypeError, ValueError, IndexError):
         return None
     n = len(y) if y.ndim else 0
     if n == 0 or n != len(dataset):
@@ -115,11 +115,19 @@ def check_inside(dataset: Any) -> None:
     if len(dataset) == 0:
         raise ValueError("X is a Dataset with 0 sample(s) while a minimum of 1 is required.")
     if _is_plain(dataset):
-        X, y = data_from_dataset(dataset)
+        X, y = data_from_dataset(root_of(dataset))
         check_mask(y, "y")
         if isinstance(X, (np.ndarray, Tensor)):
             check_mask(X, "X")
-            check_values(X, "X")
+            check_values(_held(dataset, 0), "X")
+
+
+def _held(dataset: Any, part: int) -> Any:
+    """Return the X (0) or the y (1) that a Dataset has as attributes; of a subset the rows that it takes."""
+    if not isinstance(dataset, Subset):
+        return data_from_dataset(dataset)[part]
+    held, rows = _held(dataset.dataset, part), np.asarray(dataset.indices)
+    return held[rows] if isinstance(held, Tensor) else as_array(held)[rows]
 
 
 def _is_plain(dataset: Any) -> bool:

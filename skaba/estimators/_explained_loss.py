@@ -80,7 +80,9 @@ class OwnLoss:
 
     def _pass_of(self, logits: Tensor) -> tuple[Any, Any]:
         """Return the module's inputs and outputs of the pass that the logits come from."""
-        if self.output is not None and first_output(self.output) is logits:
+        output = None if self.output is None else first_output(self.output)
+        # Their memory is compared: an output of shape (n,) is explained as a view of it, (n, 1).
+        if output is not None and (output.data_ptr(), output.numel()) == (logits.data_ptr(), logits.numel()):
             return self.inputs, self.output
         if isinstance(self.output, Tensor):
             return (self.inputs if self.output.shape == logits.shape else None), logits

@@ -11,10 +11,11 @@ import torch
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from skaba._samples import check_length
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass
+from skaba.attribution import FromLayer, Gradient, PredictedClass, attributed
 from skaba.estimators._data import has_no_targets
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._random import cuda_devices, resolve_seed
@@ -68,7 +69,7 @@ class LookingNet(_Step):
         ----------
         X : array-like, Tensor or Dataset of n samples
         y : array-like of shape (n, ...), default=None
-            The targets.
+            The targets. Without y a Dataset's own are used, if ``target`` is given.
         attribution : callable, default=None
             The method; by default the augmenter's own, or ``Gradient()``.
         target : callable, default=None
@@ -96,9 +97,9 @@ class LookingNet(_Step):
 
         def explain(inputs: Any, labels: Any) -> Tensor:
             model = self._asked(inputs, {})
-            x = _features(model, inputs)
+            x = _features(model, inputs, getattr(method, "mode", "eval"), generator)
             with explained_loss(self, labels) as criterion:
-                return method(model, x, labels, target=target, criterion=criterion, generator=generator)
+                return attributed(method, model, x, labels, target=target, criterion=criterion, generator=generator)
 
         return self._over_batches(X, y, explain)
 
@@ -114,7 +115,7 @@ class LookingNet(_Step):
             y = self._read_targets(y)
             check_length(X, y)
             y = self._encode_targets(y)
-            X = SliceDataset(X, 0) if is_dataset(X) else X  # with y instead of its own targets
+            X = _samples_of(X)
         has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
         with torch.random.fork_rng(cuda_devices(self.device)):
@@ -138,9 +139,16 @@ class LookingNet(_Step):
         return model, x, x_augmented
 
 
-def _features(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return what a network is asked about: the batch, or what a layer makes of it."""
-    return model.features() if isinstance(model, FromLayer) else inputs
+def _samples_of(X: Any) -> Any:
+    """Return X; of a Dataset its samples alone, as y is given beside it."""
+    if isinstance(X, IterableDataset):
+        raise ValueError("y cannot be matched with the samples of an IterableDataset; let it yield the targets.")
+    return SliceDataset(X, 0) if is_dataset(X) else X
+
+
+def _features(model: nn.Module, inputs: Tensor, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
+    """Return what a network is asked about: the batch, or what a layer makes of it in a mode."""
+    return model.features(mode, generator) if isinstance(model, FromLayer) else inputs
 
 
 def _check_callable(name: str, component: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,22 +11,25 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils.validation import validate_data
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Subset
 
 from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
+from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._saving import LearnedState
 from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
@@ -40,6 +43,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
+    # What is learned from the data beside the weights.
+    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
@@ -148,7 +153,11 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self._check_parameters()
         self._check_fit_params(fit_params)
         floats = self._augments() and self.layer is None
-        X = check_samples(X, floats=floats) if relearn else self._check_known(X, floats=floats)
+        if relearn:
+            given, X = X, check_samples(X, floats=floats)
+            self._check_names(given, learn=True)
+        else:
+            X = self._check_known(X, floats=floats)
         if is_dataset(X):
             X = self._check_dataset(X, y)
         if y is None:
@@ -207,11 +216,43 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
                 "it would change nothing. Drop it, or let forward take it."
             )
 
+    def _check_names(self, X: Any, *, learn: bool) -> None:
+        """Learn or check the columns' names of a data frame, as scikit-learn does."""
+        if not is_dataset(X) and not isinstance(X, Mapping):
+            validate_data(self, X, reset=learn, skip_check_array=True, ensure_2d=False)
+
     def _learn_shape(self, X: Any) -> None:
         if isinstance(X, (np.ndarray, Tensor)):
             self.sample_shape_ = tuple(X.shape[1:])
             self.floats_in_ = is_floating(X)
             self.n_features_in_ = X.shape[1]
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
+
+        Returns
+        -------
+        dict
+            Arrays, tuples, numbers and booleans by attribute.
+        """
+        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        for name in self._learned:
+            if name in state:
+                setattr(self, name, state[name])
+        self.learned_ = True
+
+    def _get_module(self, name: str, msg: str) -> Any:
+        """Return what ``save_params`` and ``load_params`` take a state from."""
+        module = super()._get_module(name, msg)
+        return LearnedState(self, module) if name == "module_" else module
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
         self.output_checked_ = False
@@ -295,10 +336,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             try:
                 train, valid = split(train, **targets, **accepted(split, fit_params))
             except ValueError as error:
-                raise ValueError(
-                    f"train_split={self.train_split!r} cannot split {_counted(X)}: {str(error).rstrip('.')}. Set "
-                    "train_split=None to train on all of them, or pass more."
-                ) from error
+                raise ValueError(cannot_split(self.train_split, X, error)) from error
         if not is_dataset(X):  # what the split made of our own Dataset is encoded already
             ours = root_of(train)
             return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
@@ -326,10 +364,15 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         -------
         Tensor
             A scalar.
+
+        Notes
+        -----
+        A subclass may override it. Maps of the loss then explain the subclass's loss: it is called for one
+        sample at a time, with all outputs of the module and with ``training=False``.
         """
         if not self.output_checked_:
             output = first_output(y_pred)
-            _check_rows(output, len(y_true), "a batch")
+            check_rows(output, len(y_true))
             self._check_output(output, y_true)
             self.output_checked_ = True
         return super().get_loss(y_pred, y_true, X=X, training=training)
@@ -349,58 +392,47 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         -------
         ndarray of shape (n, n_outputs)
         """
-        return self._outputs(X, self._get_predict_nonlinearity())
-
-    def _outputs(self, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Return the module's first output for X, one row per sample, after a nonlinearity."""
         self.check_is_fitted()
         X = self._check_known(X)
-        shape = f"X of shape {tuple(X.shape)}" if isinstance(X, (np.ndarray, Tensor)) else "X"
+        nonlinearity = self._get_predict_nonlinearity()
         try:
             answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise
-            raise ValueError(
-                f"The module cannot read {shape} ({X.dtype} values): {error} The first axis counts the samples; a "
-                "single sample needs X[None]."
-            ) from error
+            raise ValueError(cannot_read(X, error)) from error
         outputs = np.concatenate([as_array(answer) for answer in answers])
         if not isinstance(X, IterableDataset):
-            _check_rows(outputs, get_len(X), shape)
+            check_rows(outputs, get_len(X))
         return outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier or the R2 of a regressor, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If y holds what ``fit`` would not accept; labels that ``fit`` has not seen count as missed.
+        """
+        return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
         """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
-        X = check_samples(X, floats=floats)
-        known = getattr(self, "sample_shape_", None)
-        if known is None:
-            return X
-        if isinstance(X, list):
-            raise ValueError(
-                f"X is a list of {len(X)} arrays, read as several inputs, but the net was fitted on one array of "
-                f"samples of shape {known}. If these are the samples, pass np.stack(X)."
-            )
-        if not isinstance(X, (np.ndarray, Tensor)):
-            return X
-        shape = X.shape
-        if len(shape) != len(known) + 1:
-            raise ValueError(
-                f"X has shape {tuple(shape)}, but the net was fitted on samples of shape {known}. The first axis "
-                "counts the samples; a single sample needs X[None]."
-            )
-        if is_floating(X) != self.floats_in_:
-            advice = "X.astype('float32'), scaled as in fit" if self.floats_in_ else "the integers that they stand for"
-            raise ValueError(
-                f"X holds {X.dtype} values, but the net was fitted on {'floats' if self.floats_in_ else 'integers'}. "
-                f"Pass {advice}."
-            )
-        tabular = len(shape) == 2 and self.floats_in_
-        if tabular and shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input."
-            )
+        given, X = X, check_samples(X, floats=floats)
+        if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
+            check_inside(X)
+        self._check_names(given, learn=False)
+        check_like_fitted(self, X)
         return X
 
     def __sklearn_tags__(self) -> Any:
@@ -409,16 +441,3 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _counted(X: Any) -> str:
-    return "the samples of an IterableDataset" if isinstance(X, IterableDataset) else f"{get_len(X)} sample(s)"
-
-
-def _check_rows(output: Any, n_samples: int, of: str) -> None:
-    """Raise a ValueError unless a module's output has one row per sample."""
-    if len(output.shape) == 0 or len(output) != n_samples:
-        raise ValueError(
-            f"The module returned {tuple(output.shape)} for {of} with {n_samples} samples; it must return one row per "
-            "sample. The first axis of X counts the samples: a single sample needs X[None]."
-        )

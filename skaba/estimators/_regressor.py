@@ -39,7 +39,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     References
     ----------
     Kinkel (2023), chapter 6, names regression as future work; the loss as target is the
-    source's own choice where no class can be picked.
+    source's own choice where no class can be picked (section 4.1.3).
 
     Examples
     --------
@@ -52,6 +52,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_")
     target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
@@ -111,14 +112,18 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
 
     _loss_of_criterion = get_loss
 
+    def _read_targets(self, y: Any) -> np.ndarray:
+        y = super()._read_targets(y)
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                f"y must hold numbers, got {y.dtype} values such as {y.ravel()[0]}. For labels use ABAClassifier."
+            )
+        return y
+
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         self.target_shape_ = None if y is None else y.shape[1:]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
-        if y.dtype.kind not in "biuf":
-            raise ValueError(
-                f"y must hold numbers, got {y.dtype} values such as {y.ravel()[0]!r}. For labels use ABAClassifier."
-            )
         if self.target_shape_ is not None and y.shape[1:] != self.target_shape_:
             if y[0].size != int(np.prod(self.target_shape_)):
                 raise ValueError(f"y has shape {y.shape}, but fit saw targets of shape {('n', *self.target_shape_)}.")

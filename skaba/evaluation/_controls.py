@@ -111,8 +111,8 @@ def _check(net: AugmentedNet, cost: float | str, random_state: int) -> None:
         )
     if cost not in ("counted", "measured") and (not isinstance(cost, Real) or not 0 < float(cost) < math.inf):
         raise ValueError(
-            f"cost={cost!r} must be 'counted', 'measured', or a positive number: the method's cost in plain "
-            "training steps."
+            f"cost={cost!r} must be a positive number, the method's cost in plain training steps, or 'counted' or "
+            "'measured'."
         )
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state={random_state!r} must be a non-negative integer.")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP
 from skaba.experiment._report import read_results, table_of
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
-from skaba.experiment._tables import Results, difference, markdown, written
+from skaba.experiment._tables import difference, markdown, written
 
 QUESTIONS = {"plain training": PLAIN, "the random map": RANDOM_MAP, "noise": NOISE, "longer plain training": LONGER}
 ANSWERS = (

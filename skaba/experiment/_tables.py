@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from skaba.augmenters import ADJUSTMENTS, GROUPS, group_of
 from skaba.evaluation import paired_interval
 from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP, SETS, members_of
+from skaba.experiment._fits import TEST_TIME
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
-
-Results = dict[str, Any]
 
 
 def scores_of(results: Results, name: str, what: str = "test") -> NDArray[Any]:
@@ -86,8 +86,14 @@ def strength_table(settings: Settings, results: Results) -> str:
 
 def curves_of(results: Results, name: str) -> dict[str, NDArray[Any]]:
     """Return the mean curves of an arm in percent, by adjustment, from strength 0 on."""
-    curves = [fit["curve"] for fit in results["fits"][name]]
-    return {adjustment: 100 * np.mean([curve[adjustment] for curve in curves], axis=0) for adjustment in curves[0]}
+    curves = {
+        adjustment: [
+            [score for what, score in fit.items() if what.startswith(f"{adjustment} at ")]
+            for fit in results["fits"][name]
+        ]
+        for adjustment in TEST_TIME
+    }
+    return {adjustment: 100 * np.mean(scores, axis=0) for adjustment, scores in curves.items()}
 
 
 def adjustments_table(settings: Settings, results: Results) -> str:

@@ -125,11 +125,13 @@ def test_sets_without_single_ones_say_what_is_missing(small, tmp_path):
 
 
 def test_strengths_at_test_time(small, tmp_path):
-    curves = [
-        {"Delta": [0.5, 0.7, 0.9], "Epsilon": [0.5, 0.4, 0.2]},
-        {"Delta": [0.7, 0.9, 0.9], "Epsilon": [0.7, 0.2, 0.0]},
-    ]
-    arms = {"plain": [{**fit, "curve": curve} for fit, curve in zip(fits(0.5, 0.7), curves, strict=True)]}
+    names = [f"{adjustment} at {strength}" for adjustment in ("Delta", "Epsilon") for strength in ("0", "0.1", "0.4")]
+    curves = [[0.5, 0.7, 0.9, 0.5, 0.4, 0.2], [0.7, 0.9, 0.9, 0.7, 0.2, 0.0]]
+    arms = {
+        "plain": [
+            {**fit, **dict(zip(names, curve, strict=True))} for fit, curve in zip(fits(0.5, 0.7), curves, strict=True)
+        ]
+    }
     results = {"learning_rate": 0.01, "strengths": {"plain": 0.0}, "fits": arms}
     settings = replace(read_settings(small), kind="strength", test_strengths=[0.1, 0.4], controls_of=[])
     table = report(written(tmp_path / "run", settings, results))

@@ -15,7 +15,7 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from skaba._samples import check_samples
-from skaba.attribution import FromLayer, asking, channel_axis, first_output, rows_of, unwrapped
+from skaba.attribution import FromLayer, asking, channel_axis, logits_of, rows_of, unwrapped
 from skaba.attribution._method import require_floats
 from skaba.estimators import ABAMultiLabelClassifier
 from skaba.estimators._net import AugmentedNet
@@ -222,7 +222,7 @@ def _tensor(X: Any) -> Tensor:
 def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
     def ask(rows: Tensor, index: Tensor) -> Tensor:
         with torch.no_grad():
-            return nonlinearity(_checked(first_output(rows_of(model, index)(rows)), len(rows)))
+            return nonlinearity(_checked(logits_of(rows_of(model, index)(rows)), len(rows)))
 
     return ask
 

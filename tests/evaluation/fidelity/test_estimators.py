@@ -224,13 +224,24 @@ class Returning(torch.nn.Module):
         return self.change(X)
 
 
-@pytest.mark.parametrize("change", [lambda x: x[:, 0], lambda x: x[:1], lambda x: x[:, None], lambda x: x[:, :0]])
+@pytest.mark.parametrize("change", [lambda x: x[:1], lambda x: x[:, None], lambda x: x[:, :0]])
 def test_scores_of_another_shape_are_refused_of_whoever_returns_them(change: Any) -> None:
     X = samples(3, 4)
     for estimator in (change, Returning(change)):
         for score in (perturbation_curves, deletion_score):
             with pytest.raises(ValueError, match=r"returned scores of shape .* for 3 samples"):
                 score(estimator, X, X)
+
+
+def test_a_module_may_return_one_score_per_sample_without_an_axis_of_its_own() -> None:
+    # A function may not: what it returns could as well be labels.
+    X, maps = np.abs(samples(5, 4)), samples(5, 4)
+    flat, column = (
+        perturbation_curves(Returning(change), X, maps) for change in (lambda x: x[:, 0], lambda x: x[:, :1])
+    )
+    same(flat, column)
+    with pytest.raises(ValueError, match=r"returned scores of shape \(5,\) for 5 samples"):
+        perturbation_curves(lambda x: x[:, 0], X, maps)
 
 
 def test_whole_scores_become_floats_and_labels_are_refused() -> None:

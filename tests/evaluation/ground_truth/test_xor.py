@@ -317,8 +317,8 @@ def test_there_is_something_to_compare(benchmark, methods):
     [
         (Gradient, "must be an instance or a function"),
         ("gradient", "must be an instance or a function"),
-        (lambda model, x, y, **_: x[:, 0], r"must have shape \(900, 2\)"),
-        (lambda model, x, y, **_: x * torch.nan, "1800 values that are not finite"),
+        (lambda model, x, y, **_: x[:, 0], r"of shape \(900,\) for a batch of shape \(900, 2\)"),
+        (lambda model, x, y, **_: x * torch.nan, "NaN or infinity for 900 of 900 samples"),
     ],
 )
 def test_maps_that_are_none_are_refused(benchmark, method, message):
