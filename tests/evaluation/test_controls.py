@@ -166,7 +166,7 @@ def test_the_counted_cost_is_that_of_the_passes(classifier: Any, augmenter: Any,
     fitted = classifier(module=net, augmenter=augmenter, max_epochs=1).fit(X, y).set_params(max_epochs=100)
     before = torch.get_rng_state()
     longer = controls(fitted, X, y, cost="counted")["longer plain training"]
-    assert longer.max_epochs == pytest.approx(100 * cost, abs=5)
+    assert longer.max_epochs == pytest.approx(100 * cost, abs=8)  # Challenger augments about half of a batch
     assert torch.equal(torch.get_rng_state(), before)
 
 
