@@ -18,12 +18,14 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
+from skaba._random_state import holding_random_state, random_state_kept
 from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
+from skaba.estimators._class_weight import check_criterion_takes
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
@@ -53,6 +55,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     # What is learned from the data beside the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
+    # A task without classes has no weights of them.
+    class_weight: Any = None
+    class_weights_: Any = None
+    _weight_argument: ClassVar[str] = ""
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -155,6 +161,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self
         """
         X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
+        if self.initialized_ and self.class_weights_ is not None:
+            self._initialize_criterion()
         return self._train(X, y, **fit_params)
 
     def _check_fit(
@@ -179,9 +187,38 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         if relearn:
             self._learn_shape(X)
             known = targets_inside(X) if y is None else y
-            self._learn_targets(None if known is None else self._read_targets(known), classes)
+            known = None if known is None else self._read_targets(known)
+            self._learn_targets(known, classes)
+            self._learn_weights(known)
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        """Learn the weights of the classes, if they are weighed."""
+        self.class_weights_ = None
+        if self.class_weight is not None and y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it, "
+                f"or set criterion__{self._weight_argument} to weights in the order of the logits."
+            )
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Return the arguments of a component; those of the criterion with the weights of the classes.
+
+        Parameters
+        ----------
+        prefix : str
+            Such as ``"criterion"``.
+
+        Returns
+        -------
+        dict
+        """
+        parameters: dict[str, Any] = super().get_params_for(prefix)
+        if prefix == "criterion" and self.class_weights_ is not None:
+            check_criterion_takes(self._weight_argument, self.criterion, parameters)
+            parameters[self._weight_argument] = torch.as_tensor(self.class_weights_, dtype=torch.float32)
+        return parameters
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:
         """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
@@ -435,7 +472,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         X = self._check_known(X)
         nonlinearity = self._get_predict_nonlinearity()
         try:
-            answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
+            # A DataLoader draws from the global random state even where it does not shuffle.
+            with holding_random_state() if self.random_state is None else random_state_kept():
+                answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise
