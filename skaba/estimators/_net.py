@@ -19,12 +19,13 @@ from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
 from skaba.estimators._indexed import IndexedBatch
+from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
 from skaba.estimators._step import AugmentedStep, accepted
 
 
-class AugmentedNet(AugmenterParameters, AugmentedStep):
+class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
