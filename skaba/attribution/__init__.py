@@ -19,7 +19,7 @@ from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._roots import watched
 from skaba.attribution._spatial import scaled, stretched
-from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
+from skaba.attribution._targets import FixedClass, Loss, PredictedClass, RandomTopClass, TrueClass
 
 __all__ = [
     "IBA",
@@ -30,6 +30,7 @@ __all__ = [
     "DeepLift",
     "ExpectedGradients",
     "FeatureAblation",
+    "FixedClass",
     "FromLayer",
     "GradCAM",
     "Gradient",

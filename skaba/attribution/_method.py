@@ -85,7 +85,7 @@ class AttributionMethod(ABC, BaseEstimator):
             The labels, if the target needs them.
         target : callable
             Which scalar is explained: ``RandomTopClass``, ``TrueClass``,
-            ``PredictedClass``, ``Loss``, or a callable with their arguments.
+            ``PredictedClass``, ``FixedClass``, ``Loss``, or a callable with their arguments.
         criterion : callable, default=None
             The loss, for the target ``Loss``.
         generator : torch.Generator on the CPU, default=None

@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from skaba._validation import validate_parameters
+
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -208,6 +210,65 @@ class PredictedClass(BaseEstimator):
         """
         _require_two_dimensions(logits)
         return ClassScore(logits.argmax(dim=1))
+
+
+class FixedClass(BaseEstimator):
+    """The score of one class, the same for every sample: one label of many, one output of a regression.
+
+    Parameters
+    ----------
+    index : int
+        Which of the model's outputs is explained, counted from 0; for a classifier the place of
+        the class in ``classes_``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import FixedClass
+    >>> logits = torch.tensor([[0.0, 5.0, 1.0], [3.0, 0.0, 2.0]])
+    >>> FixedClass(2)(logits, None)(logits)
+    tensor([1., 2.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"index": [Interval(Integral, 0, None, closed="left")]}
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Score:
+        """Return the score of the class.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_outputs)
+        y, criterion, generator
+            Not used.
+
+        Returns
+        -------
+        Score
+            A function from logits to the class's score, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If the model has no output with this index.
+        """
+        validate_parameters(self)
+        _require_two_dimensions(logits)
+        if self.index >= logits.shape[1]:
+            raise ValueError(
+                f"FixedClass({self.index}) explains an output that the model does not have: it returns "
+                f"{logits.shape[1]} per sample. Set index to at most {logits.shape[1] - 1}; it counts from 0."
+            )
+        return ClassScore(torch.full((len(logits),), int(self.index), device=logits.device))
 
 
 class Loss(BaseEstimator):
