@@ -22,7 +22,7 @@ from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
-from skaba.attribution._targets import Criterion, PredictedClass
+from skaba.attribution._targets import Criterion, Loss, PredictedClass, RandomTopClass, TrueClass
 
 METHODS: dict[str, type[AttributionMethod]] = {
     method.__name__: method
@@ -50,6 +50,8 @@ METHODS: dict[str, type[AttributionMethod]] = {
         FeatureAblation,
     )
 }
+
+TARGETS: dict[str, Any] = {target.__name__: target for target in (PredictedClass, TrueClass, Loss, RandomTopClass)}
 
 
 class Trial(NamedTuple):

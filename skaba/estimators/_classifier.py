@@ -193,5 +193,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "take the softmax out of it. predict_proba applies it."
             )
 
+    def _outputs(self) -> dict[Any, int]:
+        if self.classes is None and self.classes_inferred_ is None:
+            return {}
+        return {label: index for index, label in enumerate(np.asarray(self.classes_).tolist())}
+
     def _default_target(self) -> TrueClass:
         return TrueClass()
