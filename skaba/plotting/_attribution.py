@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
-from sklearn.base import is_classifier
+from rich.console import Console
+from rich.text import Text
 from sklearn.utils import check_consistent_length
 
-from skaba.estimators import ABAMultiLabelClassifier
+from skaba.plotting._captions import method_name, titles
 from skaba.plotting._maps import ImageMaps, Maps, SeriesMaps, TableMaps, TextMaps
 from skaba.plotting._panels import Array, add_bar, as_array, as_numbers, check_count
-from skaba.plotting._shown import Shown, shown
+from skaba.plotting._shown import shown
 from skaba.plotting._terminal import in_words
 from skaba.preprocessing import WordSequences
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 
 class AttributionDisplay:
@@ -192,8 +188,8 @@ class AttributionDisplay:
         display = cls(
             seen.X if seen.words is None else seen.words,
             seen.net.attribute(seen.X, seen.y, target=target, attribution=attribution),
-            titles=_titles(seen, target),
-            name=f"attribution: {_method_name(seen.net, attribution)}",
+            titles=titles(seen, target),
+            name=f"attribution: {method_name(seen.net, attribution)}",
             channel_names=channel_names,
             sampling_rate=sampling_rate,
             feature_names=seen.names if feature_names is None and is_table else feature_names,
@@ -251,8 +247,6 @@ class AttributionDisplay:
         rich.text.Text
             ``print`` shows it plain, ``rich.print`` with its colours.
         """
-        from rich.text import Text  # noqa: PLC0415 (only who wants text should pay for it)
-
         maps = self._maps()
         text = Text()
         for index in range(len(maps.samples)):
@@ -262,7 +256,7 @@ class AttributionDisplay:
         text.rstrip()
         return text
 
-    def print_text(self, console: Any = None) -> None:
+    def print_text(self, console: Console | None = None) -> None:
         """Print the maps to a terminal, in colour where it has any.
 
         Parameters
@@ -270,8 +264,6 @@ class AttributionDisplay:
         console : rich.console.Console, default=None
             Where to print; by default the standard output.
         """
-        from rich.console import Console  # noqa: PLC0415 (as above)
-
         (console or Console()).print(self.to_text())
 
     def _maps(self) -> Maps:
@@ -338,29 +330,3 @@ def _given_axes(ax: Any, n_samples: int) -> Array:
             f"samples with n_samples={len(axes)}."
         )
     return axes
-
-
-def _method_name(net: Any, attribution: Any) -> str:
-    method = getattr(net.augmenter_, "attribution", "Gradient") if attribution is None else attribution
-    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
-
-
-def _titles(seen: Shown, target: Any) -> list[str]:
-    """Say of every sample what is explained."""
-    if target is not None:
-        named = isinstance(target, (str, Integral, np.generic))
-        return [f"target {target if named else ' '.join(repr(target).split())}"] * len(seen.X)
-    has_classes = is_classifier(seen.net) and not isinstance(seen.net, ABAMultiLabelClassifier)
-    if seen.y is not None:
-        return [f"class {label}" for label in np.ravel(seen.y)] if has_classes else ["loss"] * len(seen.X)
-    with torch.random.fork_rng(devices=[]):  # a data loader draws a seed even if nothing is shuffled
-        return [f"predicted {label}" for label in seen.net.predict(seen.X)] if has_classes else _highest(seen)
-
-
-def _highest(seen: Shown) -> list[str]:
-    """Name the highest output of every sample, of a single output its value."""
-    outputs = seen.net.predict_proba(seen.X).reshape(len(seen.X), -1)
-    if outputs.shape[1] == 1:
-        return [f"predicted {value:.3g}" for value in outputs[:, 0]]
-    names = range(outputs.shape[1]) if seen.net.target_names_ is None else seen.net.target_names_
-    return [f"highest: {names[place]}" for place in outputs.argmax(axis=1)]
