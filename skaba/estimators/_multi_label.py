@@ -46,12 +46,12 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The labels' column numbers, also where the labels have names.
+        The labels' column numbers.
+    module_, augmenter_, history
+        As in :class:`ABAClassifier`.
     target_names_ : ndarray of str of shape (n_labels,) or None
         The names of y's columns if ``fit`` saw a data frame whose columns are named by strings. Later
         frames must have the same columns in the same order.
-    module_, augmenter_, history
-        As in :class:`ABAClassifier`.
 
     References
     ----------
