@@ -310,6 +310,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "take the softmax out of it. predict_proba applies it."
             )
 
+    def _named_outputs(self) -> dict[Any, int]:
+        labels = self._labels()
+        return {} if labels is None else {label: index for index, label in enumerate(labels.tolist())}
+
     def _default_target(self) -> TrueClass:
         return TrueClass()
 

@@ -47,7 +47,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
-    ``_check_output``, ``_default_target`` and ``_preset_parameters``.
+    ``_check_output``, ``_default_target``, ``_named_outputs`` and ``_preset_parameters``.
     """
 
     # Whether a drawn validation split holds the classes in equal proportions.
