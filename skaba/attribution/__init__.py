@@ -2,7 +2,7 @@
 
 from skaba.attribution._asking import asking, first_output, unwrapped
 from skaba.attribution._captum import ThroughCaptum
-from skaba.attribution._catalogue import METHODS, Trial, Trials, available
+from skaba.attribution._catalogue import DESCRIPTIONS, METHODS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
@@ -22,6 +22,7 @@ from skaba.attribution._spatial import scaled, stretched
 from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
 
 __all__ = [
+    "DESCRIPTIONS",
     "IBA",
     "LRP",
     "METHODS",
