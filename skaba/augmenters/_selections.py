@@ -143,7 +143,7 @@ class Percentiles(Selection):
 
     References
     ----------
-    Kinkel (2023), section 3.1.2; the named methods use 0.1 and 0.9.
+    Kinkel (2023), section 3.1.3, equations 3.4 and 3.5; the named methods use 0.1 and 0.9 (section 3.8).
 
     Examples
     --------
@@ -198,7 +198,7 @@ class Cutoff(Selection):
 
     References
     ----------
-    Kinkel (2023), section 3.1.2: FastABA and FGSM use 0.
+    Kinkel (2023), section 3.1.3, equation 3.3: FastABA and FGSM use 0 (sections 3.8 and 3.7).
 
     Examples
     --------

@@ -385,7 +385,7 @@ def test_bad_parameters_are_named(parameter, value):
 
 def test_more_classes_than_the_model_has_are_refused():
     x = torch.randn(3, 20, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"it returns 2 logits a sample\. Set k to at most 2"):
+    with pytest.raises(ValueError, match=r"it returns 2 logits per sample\. Set k to at most 2"):
         augmented(mend_aba(k=3), x, model=linear(20, 2))
 
 

@@ -14,7 +14,15 @@ from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import Loss
 from skaba.augmenters import ABA, free_aba, mend_aba
 
-SETTINGS = {"random_state": 0, "max_epochs": 4, "batch_size": 32, "verbose": 0, "lr": 0.1, "strength": 0.2}
+SETTINGS = {
+    "optimizer": torch.optim.SGD,
+    "lr": 0.1,
+    "max_epochs": 4,
+    "batch_size": 32,
+    "strength": 0.2,
+    "random_state": 0,
+    "verbose": 0,
+}
 
 
 class Net(nn.Module):
@@ -125,7 +133,6 @@ ABAS = {
     "signs": free_aba(renew=1),
     "percentiles": mend_aba(target=Loss(), reuse="epoch", renew=1),
 }
-SHUFFLED = {**SETTINGS, "train_split": None, "iterator_train__shuffle": True}
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
@@ -133,10 +140,10 @@ SHUFFLED = {**SETTINGS, "train_split": None, "iterator_train__shuffle": True}
 @pytest.mark.parametrize("aba", ABAS)
 def test_images_are_trained_as_in_a_plain_loop(aba: str, layer: str | None, optimizer: Any) -> None:
     X, y = images()
-    net = ABAClassifier(ImageNet, augmenter=ABAS[aba], layer=layer, optimizer=optimizer, **SHUFFLED).fit(X, y)
+    net = ABAClassifier(ImageNet, augmenter=ABAS[aba], layer=layer, **{**SETTINGS, "optimizer": optimizer}).fit(X, y)
     wanted = by_hand(ImageNet, X, y, nn.CrossEntropyLoss(), ABAS[aba], layer=layer is not None, optimizer=optimizer)
     assert deviation(net, wanted) < 1e-6
-    plain = ABAClassifier(ImageNet, augmenter=None, optimizer=optimizer, **SHUFFLED).fit(X, y)
+    plain = ABAClassifier(ImageNet, augmenter=None, **{**SETTINGS, "optimizer": optimizer}).fit(X, y)
     assert deviation(plain, wanted) > 1e-3
 
 
@@ -145,7 +152,9 @@ def test_an_optimiser_that_evaluates_several_times_leaves_its_last_gradient(laye
     X = np.random.default_rng(3).normal(size=(70, 6))
     y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
     lbfgs = partial(torch.optim.LBFGS, max_iter=3)
-    net = ABAClassifier(TableNet, augmenter=free_aba(renew=1), layer=layer, optimizer=lbfgs, **SHUFFLED).fit(X, y)
+    net = ABAClassifier(TableNet, augmenter=free_aba(renew=1), layer=layer, **{**SETTINGS, "optimizer": lbfgs}).fit(
+        X, y
+    )
     wanted = by_hand(TableNet, X, y, nn.CrossEntropyLoss(), free_aba(), layer=layer is not None, optimizer=lbfgs)
     assert deviation(net, wanted) < 1e-6
 
@@ -159,7 +168,7 @@ def test_in_single_precision_bit_for_bit(aba: str) -> None:
 
     X, y = images()
     X = X.astype(np.float32)
-    net = ABAClassifier(Single, augmenter=ABAS[aba], **SHUFFLED).fit(X, y)
+    net = ABAClassifier(Single, augmenter=ABAS[aba], **SETTINGS).fit(X, y)
     wanted = by_hand(Single, X, y, nn.CrossEntropyLoss(), ABAS[aba])
     assert deviation(net, wanted) == 0
 
@@ -168,14 +177,14 @@ def test_in_single_precision_bit_for_bit(aba: str) -> None:
 @pytest.mark.parametrize("aba", ABAS)
 def test_texts_are_changed_at_the_embedding_and_padding_is_not(aba: str, frozen: bool) -> None:
     X, y = texts()
-    net = ABAClassifier(TextNet, module__frozen=frozen, augmenter=ABAS[aba], layer="front", **SHUFFLED).fit(X, y)
+    net = ABAClassifier(TextNet, module__frozen=frozen, augmenter=ABAS[aba], layer="front", **SETTINGS).fit(X, y)
     wanted = by_hand(lambda: TextNet(frozen), X, y, nn.CrossEntropyLoss(), ABAS[aba], layer=True)
     assert deviation(net, wanted) < 1e-6
 
 
 def test_a_last_batch_that_is_dropped() -> None:
     X, y = images()
-    net = ABAClassifier(ImageNet, augmenter="free_aba", iterator_train__drop_last=True, **SHUFFLED).fit(X, y)
+    net = ABAClassifier(ImageNet, augmenter="free_aba", iterator_train__drop_last=True, **SETTINGS).fit(X, y)
     assert deviation(net, by_hand(ImageNet, X, y, nn.CrossEntropyLoss(), free_aba(), drop_last=True)) < 1e-6
 
 
@@ -190,6 +199,6 @@ TASKS = {
 def test_labels_and_values_are_trained_as_in_a_plain_loop(aba: str, task: str) -> None:
     estimator, criterion, target = TASKS[task]
     X = np.random.default_rng(2).normal(size=(70, 6))
-    net = estimator(TableNet, augmenter=ABAS[aba], criterion=criterion, **SHUFFLED).fit(X, target(X))
+    net = estimator(TableNet, augmenter=ABAS[aba], criterion=criterion, **SETTINGS).fit(X, target(X))
     assert deviation(net, by_hand(TableNet, X, target(X), criterion(), ABAS[aba])) < 1e-6
     assert {row["train_batch_size"] for row in net.history[-1]["batches"]} == {32, 6}

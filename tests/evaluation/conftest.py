@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from skaba import ABAClassifier
@@ -13,7 +14,14 @@ from tests.tiny_nets import TextNet
 
 mpl.use("Agg")
 
-SETTINGS: dict[str, Any] = {"max_epochs": 3, "lr": 0.1, "batch_size": 8, "train_split": None, "verbose": 0}
+SETTINGS: dict[str, Any] = {
+    "optimizer": torch.optim.SGD,
+    "lr": 0.1,
+    "max_epochs": 3,
+    "batch_size": 8,
+    "iterator_train__shuffle": False,
+    "verbose": 0,
+}
 
 
 def table_net(n_outputs: int = 3) -> nn.Sequential:

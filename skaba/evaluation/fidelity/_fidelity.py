@@ -129,7 +129,7 @@ def fidelity(
 
     Notes
     -----
-    The interval is a percentile bootstrap over samples: it speaks of other samples, not of other fits. Scores
+    The interval is Student's t over samples: it speaks of other samples, not of other fits. Scores
     close to 0 weigh much, as a sample's curve is divided by its unmasked score.
 
     Where all is masked, both curves have the same value, so that what a network makes of the fill alone
@@ -149,7 +149,7 @@ def fidelity(
     >>> from skaba.evaluation.fidelity import fidelity
     >>> from skaba.modules import ConvNet
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = ABAClassifier(ConvNet, max_epochs=50, random_state=0, verbose=0)
     >>> clf = clf.fit(digits.X_train, digits.y_train)
     >>> ours, control = (fidelity(clf, digits.X_test[:50], method) for method in (InputXGradient(), RandomMap()))
     >>> ours.interval[0] > 0
@@ -173,7 +173,7 @@ def fidelity(
             "curves are no shares of it.",
             stacklevel=2,
         )
-    interval = paired_interval(areas, level=level, random_state=masking.get("random_state", 0))
+    interval = paired_interval(areas, level=level)
     return Fidelity(float(areas.mean()), interval, float(level), curves)
 
 

@@ -48,7 +48,7 @@ def score_under_attack(
     TypeError
         If the estimator is none of skaba's.
     ValueError
-        If the attack or a parameter is not allowed, or X or y does not fit.
+        If the attack or a parameter is not allowed, X or y does not fit, or the attack returns NaN or infinity.
 
     Notes
     -----
@@ -67,7 +67,7 @@ def score_under_attack(
     >>> from skaba.evaluation.robustness import PGD, score_under_attack
     >>> from skaba.modules import ConvNet
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, lr=0.1, max_epochs=10, batch_size=32, random_state=0, verbose=0)
+    >>> clf = ABAClassifier(ConvNet, max_epochs=50, random_state=0, verbose=0)
     >>> clf = clf.fit(digits.X_train, digits.y_train)
     >>> X, y = digits.X_test[:100], digits.y_test[:100]
     >>> clean, attacked = clf.score(X, y), score_under_attack(clf, X, y, fgsm(), 0.1)
@@ -145,6 +145,8 @@ def _probabilities(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
 
     def answer(inputs: Any, targets: Any) -> Tensor:
         model, _, x = net._before_and_after(inputs, targets, generator)
+        if not torch.isfinite(x).all():
+            raise ValueError("The attack returned NaN or infinity for some samples: they have no score.")
         with torch.no_grad(), asking(model):
             return nonlinearity(first_output(model(x)))  # type: ignore[no-any-return]
 

@@ -1,0 +1,53 @@
+"""Which samples are trained on, and in which batches."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+from skorch.dataset import ValidSplit
+from torch.utils.data import DataLoader, IterableDataset
+
+
+def shuffled_batches(dataset: Any, *, shuffle: bool | None = None, **parameters: Any) -> DataLoader[Any]:
+    """Return batches of samples in a new order at every epoch, unless something else decides the order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    shuffle : bool, default=None
+        None shuffles, unless the data set is an ``IterableDataset`` or a sampler is given.
+    **parameters
+        All others of ``torch.utils.data.DataLoader``.
+
+    Returns
+    -------
+    DataLoader
+    """
+    if shuffle is None:
+        has_sampler = parameters.get("sampler") is not None or parameters.get("batch_sampler") is not None
+        shuffle = not (has_sampler or isinstance(dataset, IterableDataset))
+    return DataLoader(dataset, shuffle=shuffle, **parameters)
+
+
+def validation_split(train_split: Any, *, stratified: bool, seed: int) -> Any:
+    """Return the function that splits off the validation samples.
+
+    Parameters
+    ----------
+    train_split : float, int, callable or None
+        A share of the samples, or k folds of which one is held out (a share of 1/k): drawn at random.
+        Anything else is returned as it is.
+    stratified : bool
+        Whether a drawn share holds the classes in equal proportions.
+    seed : int
+        Decides the draw.
+
+    Returns
+    -------
+    callable or None
+    """
+    if not isinstance(train_split, Real):
+        return train_split
+    share = train_split if train_split < 1 else 1 / train_split
+    return ValidSplit(share, stratified=stratified, random_state=seed % 2**32)
