@@ -60,6 +60,7 @@ def as_the_prototype() -> ABARegressor:
     return ABARegressor(
         network,
         augmenter=None,
+        optimizer=torch.optim.SGD,
         lr=0.1,
         optimizer__momentum=0.9,
         batch_size=64,
