@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
 from skaba.attribution import RandomTopClass, TrueClass
+from skaba.estimators._class_weight import class_weights
 from skaba.estimators._net import AugmentedNet
 
 
@@ -62,6 +65,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         Which samples are held out to validate after every epoch: a share (0.2), one of k folds (5), both drawn at
         random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
         None trains on all samples.
+    class_weight : {"balanced"}, dict or None, default=None
+        Weights of the classes in the loss, by label. ``"balanced"`` weighs a class by n / (n_classes * its number of
+        samples), as scikit-learn does. The criterion must take ``weight=``.
     **parameters
         All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
@@ -95,7 +101,12 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     ((5, 1, 8, 8), (5, 1, 8, 8))
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AugmentedNet._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
     _stratifies: ClassVar[bool] = True
+    _weight_argument: ClassVar[str] = "weight"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
@@ -105,9 +116,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         *,
         criterion: Any = nn.CrossEntropyLoss,
         predict_nonlinearity: Any = softmax,
+        class_weight: str | dict[Any, float] | None = None,
         **parameters: Any,
     ) -> None:
         super().__init__(module, criterion=criterion, predict_nonlinearity=predict_nonlinearity, **parameters)
+        self.class_weight = class_weight
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the label of the highest logit.
@@ -239,6 +252,18 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "pass classes=[...] with all labels to the estimator or to partial_fit."
             )
         self.classes_inferred_ = found
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        super()._learn_weights(y)
+        if y is None or self.class_weight is None:
+            return
+
+        def balanced() -> np.ndarray:
+            present = np.unique(y)
+            weights = compute_class_weight("balanced", classes=present, y=y)
+            return np.array([weights[present == label][0] if label in present else 1.0 for label in self.classes_])
+
+        self.class_weights_ = class_weights(self.class_weight, self.classes_, balanced)
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self._labels() is None:

@@ -13,6 +13,7 @@ from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
+from skaba._random_state import random_state_kept
 from skaba._samples import check_length
 from skaba._validation import validate_parameters
 from skaba.attribution import FromLayer, Gradient, PredictedClass, attributed
@@ -118,7 +119,7 @@ class LookingNet(_Step):
             X = _samples_of(X)
         has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
-        with torch.random.fork_rng(cuda_devices(self.device)):
+        with random_state_kept(cuda_devices(self.device)):
             for batch in self.get_iterator(self.get_dataset(X, y), training=False):
                 inputs, targets = self._on_device(batch)
                 result = function(inputs, targets if has_targets else None)

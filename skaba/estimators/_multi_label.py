@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import roc_auc_score
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
 from skaba._samples import check_length
 from skaba.attribution import Loss
+from skaba.estimators._class_weight import class_weights
 from skaba.estimators._net import AugmentedNet
 
 
@@ -35,6 +36,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         ``predict`` gives a label whose probability exceeds it.
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
+    class_weight : {"balanced"}, dict or None, default=None
+        Weights of the labels where they are present, by column. ``"balanced"`` weighs a label by the number of samples
+        without it per sample with it. The criterion must take ``pos_weight=``.
     **parameters
         All of skorch's.
 
@@ -66,7 +70,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AugmentedNet._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="both")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
     }
+    _weight_argument: ClassVar[str] = "pos_weight"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
@@ -78,6 +84,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         threshold: float = 0.5,
         criterion: Any = nn.BCEWithLogitsLoss,
         predict_nonlinearity: Any = torch.sigmoid,
+        class_weight: str | dict[Any, float] | None = None,
         **parameters: Any,
     ) -> None:
         super().__init__(
@@ -87,6 +94,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
             **parameters,
         )
         self.threshold = threshold
+        self.class_weight = class_weight
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -160,6 +168,17 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         self.n_labels_ = None if y is None else y.shape[1]
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        super()._learn_weights(y)
+        if y is None or self.class_weight is None:
+            return
+
+        def balanced() -> np.ndarray:
+            present = y.sum(axis=0)
+            return np.where(present > 0, (len(y) - present) / np.maximum(present, 1), 1)
+
+        self.class_weights_ = class_weights(self.class_weight, np.arange(y.shape[1]), balanced)
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:

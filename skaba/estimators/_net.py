@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 from sklearn.utils.validation import validate_data
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
@@ -18,12 +18,14 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
+from skaba._random_state import holding_random_state, random_state_kept
 from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
+from skaba.estimators._class_weight import check_criterion_takes
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
@@ -31,6 +33,13 @@ from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
 from skaba.estimators._saving import LearnedState
 from skaba.estimators._scoring import scored_by_label
+from skaba.estimators._settings import (
+    check_components,
+    check_device,
+    check_monitors,
+    check_trainable,
+    unknown_parameters,
+)
 from skaba.estimators._step import AugmentedStep, accepted
 
 
@@ -46,6 +55,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     # What is learned from the data beside the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
+    # A task without classes has no weights of them.
+    class_weight: Any = None
+    class_weights_: Any = None
+    _weight_argument: ClassVar[str] = ""
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -54,6 +67,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         "strength": [Interval(Real, 0, None, closed="left")],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
+        "lr": [Interval(Real, 0, None, closed="left"), Tensor],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+        "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [
             Interval(RealNotInt, 0, 1, closed="neither"),
             Interval(Integral, 2, None, closed="left"),
@@ -144,6 +161,8 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self
         """
         X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
+        if self.initialized_ and self.class_weights_ is not None:
+            self._initialize_criterion()
         return self._train(X, y, **fit_params)
 
     def _check_fit(
@@ -168,9 +187,38 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         if relearn:
             self._learn_shape(X)
             known = targets_inside(X) if y is None else y
-            self._learn_targets(None if known is None else self._read_targets(known), classes)
+            known = None if known is None else self._read_targets(known)
+            self._learn_targets(known, classes)
+            self._learn_weights(known)
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        """Learn the weights of the classes, if they are weighed."""
+        self.class_weights_ = None
+        if self.class_weight is not None and y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it, "
+                f"or set criterion__{self._weight_argument} to weights in the order of the logits."
+            )
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Return the arguments of a component; those of the criterion with the weights of the classes.
+
+        Parameters
+        ----------
+        prefix : str
+            Such as ``"criterion"``.
+
+        Returns
+        -------
+        dict
+        """
+        parameters: dict[str, Any] = super().get_params_for(prefix)
+        if prefix == "criterion" and self.class_weights_ is not None:
+            check_criterion_takes(self._weight_argument, self.criterion, parameters)
+            parameters[self._weight_argument] = torch.as_tensor(self.class_weights_, dtype=torch.float32)
+        return parameters
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:
         """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
@@ -188,7 +236,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         return check_targets(y)
 
     def _check_parameters(self) -> None:
+        check_components(self)
         validate_parameters(self, self._parameter_constraints)
+        check_device(self.device)
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
@@ -254,7 +304,33 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         module = super()._get_module(name, msg)
         return LearnedState(self, module) if name == "module_" else module
 
+    def initialize_callbacks(self) -> Any:
+        """Initialise the callbacks, and check that there is what they wait for.
+
+        Returns
+        -------
+        self
+        """
+        super().initialize_callbacks()
+        check_monitors(self.callbacks_, self.train_split)
+        return self
+
+    def _validate_params(self) -> None:
+        # Not before the net is initialised: a subclass may bring modules with parameters of their own.
+        unknown = unknown_parameters(self._params_to_validate, self.prefixes_, self.get_params(deep=False))
+        if unknown is not None:
+            raise ValueError(unknown)
+        super()._validate_params()
+
+    def __repr__(self) -> str:
+        state, *module = super().__repr__().partition("[")[2].split("\n")
+        own = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
+        return "\n".join([f"{type(self).__name__}[{state}", *own, *module])
+
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
+        if not self.initialized_:
+            self.initialize()
+        check_trainable(self.get_all_learnable_params())
         self.output_checked_ = False
         return super().partial_fit(X, y, **fit_params)
 
@@ -396,7 +472,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         X = self._check_known(X)
         nonlinearity = self._get_predict_nonlinearity()
         try:
-            answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
+            # A DataLoader draws from the global random state even where it does not shuffle.
+            with holding_random_state() if self.random_state is None else random_state_kept():
+                answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise
