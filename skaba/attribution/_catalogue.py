@@ -57,6 +57,32 @@ METHODS: dict[str, type[AttributionMethod]] = {
 
 TARGETS: dict[str, Any] = {target.__name__: target for target in (PredictedClass, TrueClass, Loss, RandomTopClass)}
 
+DESCRIPTIONS: dict[str, str] = {
+    "Gradient": "gradient of the target with respect to the input",
+    "InputXGradient": "gradient times input",
+    "IntegratedGradients": "gradients along the straight path from a baseline",
+    "ExpectedGradients": "integrated gradients, baselines drawn from a background",
+    "SmoothGrad": "mean of another method's maps over noisy inputs",
+    "SquaredSmoothGrad": "mean of another method's squared maps over noisy inputs",
+    "VarGrad": "variance of another method's maps over noisy inputs",
+    "TimesInput": "another method's map times the input",
+    "GradCAM": "a layer's activations, weighted by their mean gradients",
+    "IBA": "information that each feature passes on to the target",
+    "HillClimbing": "binary mask: 0 where removal raised the target",
+    "RandomMap": "normal noise, no attribution: a control",
+    "DeconvNet": "gradient; ReLUs pass back positive values only",
+    "GuidedBackprop": "gradient; active ReLUs pass back positive values only",
+    "GuidedGradCAM": "guided backpropagation times Grad-CAM",
+    "LRP": "layer-wise relevance propagation, epsilon rule",
+    "DeepLift": "differences from a baseline, handed back layer by layer",
+    "GradientShap": "gradients at random points between background and input",
+    "KernelShap": "Shapley values by regression on coalitions of features",
+    "Lime": "coefficients of a sparse linear model around the input",
+    "Occlusion": "fall of the target when a sliding window is replaced",
+    "FeatureAblation": "fall of the target when one feature is replaced",
+}
+"""What each method is, in one short line; longer in the docstring of its class."""
+
 
 class Trial(NamedTuple):
     """What came of trying a method on a network.
