@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
-from skaba.attribution import RandomTopClass, TrueClass
+from skaba.attribution import TrueClass
 from skaba.estimators._data import EncodedDataset
 from skaba.estimators._net import AugmentedNet
 
@@ -36,8 +36,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
-        ``augmenter__target__k``. A preset given by name draws its target from the 4 highest
-        classes, or from all if there are fewer.
+        ``augmenter__target__k``.
     strength : float, default=0.1
         The s of the papers, in the units of the (scaled) input; the one parameter that
         always has to be tuned. 0 switches augmentation off.
@@ -125,15 +124,6 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             self.classes_inferred_ = np.arange(probabilities.shape[1])
         index = probabilities.argmax(axis=1)
         return index if self.scoring_ else self.classes_[index]
-
-    def _preset(self, name: str) -> Any:
-        """Return a preset whose target draws from no more classes than there are."""
-        augmenter = super()._preset(name)
-        if self.classes is None and self.classes_inferred_ is None:
-            return augmenter
-        if isinstance(augmenter.target, RandomTopClass):
-            augmenter.target.k = min(augmenter.target.k, len(self.classes_))
-        return augmenter
 
     def _encoded(self, dataset: Any) -> Any:
         # A data set that hides its targets, and nobody said what they are: they have to be indices.

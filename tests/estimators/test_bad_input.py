@@ -162,7 +162,7 @@ def test_label_unseen_in_fit(make_net: Any, digits: Any) -> None:
 
 
 def test_a_single_logit(make_net: Any, digits: Any) -> None:
-    with pytest.raises(ValueError, match="returns a single logit a sample; it must return one for each class"):
+    with pytest.raises(ValueError, match="returns a single logit per sample; it must return one for each class"):
         make_net(module__n_classes=1).fit(digits[0], digits[1] % 2)
 
 
