@@ -71,8 +71,9 @@ class Selection(ABC):
         attribution = attribution.detach()
         boundaries = self._checked(self.boundaries(as_stored(attribution), wanted), len(attribution))
         categories = compared(attribution, boundaries, wanted)
-        counts = categories.counts()
-        rows = ((counts == 0) | (counts == categories.n_features)).any(dim=0).nonzero().squeeze(1)
+        counts = categories.counts().T
+        on_one_side = (counts == 0) | (counts == categories.n_features)
+        rows = (on_one_side if wanted is None else on_one_side & wanted).any(dim=1).nonzero().squeeze(1)
         if len(rows):  # a map of zeros has all its features on one side
             categories.mark_blank(rows, (attribution[rows].flatten(1) == 0).all(dim=1))
         return categories
