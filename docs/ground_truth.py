@@ -14,18 +14,35 @@ import torch
 from torch import Tensor
 
 from skaba import ABARegressor
-from skaba.attribution import IBA, Gradient, InputXGradient, IntegratedGradients, Loss, Occlusion, RandomMap
+from skaba.attribution import IBA, Gradient, InputXGradient, IntegratedGradients, Occlusion, RandomMap
 from skaba.evaluation.ground_truth import Absolute, XORBenchmark, ideal_map
-
-
-def information(model: Any, x: Tensor, y: Tensor, *, target: Any, criterion: Any, generator: Any) -> Tensor:
-    """Return the information bottleneck's map with the source's weight, of the loss and so of either class."""
-    return IBA(beta=1e-9)(model, x, y, target=Loss(), criterion=criterion, generator=generator)
 
 
 def ideal(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
     """Return the ideal map, whatever the network."""
     return ideal_map(x)
+
+
+def opposite(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
+    """Return one minus the ideal map."""
+    return 1 - ideal_map(x)
+
+
+def negative(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
+    """Return the negative of the ideal map."""
+    return -ideal_map(x)
+
+
+def swapped(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
+    """Return the ideal map with its two inputs swapped."""
+    return ideal_map(x).flip(1)
+
+
+def own_noise(model: Any, x: Tensor, y: Tensor, *, generator: torch.Generator, **_: Any) -> Tensor:
+    """Return noise that depends on the map's own input alone, the same for both but for the quarter turn."""
+    steps = x.unique()
+    values, place = torch.rand(len(steps), generator=generator), torch.searchsorted(steps, x)
+    return torch.stack([values[place[:, 0]], values.flip(0)[place[:, 1]]], dim=1)
 
 
 def equal_noise(model: Any, x: Tensor, y: Tensor, *, generator: torch.Generator, **_: Any) -> Tensor:
@@ -61,8 +78,12 @@ METHODS = {
     "integrated gradients, baseline 0": IntegratedGradients(baseline=0.0),
     "occlusion, baseline 0.5": Occlusion(baseline=0.5),
     "the same, absolute": Absolute(Occlusion(baseline=0.5)),
-    "IBA of the loss": information,
+    "IBA": IBA(beta=1e-9),
     "the ideal map": ideal,
+    "one minus the ideal map": opposite,
+    "minus the ideal map": negative,
+    "the ideal map, inputs swapped": swapped,
+    "noise of the own input": own_noise,
     "equal noise": equal_noise,
     "noise": RandomMap(),
 }

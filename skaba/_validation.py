@@ -25,10 +25,19 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
     ------
     sklearn.utils._param_validation.InvalidParameterError
         A ``ValueError`` that names the parameter, what is allowed, and what was given.
+    AttributeError
+        If a component does not keep one of its parameters.
     """
     if not hasattr(component, "get_params"):
         return
-    parameters = component.get_params(deep=False)
+    try:
+        parameters = component.get_params(deep=False)
+    except AttributeError as error:
+        name = type(component).__name__
+        raise AttributeError(
+            f"{name} does not keep a parameter of its __init__ under the parameter's name: {error}. Set each of them "
+            "there, as self.name = name."
+        ) from error
     if constraints is None:
         constraints = getattr(component, "_parameter_constraints", {})
     validate_parameter_constraints(

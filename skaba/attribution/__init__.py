@@ -1,6 +1,6 @@
 """Attribution: a model, an input and a target in; a signed map of the input's shape out."""
 
-from skaba.attribution._asking import asking, first_output, unwrapped
+from skaba.attribution._asking import asking, first_output, logits_of, unwrapped
 from skaba.attribution._captum import ThroughCaptum
 from skaba.attribution._catalogue import METHODS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
@@ -9,8 +9,9 @@ from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer, WithArguments, channel_axis, find_layer, rows_of
+from skaba.attribution._loss import Loss
 from skaba.attribution._lrp import LRP
-from skaba.attribution._method import AttributionMethod, normal_like
+from skaba.attribution._method import AttributionMethod, attributed, normal_like
 from skaba.attribution._micro_batches import MicroBatches
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
 from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
@@ -19,7 +20,8 @@ from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._roots import watched
 from skaba.attribution._spatial import scaled, stretched
-from skaba.attribution._targets import Loss, PredictedClass, RandomTopClass, TrueClass
+from skaba.attribution._targets import FixedClass, PredictedClass, RandomTopClass, TrueClass
+from skaba.attribution._times_input import TimesInput
 
 __all__ = [
     "IBA",
@@ -30,6 +32,7 @@ __all__ = [
     "DeepLift",
     "ExpectedGradients",
     "FeatureAblation",
+    "FixedClass",
     "FromLayer",
     "GradCAM",
     "Gradient",
@@ -50,16 +53,19 @@ __all__ = [
     "SmoothGrad",
     "SquaredSmoothGrad",
     "ThroughCaptum",
+    "TimesInput",
     "Trial",
     "Trials",
     "TrueClass",
     "VarGrad",
     "WithArguments",
     "asking",
+    "attributed",
     "available",
     "channel_axis",
     "find_layer",
     "first_output",
+    "logits_of",
     "normal_like",
     "rows_of",
     "scaled",

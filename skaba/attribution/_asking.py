@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,47 +15,147 @@ Model = Callable[[Tensor], Any]
 """What is asked: an ``nn.Module``, or any callable that turns a batch into logits."""
 
 
-@contextmanager
-def asking(model: Model) -> Iterator[None]:
-    """Hold a model in evaluation mode for the time of the block, then leave all as it was.
+class Switch:
+    """A global setting of torch's that several askers, also in several threads, may need off at a time."""
 
-    Evaluation mode keeps BatchNorm's statistics and dropout's draws out of the
-    question. The flags are set one by one, not by ``model.eval()``, because some
-    modules override it and because a submodule that was frozen in evaluation mode
-    must come back frozen. Torch's global random state is put back too, for models that
-    draw at random even in evaluation mode. Buffers are not copied: a module that writes into
-    one even in evaluation mode is the one thing that leaves a trace. Recurrent layers run without
-    cuDNN, which refuses to differentiate them in evaluation mode.
+    def __init__(self, get: Callable[[], bool], put: Callable[[bool], Any]) -> None:
+        self.get = get
+        self.put = put
+        self.lock = Lock()
+        self.askers = 0
+        self.before = False
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Switch the setting off for the time of the block; the last to leave puts it back."""
+        with self.lock:
+            if not self.askers:
+                self.before = self.get()
+                self.put(False)
+            self.askers += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.askers -= 1
+                if not self.askers:
+                    self.put(self.before)
+
+
+_SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
+    Switch(lambda: torch.backends.cudnn.enabled, partial(setattr, torch.backends.cudnn, "enabled")): (nn.RNNBase,),
+    Switch(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled): (
+        nn.TransformerEncoder,
+        nn.TransformerEncoderLayer,
+        nn.MultiheadAttention,
+    ),
+}
+"""Shortcuts of torch's that attribution cannot go along with, and the modules that take them."""
+
+
+class View(nn.Module):
+    """A network that is asked in another way than by calling it: the network itself is its ``module``."""
+
+    module: nn.Module
+
+
+@contextmanager
+def asking(model: Model, mode: str = "eval", generator: torch.Generator | None = None) -> Iterator[None]:
+    """Hold a model in one mode for the time of the block, then leave everything as it was.
+
+    Put back are the training flags, torch's global random state, cuDNN's and the attention fast path's
+    switches and, in training mode, the buffers.
 
     Parameters
     ----------
     model : nn.Module or callable
         A callable that is no module has no flags; only the random state is kept.
+    mode : {"eval", "train"}, default="eval"
+        "eval" keeps BatchNorm's statistics and dropout's draws out of the question. In "train" BatchNorm
+        normalises by the statistics of the batch and dropout drops. A model that is in training mode already
+        keeps the flags of its submodules, so that a BatchNorm layer which you froze in evaluation mode stays
+        frozen; any other is put into training mode by its own ``train()``.
+    generator : torch.Generator on the CPU, default=None
+        Decides, in "train", what the model draws from torch's global random state, such as dropout's masks.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode, or the mode is "train" and there is no generator, or a module is scripted.
+
+    Notes
+    -----
+    In "eval" the buffers are not put aside: a module that writes into one even in evaluation mode is the one
+    thing that leaves a trace. Recurrent layers run without cuDNN, which refuses to differentiate them in
+    evaluation mode. Transformer layers run without torch's fast path: it calls no submodule, so a layer inside
+    would never be seen, and it packs padded batches into nested tensors, which have other shapes.
     """
+    if mode not in ("eval", "train"):
+        raise ValueError(f'mode={mode!r} must be "eval" or "train".')
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     training = [module for module in modules if module.training]
-    recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
     random_state = torch.get_rng_state()
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    try:
-        _set_training(training, False)
-        with _without_cudnn() if recurrent else nullcontext():
-            yield
-    finally:
-        _set_training(training, True)
-        torch.set_rng_state(random_state)
-        if cuda_state is not None:
-            torch.cuda.set_rng_state_all(cuda_state)
+    with ExitStack() as held:
+        held.callback(_set_training, training, True)
+        held.callback(_set_random_state, random_state, cuda_state)
+        for switch, kinds in _SWITCHES.items():
+            if any(isinstance(module, kinds) for module in modules):
+                held.enter_context(switch.off())
+        if mode == "train":
+            held.callback(_set_training, [module for module in modules if not module.training], False)
+            held.enter_context(_buffers_aside(modules))
+            _train(model, generator)
+        else:
+            _set_training(training, False)
+        yield
+
+
+def _train(model: Model, generator: torch.Generator | None) -> None:
+    """Put a model into training mode, unless it is, and let the generator decide what it draws."""
+    if generator is None:
+        raise ValueError(
+            'mode="train" may draw at random, as dropout does: pass generator=torch.Generator().manual_seed(0).'
+        )
+    torch.default_generator.manual_seed(seed := draw_seed(generator))
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    network: Any = model
+    while isinstance(network, View):
+        network = network.module
+    if isinstance(network, nn.Module) and not network.training:
+        network.train()
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """Draw a seed for torch's or NumPy's global random state."""
+    return int(torch.randint(2**32, (), generator=generator))
 
 
 @contextmanager
-def _without_cudnn() -> Iterator[None]:
-    enabled = torch.backends.cudnn.enabled
-    torch.backends.cudnn.enabled = False
+def _buffers_aside(modules: list[nn.Module]) -> Iterator[None]:
+    """Let modules work on copies of their buffers: whatever they write is lost."""
+    scripted = next((module for module in modules if isinstance(module, torch.jit.ScriptModule)), None)
+    if scripted is not None:
+        raise ValueError('A scripted module cannot be asked in mode="train" without a trace: pass the original.')
+    own = [(module, dict(module._buffers)) for module in modules if module._buffers]
+    copies: dict[int, Tensor] = {}  # of a buffer that several modules share there is one
     try:
+        for module, buffers in own:
+            for name, buffer in buffers.items():
+                if buffer is not None:
+                    module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())
         yield
     finally:
-        torch.backends.cudnn.enabled = enabled
+        for module, buffers in own:
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
+def _set_random_state(state: Tensor, cuda_state: list[Tensor] | None) -> None:
+    torch.set_rng_state(state)
+    if cuda_state is not None:
+        torch.cuda.set_rng_state_all(cuda_state)
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:
@@ -82,19 +184,25 @@ def unwrapped(component: Any) -> Any:
 
 
 def first_output(output: Any) -> Tensor:
-    """Return the logits of a model's answer: of a tuple the first entry, as skorch reads it."""
+    """Return the tensor of a model's answer as it is: of a tuple the first entry, as skorch reads it."""
     logits = output[0] if isinstance(output, (tuple, list)) else output
     if isinstance(logits, Tensor):
         return logits
     raise TypeError(
-        f"The model returned a {type(output).__name__}; it must return a tensor of logits "
-        "(n, n_outputs), or a tuple that starts with one. Wrap the model in a module that does."
+        f"The model returned a {type(output).__name__}; it must return a tensor of logits, (n, n_outputs) or (n,), "
+        "or a tuple that starts with one. Wrap the model in a module that does."
     )
+
+
+def logits_of(output: Any) -> Tensor:
+    """Return the logits of a model's answer in columns: (n,) stands for one output per sample, (n, 1)."""
+    logits = first_output(output)
+    return logits.unsqueeze(1) if logits.dim() == 1 else logits
 
 
 def answer(model: Model, x: Tensor) -> Tensor:
     """Return the model's logits for a copy of x, since its first layer may work in place."""
-    return first_output(model(x.clone()))
+    return logits_of(model(x.clone()))
 
 
 def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
@@ -105,7 +213,7 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     model : nn.Module or callable
     x : Tensor of shape (n, ...)
     score : callable
-        Takes the logits and returns one value a sample, shape (n,).
+        Takes the logits and returns one value per sample, shape (n,).
 
     Returns
     -------
@@ -120,7 +228,25 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     """
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        return gradient_of(score(answer(model, leaf)), leaf)
+        return gradient_of(values_of(score, answer(model, leaf)), leaf)
+
+
+def values_of(score: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """Return what a target's score makes of logits, one value per row.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    values = score(logits)
+    if isinstance(values, Tensor) and values.shape == logits.shape[:1]:
+        return values
+    got = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+    raise ValueError(
+        f"The target's score returned {got} for logits of shape {tuple(logits.shape)}; it must return a tensor with "
+        f"one value per row, shape ({len(logits)},)."
+    )
 
 
 def gradient_of(values: Tensor, source: Any) -> Tensor:

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model, answer
+from skaba.attribution._asking import Model, answer, draw_seed, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Fix, broadcast
+from skaba.attribution._method import AttributionMethod, broadcast
 from skaba.attribution._targets import Score
 
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
@@ -52,7 +53,7 @@ class Scored(nn.Module):
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
         """Return what is differentiated: the score itself."""
-        return score(logits)
+        return values_of(score, logits)
 
     def _score_of(self, index: Tensor) -> Score:
         if hasattr(self.score, "rows"):
@@ -100,7 +101,7 @@ def captum(module: str = "attr") -> ModuleType:
 @contextmanager
 def seeded(generator: torch.Generator) -> Iterator[None]:
     """Let a generator decide what captum draws from the global states; torch's own is put back by ``asking``."""
-    seed = int(torch.randint(2**32, (), generator=generator))
+    seed = draw_seed(generator)
     state = np.random.get_state()
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

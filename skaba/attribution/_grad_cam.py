@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model, answer
+from skaba.attribution._asking import Model, answer, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import channel_axis, find_layer, within
-from skaba.attribution._method import About, AttributionMethod, Fix
+from skaba.attribution._method import MODE, About, AttributionMethod
 from skaba.attribution._spatial import require_places, upsample
 
 
@@ -32,6 +33,8 @@ class GradCAM(AttributionMethod):
         times the last call counts.
     relu : bool, default=True
         Keep what speaks for the target only, as in the paper; False keeps the sign.
+    mode : {"eval", "train"}, default="eval"
+        The mode in which the model is asked; see :class:`Gradient`.
 
     References
     ----------
@@ -50,16 +53,17 @@ class GradCAM(AttributionMethod):
 
     about: ClassVar[About] = About("1", "1", signed=False, needs="a convolution")
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"layer": [None, str], "relu": ["boolean"]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"layer": [None, str], "relu": ["boolean"], "mode": [MODE]}
 
-    def __init__(self, layer: str | None = None, relu: bool = True) -> None:
+    def __init__(self, layer: str | None = None, relu: bool = True, mode: str = "eval") -> None:
         self.layer = layer
         self.relu = relu
+        self.mode = mode
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         with torch.enable_grad(), _outputs(self._watched(model, x)) as outputs:
             logits = answer(model, x)
-            values = fix(logits)(logits)
+            values = values_of(fix(logits), logits)
         if not outputs:
             raise ValueError(f"The forward pass never reaches {self._place()}; choose another layer.")
         activation = outputs[-1]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model, asking, input_gradient
+from skaba.attribution._checking import Fix, Target, as_labels, checked_map, fixed
 from skaba.attribution._layers import FromLayer
-from skaba.attribution._method import About, AttributionMethod, Fix, Target
+from skaba.attribution._method import MODE, About, AttributionMethod
 from skaba.attribution._targets import Criterion
 
 
@@ -19,10 +21,18 @@ class Gradient(AttributionMethod):
     One forward and one backward pass a sample. Needs no baseline and fits every
     differentiable model; the papers' choice for augmentation.
 
+    Parameters
+    ----------
+    mode : {"eval", "train"}, default="eval"
+        The mode in which the model is asked. In "train" BatchNorm normalises by the statistics of the batch, as
+        it does in the training step, so that a sample's map depends on the others; dropout drops, and the
+        generator, which is then needed, decides what. Nothing is written: running statistics stay as they were.
+        BatchNorm layers that are frozen (in evaluation mode while the model trains) stay frozen.
+
     References
     ----------
     Simonyan, Vedaldi and Zisserman (2014), "Deep Inside Convolutional Networks"; Kinkel
-    (2023), section 3.3.
+    (2023), sections 2.5.3 and 3.5.
 
     Examples
     --------
@@ -39,6 +49,11 @@ class Gradient(AttributionMethod):
 
     about: ClassVar[About] = About("1", "1", signed=True, needs="a gradient")
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": [MODE]}
+
+    def __init__(self, mode: str = "eval") -> None:
+        self.mode = mode
+
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return input_gradient(model, x, lambda logits: fix(logits)(logits))
 
@@ -53,7 +68,8 @@ class Gradient(AttributionMethod):
     ) -> Tensor:
         """Attribute a layer's own output in the very pass that computes it.
 
-        It is what ``self(rest, rest.features(), y, ...)`` is, without the pass that the features take.
+        In evaluation mode it is what ``self(rest, rest.features(), y, ...)`` is, without the pass that the features
+        take. In training mode it is the gradient at what the layer returns in that very pass.
 
         Parameters
         ----------
@@ -72,21 +88,28 @@ class Gradient(AttributionMethod):
         ValueError
             If the layer is not called exactly once, returns no tensor, or has no gradient.
         """
-        with asking(rest):
-            return rest.gradient(
-                lambda logits: target(logits.detach(), y, criterion=criterion, generator=generator)(logits)
-            )
+        validate_parameters(self)
+        fix = fixed(target, as_labels(y, rest.device), criterion, generator)
+        with asking(rest, self.mode, generator):
+            map_ = rest.gradient(lambda logits: fix(logits)(logits))
+        return checked_map(map_, map_, self)
 
 
 class InputXGradient(AttributionMethod):
     """The gradient times the input.
 
     One forward and one backward pass a sample. For a piecewise linear model without
-    biases it is complete: the map sums to the target.
+    biases it is complete: the map sums to the target. For another method's map times the input
+    see :class:`TimesInput`.
+
+    Parameters
+    ----------
+    mode : {"eval", "train"}, default="eval"
+        The mode in which the model is asked; see :class:`Gradient`.
 
     References
     ----------
-    Shrikumar et al. (2016), "Not Just a Black Box"; Kinkel (2023), section 3.3.
+    Shrikumar et al. (2016), "Not Just a Black Box"; Kinkel (2023), sections 2.5.3 and 3.5.
 
     Examples
     --------
@@ -102,6 +125,11 @@ class InputXGradient(AttributionMethod):
     about: ClassVar[About] = About(
         "1", "1", signed=True, complete="target, if piecewise linear without bias", needs="a gradient"
     )
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": [MODE]}
+
+    def __init__(self, mode: str = "eval") -> None:
+        self.mode = mode
 
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         return x * input_gradient(model, x, lambda logits: fix(logits)(logits))

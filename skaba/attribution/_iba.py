@@ -11,12 +11,14 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional
 
-from skaba.attribution._asking import Model, answer, input_gradient
+from skaba.attribution._asking import Model, answer, input_gradient, values_of
+from skaba.attribution._checking import Fix
 from skaba.attribution._layers import channel_axis, rows_of, within
-from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
+from skaba.attribution._loss import LossScore
+from skaba.attribution._method import About, AttributionMethod, normal_like
 from skaba.attribution._paths import background_of
 from skaba.attribution._spatial import blur, require_places, upsample
-from skaba.attribution._targets import ClassScore, LossScore, Score, require_generator
+from skaba.attribution._targets import ClassScore, Score, require_generator
 
 # Of the authors' own code.
 _START = 5.0
@@ -26,12 +28,13 @@ _SMALLEST_DEVIATION = 0.01
 class IBA(AttributionMethod):
     r"""Information bottleneck attribution, optimised for each sample ("per-sample bottleneck").
 
-    ``steps * samples`` forward and backward passes a sample, and one forward pass more that fixes
-    the target (two at a layer). Noise takes the place of a share :math:`1 - \lambda` of each
+    ``(steps - 1) * samples`` forward and backward passes per sample, and one forward pass more that
+    fixes the target (two at a layer). Noise takes the place of a share :math:`1 - \lambda` of each
     feature; the shares are chosen so that the target survives with as little information as
-    possible. The map is the information that gets through, in nats, so it has no sign. At the
-    input each feature has its own; at a layer it is summed over channels, stretched
-    (bilinearly) to the input's height and width, or length, and given to every channel.
+    possible. The map is the information that gets through, so it has no sign. Its unit is the nat.
+    At the input the map holds nats per feature; at a layer nats per place of the layer, summed over
+    channels, stretched (bilinearly) to the input's height and width, or length, and given to every
+    channel of the input.
 
     Parameters
     ----------
@@ -42,11 +45,12 @@ class IBA(AttributionMethod):
     beta : float, default=10.0
         Weight of the mean information against the loss: the higher, the less gets through.
     steps : int, default=10
-        Steps of Adam.
+        Steps of the optimisation, at least 2. As in the authors' code the map is taken before the last
+        step of Adam, which therefore is not made: the shares move ``steps - 1`` times.
     lr : float, default=1.0
         Adam's learning rate.
     samples : int, default=10
-        Noisy copies a step; they share a pass, and memory grows with them.
+        Noisy copies per step; they share a pass, and memory grows with them.
     sigma : float, default=1.0
         Standard deviation, in positions, of the Gaussian that smooths :math:`\lambda` along the
         spatial axes; 0 switches it off. Tables have no such axes.
@@ -56,6 +60,16 @@ class IBA(AttributionMethod):
 
     Notes
     -----
+    A feature's information is the divergence of what passes, with :math:`r = (x - \mu) / \sigma`, from
+    pure noise,
+
+    .. math::
+        D_{KL}\left[N(\lambda r, (1 - \lambda)^2) \,\|\, N(0, 1)\right]
+        = \frac{(\lambda r)^2 + (1 - \lambda)^2 - 1}{2} - \ln(1 - \lambda).
+
+    The authors' heatmaps are in bits per pixel of the input: divide by ln 2 and, at a layer, multiply by the
+    number of its places and divide by the number of the input's.
+
     The loss is the cross-entropy of the explained class; for the target ``Loss`` it is that
     loss; for another target it is minus its value. Beyond the border the outermost share goes
     on, where the authors' code mirrors it.
@@ -82,13 +96,16 @@ class IBA(AttributionMethod):
     """
 
     about: ClassVar[About] = About(
-        "steps * samples + 1", "steps * samples", signed=False, needs="a gradient; two samples or a background"
+        "(steps-1) * samples + 1",
+        "(steps-1) * samples",
+        signed=False,
+        needs="a gradient; two samples or a background",
     )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "layer": [None, str],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "steps": [Interval(Integral, 1, None, closed="left")],
+        "steps": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "samples": [Interval(Integral, 1, None, closed="left")],
         "sigma": [Interval(Real, 0, None, closed="left")],
@@ -120,7 +137,7 @@ class IBA(AttributionMethod):
             score = fix(answer(model, x))
         bottleneck = _Bottleneck(features, others, channel_axis(rest), self.sigma)
         optimizer = torch.optim.Adam([bottleneck.alpha], lr=self.lr)
-        for _ in range(self.steps):
+        for _ in range(self.steps - 1):  # the authors' map is that of the last pass, before its step
             bottleneck.alpha.grad = self._gradient(rest, bottleneck, score, generator)
             optimizer.step()
         with torch.no_grad():
@@ -160,7 +177,7 @@ class IBA(AttributionMethod):
 
 
 class _Bottleneck:
-    """Features of which noise takes the place of a share, one share a feature: sigmoid(alpha), smoothed."""
+    """Features of which noise takes the place of a share, one share per feature: sigmoid(alpha), smoothed."""
 
     def __init__(self, features: Tensor, others: Tensor, channels: int, sigma: float) -> None:
         self.features = features
@@ -181,14 +198,14 @@ class _Bottleneck:
         return (kept * self.features + lost * (self.mean + self.deviation * noise)).flatten(0, 1)
 
     def information(self, kept: Tensor, lost: Tensor) -> Tensor:
-        """Return the divergence of each noisy feature from pure noise, in nats."""
+        """Return the divergence of each noisy feature from pure noise: nats per feature."""
         distance = (self.features - self.mean) / self.deviation
         nats = ((kept * distance) ** 2 + lost**2 - 1) / 2 - lost.log()
         return nats.clamp(min=0)  # but for rounding it is never less
 
 
 def _loss(score: Score, logits: Tensor) -> Tensor:
-    values = score(logits)
+    values = values_of(score, logits)
     if isinstance(score, LossScore):
         return values
     if not isinstance(score, ClassScore):

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model
+from skaba.attribution._asking import Model, values_of
 from skaba.attribution._captum import Scored, ThroughCaptum
-from skaba.attribution._method import Fix
+from skaba.attribution._checking import Fix
 from skaba.attribution._structure import (
     Kinds,
     Step,
@@ -61,4 +61,4 @@ def slope_of(score: Score, logits: Tensor) -> Tensor:
     """Differentiate the sum of the samples' scores with respect to the logits."""
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
-        return torch.autograd.grad(score(leaf).sum(), leaf)[0]
+        return torch.autograd.grad(values_of(score, leaf).sum(), leaf)[0]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from skaba._validation import unknown_name
-from skaba.attribution._asking import Model, asking, first_output, gradient_of
+from skaba.attribution._asking import Model, View, asking, gradient_of, logits_of, values_of
 from skaba.attribution._method import repeat
 from skaba.attribution._roots import rooted
 
@@ -23,7 +23,7 @@ class _Reached(BaseException):
     """
 
 
-class FromLayer(nn.Module):
+class FromLayer(View):
     """The part of a network that follows one layer: hidden features in, logits out.
 
     Augmenters and attribution methods ask it as they ask any model, so they work at an
@@ -77,13 +77,20 @@ class FromLayer(nn.Module):
         inputs = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
         return cast(Tensor, inputs if isinstance(inputs, Tensor) else next(iter(inputs))).device
 
-    def features(self) -> Tensor:
+    def features(self, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
         """Return the layer's output for the inputs; the pass ends there.
+
+        Parameters
+        ----------
+        mode : {"eval", "train"}, default="eval"
+            The mode in which the layers up to there run, without a trace; see :func:`asking`.
+        generator : torch.Generator on the CPU, default=None
+            Decides what they draw at random in "train"; needed there.
 
         Returns
         -------
         Tensor of shape (n, ...)
-            Detached, computed in evaluation mode.
+            Detached.
 
         Raises
         ------
@@ -97,7 +104,7 @@ class FromLayer(nn.Module):
 
         layer = find_layer(self.module, self.layer)
         try:
-            with asking(self.module), torch.no_grad(), _hooked(layer, leave):
+            with asking(self.module, mode, generator), torch.no_grad(), _hooked(layer, leave):
                 call(self.module, self._copied_inputs(), self.arguments)
         except _Reached as reached:
             output = reached.args[0]
@@ -139,7 +146,7 @@ class FromLayer(nn.Module):
         Parameters
         ----------
         score : callable
-            Takes the logits and returns one value a sample, shape (n,).
+            Takes the logits and returns one value per sample, shape (n,).
 
         Returns
         -------
@@ -159,7 +166,7 @@ class FromLayer(nn.Module):
             return root
 
         with torch.enable_grad(), _hooked(find_layer(self.module, self.layer), cut):
-            values = score(first_output(call(self.module, self._copied_inputs(), self.arguments)))
+            values = values_of(score, logits_of(call(self.module, self._copied_inputs(), self.arguments)))
         self._check_calls(len(edges))
         return gradient_of(values, edges[0])
 
@@ -272,7 +279,7 @@ class FromLayer(nn.Module):
             self.padding = next(iter((*args, *named.values()))) == layer.padding_idx
 
 
-class WithArguments(nn.Module):
+class WithArguments(View):
     """A network whose further keyword arguments are fixed, so that it can be asked with x alone."""
 
     def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
@@ -321,7 +328,7 @@ def within(model: Model, layer: str, x: Tensor) -> FromLayer:
     """
     prefix = ""
     inner = model
-    while isinstance(inner, (FromLayer, WithArguments)):
+    while isinstance(inner, View):
         prefix += "module."
         inner = inner.module
     if not isinstance(inner, nn.Module):

@@ -8,17 +8,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model, asking
-from skaba.attribution._targets import Criterion, Score
+from skaba.attribution._checking import METHOD, Fix, Target, as_labels, checked_map, fixed, require_form
+from skaba.attribution._targets import Criterion
 
-Target = Callable[..., Score]
-"""``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
-
-Fix = Callable[[Tensor], Score]
-"""A target that lacks only the logits: what a method asks once, for the clean batch."""
+MODE = StrOptions({"eval", "train"})
+"""What a method's parameter ``mode`` may be."""
 
 
 class About(NamedTuple):
@@ -57,10 +56,13 @@ class AttributionMethod(ABC, BaseEstimator):
     Attributes
     ----------
     about : About
-        A class attribute: cost, sign and limits, as ``skaba methods`` lists them.
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. An own method needs none.
+    mode : {"eval", "train"}
+        The mode in which the model is asked: "eval", unless a method has it as a parameter.
     """
 
-    about: ClassVar[About]
+    about: ClassVar[About] = About("?", "?", signed=True)
+    mode: str = "eval"
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def __call__(
@@ -81,11 +83,11 @@ class AttributionMethod(ABC, BaseEstimator):
             Returns logits of shape (n, n_outputs).
         x : floating-point Tensor of shape (n, ...)
             The batch, left unchanged.
-        y : Tensor or None, default=None
+        y : Tensor, array-like or None, default=None
             The labels, if the target needs them.
         target : callable
             Which scalar is explained: ``RandomTopClass``, ``TrueClass``,
-            ``PredictedClass``, ``Loss``, or a callable with their arguments.
+            ``PredictedClass``, ``FixedClass``, ``Loss``, or a callable with their arguments.
         criterion : callable, default=None
             The loss, for the target ``Loss``.
         generator : torch.Generator on the CPU, default=None
@@ -99,19 +101,17 @@ class AttributionMethod(ABC, BaseEstimator):
         Raises
         ------
         TypeError
-            If x is not floating-point.
+            If x is no floating-point tensor, or the target is none.
         ValueError
-            If a parameter is not allowed, or the method does not fit the model.
+            If a parameter is not allowed, the method does not fit the model, or an own method returns anything
+            but a finite tensor of x's shape.
         """
         require_floats(x)
         if self._parameter_constraints:
             validate_parameters(self)
-
-        def fix(logits: Tensor) -> Score:
-            return target(logits.detach(), y, criterion=criterion, generator=generator)
-
-        with asking(model):
-            return self._attribute(model, x.detach(), fix, generator).to(x.dtype)
+        fix = fixed(target, as_labels(y, x.device), criterion, generator)
+        with asking(model, self.mode, generator):
+            return checked_map(self._attribute(model, x.detach(), fix, generator), x, self).to(x.dtype)
 
     @abstractmethod
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
@@ -120,11 +120,62 @@ class AttributionMethod(ABC, BaseEstimator):
 
 def require_floats(x: Tensor) -> None:
     """Raise a TypeError if x has no gradient to speak of."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"Attribution takes a torch.Tensor as x, got a {type(x).__name__}: pass torch.as_tensor(x).")
     if not x.is_floating_point():
         raise TypeError(
             f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
             "for word ids attribute at the embedding's output (layer='embedding')."
         )
+
+
+def attributed(
+    method: Callable[..., Any],
+    model: Model,
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    target: Target,
+    criterion: Criterion | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Ask an attribution method, or a function of your own with its arguments, and check the map.
+
+    Parameters
+    ----------
+    method : callable
+    model, x, y, target, criterion, generator
+        As for :class:`AttributionMethod`.
+
+    Returns
+    -------
+    Tensor of x's shape
+        Detached.
+
+    Raises
+    ------
+    TypeError
+        If the method cannot be called with these arguments.
+    ValueError
+        If it returns anything but a finite tensor of x's shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import PredictedClass, attributed
+    >>> def mean(model, x, y, *, target, criterion, generator):
+    ...     return x.mean(dim=1)
+    >>> attributed(mean, torch.nn.Linear(3, 2), torch.ones(2, 3), target=PredictedClass())
+    Traceback (most recent call last):
+    ...
+    ValueError: <function mean at ...> returned a tensor of shape (2,) for a batch of shape (2, 3); it must return ...
+    """
+    try:
+        map_ = method(model, x, y, target=target, criterion=criterion, generator=generator)
+    except TypeError as error:
+        require_form(method, METHOD, error)
+        raise
+    return checked_map(map_, x, method)
 
 
 def broadcast(name: str, value: Any, x: Tensor) -> Tensor:

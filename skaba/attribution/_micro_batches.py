@@ -12,9 +12,10 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._asking import Model
+from skaba.attribution._checking import Target, as_labels
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, Target
+from skaba.attribution._method import AttributionMethod, attributed, require_floats
 from skaba.attribution._targets import Criterion
 
 
@@ -24,7 +25,8 @@ class MicroBatches(BaseEstimator):
     A pass holds ``size`` samples, times what the method puts into one pass itself
     (``steps_at_once``, ``samples_at_once``, ``neighbours``). The map is that of the whole batch,
     except that random draws follow the parts, and that methods which compare a sample with
-    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background) see the part.
+    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
+    ``mode="train"``) see the part.
 
     Parameters
     ----------
@@ -75,12 +77,15 @@ class MicroBatches(BaseEstimator):
         Tensor of x's shape
         """
         validate_parameters(self)
+        require_floats(x)
+        labels = as_labels(y, x.device)
 
         def attribute(index: Tensor) -> Tensor:
-            return self.method(
+            return attributed(
+                self.method,
                 rows_of(model, index),
                 x[index],
-                None if y is None else y[index],
+                None if labels is None else labels[index],
                 target=target,
                 criterion=criterion,
                 generator=generator,

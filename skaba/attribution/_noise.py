@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer
+from skaba.attribution._checking import Fix
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._layers import rows_of
-from skaba.attribution._method import About, AttributionMethod, Fix, normal_like, per_sample
+from skaba.attribution._method import About, AttributionMethod, attributed, normal_like, per_sample
 from skaba.attribution._targets import Score, require_generator
 
 
@@ -43,6 +44,11 @@ class NoisyMaps(AttributionMethod):
         self.noise = noise
         self.samples_at_once = samples_at_once
 
+    @property
+    def mode(self) -> str:  # type: ignore[override]
+        """The mode of the method that it asks."""
+        return getattr(self.method, "mode", "eval")
+
     def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         with torch.no_grad():
@@ -62,7 +68,7 @@ class NoisyMaps(AttributionMethod):
         # To the method the copies are samples of their own, also if it asks about one at a time.
         index = torch.arange(len(noisy), device=noisy.device) % n
         own = score.rows(index) if hasattr(score, "rows") else score
-        return self.method(rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
+        return attributed(self.method, rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
 
     @abstractmethod
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
@@ -78,7 +84,8 @@ class SmoothGrad(NoisyMaps):
     Parameters
     ----------
     method : attribution method, default=None
-        What is averaged; by default ``Gradient()``.
+        What is averaged; by default ``Gradient()``. With ``InputXGradient()`` it is the mean of gradient
+        times *noisy* input; the mean gradient times the input is ``TimesInput(SmoothGrad())``.
     samples : int, default=10
         Noisy copies.
     noise : float, default=0.15
@@ -86,7 +93,8 @@ class SmoothGrad(NoisyMaps):
         (maximum minus minimum); the paper recommends 0.1 to 0.2.
     samples_at_once : int, default=5
         How many copies share a pass. Memory grows with it; the result does not change,
-        unless the method itself draws at random. Choose 1 for a method that shares passes
+        unless the method itself draws at random or asks in training mode, where the copies that
+        share a pass share the statistics of BatchNorm. Choose 1 for a method that shares passes
         itself, such as ``IntegratedGradients``: the numbers multiply, and passes that no longer
         fit the processor's cache are slow.
 

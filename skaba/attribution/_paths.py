@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._asking import Model, answer, input_gradient
-from skaba.attribution._method import About, AttributionMethod, Fix, broadcast
+from skaba.attribution._checking import Fix
+from skaba.attribution._method import About, AttributionMethod, broadcast
 from skaba.attribution._targets import require_generator
 
 

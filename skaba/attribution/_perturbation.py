@@ -17,6 +17,8 @@ from skaba.attribution._paths import background_of
 from skaba.attribution._spatial import positions, to_channels
 from skaba.attribution._targets import require_generator
 
+_WINDOW = 3  # of Occlusion, in positions
+
 
 class GradientShap(ThroughCaptum):
     """Gradients at random points between samples of a background and the (noisy) input.
@@ -320,15 +322,16 @@ class FeatureAblation(_Segmented):
 class Occlusion(ThroughCaptum):
     """How much the target falls when a window that slides over the input is replaced by a baseline.
 
-    A feature's value is the mean over the windows that cover it. One forward pass a sample for each
+    A feature's value is the mean over the windows that cover it. One forward pass per sample for each
     place of the window, about (size / stride) along each spatial axis, and two more. Computed in
     single precision.
 
     Parameters
     ----------
-    window : int, default=3
-        Side of the window, in positions (words of a text), with all their channels; at most the size
-        of the input along each axis. In a table, where columns have no neighbours, it is one feature.
+    window : int, default=None
+        Side of the window, in positions (words of a text), with all their channels; no larger than the
+        input along any spatial axis. By default 3, or less along an axis that is shorter. In a table,
+        whose columns have no neighbours, it is one feature, and only 1 or None are allowed.
     stride : int, default=1
         Step of the window; no larger than the window, so that every feature is covered.
     baseline : float, Tensor or ndarray, default=0.0
@@ -352,14 +355,18 @@ class Occlusion(ThroughCaptum):
     about: ClassVar[About] = About("windows + 2", "0", signed=True, baseline=True)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [Interval(Integral, 1, None, closed="left"), None],
         "stride": [Interval(Integral, 1, None, closed="left")],
         "baseline": [Real, Tensor, np.ndarray],
         "perturbations_at_once": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
-        self, window: int = 3, stride: int = 1, baseline: float | Tensor = 0.0, perturbations_at_once: int = 10
+        self,
+        window: int | None = None,
+        stride: int = 1,
+        baseline: float | Tensor = 0.0,
+        perturbations_at_once: int = 10,
     ) -> None:
         self.window = window
         self.stride = stride
@@ -367,16 +374,11 @@ class Occlusion(ThroughCaptum):
         self.perturbations_at_once = perturbations_at_once
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        if self.stride > self.window:
-            raise ValueError(
-                f"Occlusion(window={self.window}, stride={self.stride}) would leave features between the windows "
-                "without a value. Set stride to at most window."
-            )
-        channels = channel_axis(scored.model) % x.dim() - 1
-        window, stride = [min(self.window, size) for size in x.shape[1:]], [self.stride] * (x.dim() - 1)
-        window[channels], stride[channels] = x.shape[channels + 1], 1
-        if x.dim() == 2:
-            window, stride = [1], [1]
+        window, stride = self._window(x, channel_axis(scored.model)), [self.stride] * (x.dim() - 1)
+        if x.dim() > 2:
+            axis = channel_axis(scored.model) % x.dim() - 1
+            window.insert(axis, x.shape[axis + 1])
+            stride[axis] = 1
         map_: Tensor = (
             captum()
             .Occlusion(scored)
@@ -390,3 +392,24 @@ class Occlusion(ThroughCaptum):
             )
         )
         return map_
+
+    def _window(self, x: Tensor, channels: int) -> list[int]:
+        """Return the window's side along each spatial axis, or raise a ValueError if it does not fit x."""
+        places = positions(x, channels)
+        largest = 1 if x.dim() == 2 else min(places)
+        if self.window is not None and self.window > largest:
+            reason = "a table's columns have no neighbours" if x.dim() == 2 else "it does not fit into the input"
+            raise ValueError(
+                f"Occlusion(window={self.window}) of samples of shape {tuple(x.shape[1:])}: {reason}. Set window to at "
+                f"most {largest}, or None."
+            )
+        if self.window is not None:
+            window = [self.window] * len(places)
+        else:
+            window = [1 if x.dim() == 2 else min(_WINDOW, size) for size in places]
+        if self.stride > min(window):
+            raise ValueError(
+                f"Occlusion(window={min(window)}, stride={self.stride}) would leave features between the windows "
+                "without a value. Set stride to at most window."
+            )
+        return window

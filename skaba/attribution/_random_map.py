@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from skaba.attribution._asking import Model
-from skaba.attribution._method import About, AttributionMethod, Fix, normal_like
+from skaba.attribution._checking import Fix
+from skaba.attribution._method import About, AttributionMethod, normal_like
 from skaba.attribution._targets import require_generator
 
 

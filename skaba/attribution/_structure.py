@@ -16,10 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from skaba.attribution._asking import Model, answer, unwrapped
-from skaba.attribution._layers import FromLayer, WithArguments
-
-_VIEWS = (FromLayer, WithArguments)
+from skaba.attribution._asking import Model, View, answer, unwrapped
 
 Kinds = tuple[type[nn.Module], ...]
 
@@ -108,7 +105,7 @@ def _shared(module: nn.Module) -> dict[int, Any]:
     """Return what a copy of a module is to hold in place of its tensors, as deepcopy's memo."""
     own = {id(parameter): nn.Parameter(parameter.data, False) for parameter in module.parameters(recurse=False)}
     tensors = [*module.buffers(recurse=False), *_tensors(_held(module))]
-    held = [vars(module).get(name) for name in ("inputs", "arguments")] if isinstance(module, _VIEWS) else []
+    held = [vars(module).get(name) for name in ("inputs", "arguments")] if isinstance(module, View) else []
     held += [value for value in _held(module) if isinstance(value, np.ndarray)]
     return {**{id(tensor): tensor.detach() for tensor in tensors}, **own, **{id(value): value for value in held}}
 
@@ -140,7 +137,7 @@ def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:
     calls: list[Call] = []
     owners: dict[Node, tuple[str, nn.Module]] = {}
     inner = network
-    while isinstance(inner, _VIEWS):
+    while isinstance(inner, View):
         inner = inner.module
 
     def note(name: str, module: nn.Module, args: Any, named: Any, output: Any) -> None:

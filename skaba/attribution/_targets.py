@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, Protocol
@@ -11,6 +10,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
+
+from skaba._validation import validate_parameters
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -64,8 +65,8 @@ class RandomTopClass(BaseEstimator):
 
     References
     ----------
-    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps"; Kinkel
-    (2023), section 4.1.3, with k = 4 for images and k = 6 for text.
+    Tomani and Cremers (2022), "CHALLENGER: Training with Attribution Maps", arXiv 2205.15094; Kinkel
+    (2023), sections 3.6.1 and 3.8, and table A.2, with k = 4 for images and k = 6 for text.
 
     Examples
     --------
@@ -115,7 +116,10 @@ class RandomTopClass(BaseEstimator):
         _require_classes(self, logits, y)
         n_classes = logits.shape[1]
         if n_classes == 1 and self.k != 1:
-            raise ValueError("The model returns a single logit per sample; it must return one for each class.")
+            raise ValueError(
+                "The model returns a single logit per sample; to draw among classes it must return logits of shape "
+                "(n, n_classes), one per class."
+            )
         k = min(USUAL_K, n_classes) if self.k is None else self.k
         if k > n_classes:
             raise ValueError(
@@ -166,13 +170,14 @@ class TrueClass(BaseEstimator):
         Raises
         ------
         ValueError
-            If there are no labels, or they are no class indices.
+            If there are no labels, or one is not the index of an output.
         """
         _require_classes(self, logits, y)
         if y is None:
             raise ValueError("TrueClass needs the labels: pass y, or use PredictedClass().")
-        _require_one_each(y, logits)
-        return ClassScore(y)
+        require_one_each(y, logits)
+        _require_known(y, logits)
+        return ClassScore(y.long())
 
 
 class PredictedClass(BaseEstimator):
@@ -215,34 +220,28 @@ class PredictedClass(BaseEstimator):
         return ClassScore(logits.argmax(dim=1))
 
 
-class Loss(BaseEstimator):
-    """The sample's loss under the model's own criterion.
+class FixedClass(BaseEstimator):
+    """The score of one class, the same for every sample: one label of many, one output of a regression.
 
-    The one target that fits every task: single-label, multi-label and regression. A
-    map of the loss has the opposite sign of a map of the true class: what is high
-    there speaks against the label.
-
-    Notes
-    -----
-    A criterion with a ``reduction`` is asked for its unreduced values, so every sample
-    has a loss of its own (over several outputs their mean, or with
-    ``reduction="sum"`` their sum). A criterion without that attribute is taken to be a
-    mean over the batch.
-
-    References
+    Parameters
     ----------
-    Kinkel (2023), section 4.1.3: cross-entropy for FastABA-CE and PTB-XL; Goodfellow
-    et al. (2015), "Explaining and Harnessing Adversarial Examples", for FGSM.
+    index : int
+        Which of the model's outputs is explained, counted from 0; for a classifier the place of
+        the class in ``classes_``.
 
     Examples
     --------
     >>> import torch
-    >>> from skaba.attribution import Loss
-    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 100.0]])
-    >>> score = Loss()(logits, torch.tensor([0, 1]), criterion=torch.nn.CrossEntropyLoss())
-    >>> score(logits)
-    tensor([0.6931, 0.0000])
+    >>> from skaba.attribution import FixedClass
+    >>> logits = torch.tensor([[0.0, 5.0, 1.0], [3.0, 0.0, 2.0]])
+    >>> FixedClass(2)(logits, None)(logits)
+    tensor([1., 2.])
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"index": [Interval(Integral, 0, None, closed="left")]}
+
+    def __init__(self, index: int) -> None:
+        self.index = index
 
     def __call__(
         self,
@@ -252,76 +251,32 @@ class Loss(BaseEstimator):
         criterion: Criterion | None = None,
         generator: torch.Generator | None = None,
     ) -> Score:
-        """Return the loss of each sample.
+        """Return the score of the class.
 
         Parameters
         ----------
         logits : Tensor of shape (n, n_outputs)
-        y : Tensor of shape (n,) or (n, n_outputs)
-        criterion : callable
-            The loss, ``criterion(logits, y)``.
-        generator
+        y, criterion, generator
             Not used.
 
         Returns
         -------
         Score
-            A function from logits to the loss, shape (n,).
+            A function from logits to the class's score, shape (n,).
 
         Raises
         ------
         ValueError
-            If y or the criterion is missing, or y is not as wide as the logits.
+            If the model has no output with this index.
         """
-        if y is None or criterion is None:
-            missing = "y" if y is None else "criterion"
-            raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
-        _require_one_each(y, logits)
-        return LossScore(criterion, _matching(y, logits))
-
-
-def _matching(y: Tensor, logits: Tensor) -> Tensor:
-    """Return y in the logits' shape if it holds floats: (n,) against (n, 1) would broadcast to (n, n)."""
-    if not y.is_floating_point() or y.shape == logits.shape:
-        return y
-    if y.numel() == logits.numel():
-        return y.reshape(logits.shape)
-    raise ValueError(
-        f"The module returned {tuple(logits.shape)}, but y holds targets of shape {tuple(y.shape)}. Make the "
-        "module's output as wide as y."
-    )
-
-
-class LossScore:
-    """The loss of each sample under its own label."""
-
-    def __init__(self, criterion: Criterion, y: Tensor) -> None:
-        self.criterion = criterion
-        self.y = y
-
-    def rows(self, index: Tensor) -> LossScore:
-        return LossScore(self.criterion, self.y.index_select(0, index))
-
-    def __call__(self, logits: Tensor, /) -> Tensor:
-        repeats = len(logits) // len(self.y)
-        y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
-        reduction = getattr(self.criterion, "reduction", None)
-        if reduction not in ("mean", "sum", "none"):
-            return self._of_a_mean(logits, y)
-        unreduced = copy.copy(self.criterion)
-        unreduced.reduction = "none"  # type: ignore[attr-defined]
-        losses = unreduced(logits, y)
-        if losses.dim() == 0:  # it does not read its own reduction
-            return self._of_a_mean(logits, y)
-        losses = losses.reshape(len(logits), -1)
-        return losses.sum(dim=1) if reduction == "sum" else losses.mean(dim=1)
-
-    def _of_a_mean(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Return each row's loss under a criterion that tells only the mean over a batch."""
-        if logits.requires_grad:  # the sum of these is the sum of the losses, and so are its gradients
-            return self.criterion(logits, y).expand(len(logits))
-        rows = zip(logits.split(1), y.split(1), strict=True)  # type: ignore[no-untyped-call]
-        return torch.stack([self.criterion(*row).mean() for row in rows])
+        validate_parameters(self)
+        _require_two_dimensions(logits)
+        if self.index >= logits.shape[1]:
+            raise ValueError(
+                f"FixedClass({self.index}) explains an output that the model does not have: it returns "
+                f"{logits.shape[1]} per sample. Set index to at most {logits.shape[1] - 1}; it counts from 0."
+            )
+        return ClassScore(torch.full((len(logits),), int(self.index), device=logits.device))
 
 
 def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:
@@ -336,15 +291,26 @@ def _require_two_dimensions(logits: Tensor) -> None:
         raise ValueError(f"The model must return logits of shape (n, n_outputs); it returned {tuple(logits.shape)}.")
 
 
-def _require_one_each(y: Tensor, logits: Tensor) -> None:
+def require_one_each(y: Tensor, logits: Tensor) -> None:
     if len(y) != len(logits):
-        raise ValueError(f"The batch has {len(logits)} samples, but y has {len(y)} targets; pass one a sample.")
+        raise ValueError(f"The batch has {len(logits)} samples, but y has {len(y)} targets; pass one per sample.")
+
+
+def _require_known(y: Tensor, logits: Tensor) -> None:
+    if not len(y):
+        return
+    n_classes, lowest, highest = logits.shape[1], int(y.min()), int(y.max())
+    if lowest < 0 or highest >= n_classes:
+        raise ValueError(
+            f"y holds labels from {lowest} to {highest}, but the model returns {n_classes} logits per sample: a label "
+            f"must be the index of its class, 0 to {n_classes - 1}."
+        )
 
 
 def _require_classes(target: BaseEstimator, logits: Tensor, y: Tensor | None) -> None:
     _require_two_dimensions(logits)
     if y is not None and (y.is_floating_point() or y.dim() > 1):
         raise ValueError(
-            f"{type(target).__name__} picks one class a sample, but y has shape {tuple(y.shape)} and dtype "
+            f"{type(target).__name__} picks one class per sample, but y has shape {tuple(y.shape)} and dtype "
             f"{y.dtype}: a multi-label or regression target. Use Loss() as target."
         )

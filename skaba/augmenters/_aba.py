@@ -226,7 +226,7 @@ class ABA(BaseEstimator):
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
             attribution: Any = x
         else:
-            x = rest.features()
+            x = rest.features(getattr(self.attribution, "mode", "eval"), generator)
             attribution = self._attribute(rest, x, y, criterion, generator)
         require_samples(x, len(steps), rest.layer)
         return self._mover(x, attribution, steps, rows, rest.padding, generator)

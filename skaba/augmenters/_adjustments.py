@@ -65,7 +65,7 @@ def group_of(adjustment: Adjustment) -> str:
 
     References
     ----------
-    Kinkel (2023), section 3.2.
+    Kinkel (2023), section 3.3.1.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class AdjustmentSet:
 
     References
     ----------
-    Kinkel (2023), section 3.2 and table 3.1.
+    Kinkel (2023), section 3.1.6 and table 3.1.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class Constant(Change):
 
     References
     ----------
-    Kinkel (2023), section 3.1.3, equation 3.8.
+    Kinkel (2023), section 3.1.5, equations 3.7 to 3.9.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Proportional(Change):
 
     Notes
     -----
-    Kinkel (2023), section 3.1.3, names the variant and leaves the formula open. A sample with a
+    Kinkel (2023), section 3.1.4, names the variant and leaves the formula open. A sample with a
     single feature has a relative attribution of 1, whatever the number of categories.
 
     Examples
@@ -118,7 +118,7 @@ class Baseline(Change):
 
     Notes
     -----
-    Kinkel (2023), section 3.1.3, names the variant; the share of the way is this library's
+    Kinkel (2023), sections 3.1.4 and 3.7, names the variant; the share of the way is this library's
     reading, so that strength keeps its meaning and 0 still changes nothing.
 
     Examples

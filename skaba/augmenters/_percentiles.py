@@ -51,7 +51,7 @@ class Percentiles(Selection):
 
     References
     ----------
-    Kinkel (2023), section 3.1.2; the named methods use 0.1 and 0.9.
+    Kinkel (2023), section 3.1.3, equations 3.4 and 3.5; the named methods use 0.1 and 0.9 (section 3.8).
 
     Examples
     --------

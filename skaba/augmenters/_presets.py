@@ -33,8 +33,8 @@ def challenger(k: int | None = None, **parameters: Any) -> ABA:
 
     References
     ----------
-    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps", in the variant
-    of Kinkel (2023), section 3.4, with the gradient in place of LRP.
+    Tomani and Cremers (2022), "CHALLENGER: Training with Attribution Maps", arXiv 2205.15094, in the variant
+    of Kinkel (2023), section 3.8, with the gradient in place of LRP.
 
     Examples
     --------
@@ -71,8 +71,9 @@ def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
 
     References
     ----------
-    Tomani and Cremers (2021), "CHALLENGER: Training with Attribution Maps". A strength of its own
-    for each category, which the source allows, is written as adjustments: ``AdjustmentSet([(0.5, 0, 1)])``.
+    Tomani and Cremers (2022), "CHALLENGER: Training with Attribution Maps", arXiv 2205.15094; Kinkel (2023),
+    section 3.1.7. A strength of its own for each category, which the source allows, is written as
+    adjustments: ``AdjustmentSet([(0.5, 0, 1)])``.
 
     Examples
     --------
@@ -102,7 +103,7 @@ def mend_aba(k: int | None = None, **parameters: Any) -> ABA:
 
     References
     ----------
-    Kinkel (2023), section 3.4.
+    Kinkel (2023), section 3.8.
 
     Examples
     --------
@@ -139,7 +140,7 @@ def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
 
     References
     ----------
-    Kinkel (2023), section 3.4.
+    Kinkel (2023), section 3.8.
 
     Examples
     --------
@@ -179,8 +180,8 @@ def free_aba(**parameters: Any) -> ABA:
 
     References
     ----------
-    FastABA-CE of Kinkel (2023), section 3.4, with the maps of the previous epoch; reusing the training
-    step's input gradient is the idea of Shafahi et al. (2019), "Adversarial Training for Free!".
+    FastABA-CE of Kinkel (2023), section 3.8 and table A.2, with the maps of the previous epoch; reusing the
+    training step's input gradient is the idea of Shafahi et al. (2019), "Adversarial Training for Free!".
 
     Examples
     --------
@@ -222,7 +223,7 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
     References
     ----------
     Goodfellow et al. (2015), "Explaining and Harnessing Adversarial Examples"; Kinkel
-    (2023), section 3.4.
+    (2023), section 3.7.
 
     Examples
     --------

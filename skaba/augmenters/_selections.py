@@ -153,7 +153,7 @@ class Cutoff(Selection):
 
     References
     ----------
-    Kinkel (2023), section 3.1.2: FastABA and FGSM use 0.
+    Kinkel (2023), section 3.1.3, equation 3.3: FastABA and FGSM use 0 (sections 3.8 and 3.7).
 
     Examples
     --------

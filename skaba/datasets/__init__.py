@@ -11,12 +11,13 @@ from __future__ import annotations
 from skaba.datasets._cifar10 import fetch_cifar10
 from skaba.datasets._digits import load_digits
 from skaba.datasets._download import DatasetError
-from skaba.datasets._glove import fetch_glove, read_vectors
+from skaba.datasets._glove import fetch_glove
 from skaba.datasets._mnist import fetch_mnist
 from skaba.datasets._newsgroups import fetch_newsgroups
 from skaba.datasets._ptbxl import fetch_ptbxl
 from skaba.datasets._synthetic import make_ecg, make_messages
 from skaba.datasets._tiny_imagenet import fetch_tiny_imagenet
+from skaba.datasets._vectors import read_vectors
 
 __all__ = [
     "DatasetError",

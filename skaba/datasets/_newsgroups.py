@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import tarfile
 from collections.abc import Callable, Collection, Sequence
@@ -150,10 +151,11 @@ def _read_archive(path: Path) -> list[tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     with reading(path), tarfile.open(path) as archive:
         for member in archive:
-            match = MEMBER.fullmatch(member.name)
+            name = posixpath.normpath(member.name)  # some programs write ./ before it
+            match = MEMBER.fullmatch(name)
             file = archive.extractfile(member) if match else None
             if match and file:
-                found[member.name] = (match["group"], file.read().decode("latin1"))
+                found[name] = (match["group"], file.read().decode("latin1"))
     if not found:
         raise damaged(path, "it holds no messages")
     # By name, so that what a seed draws does not depend on the order in which the archive was packed.

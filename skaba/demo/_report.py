@@ -19,7 +19,7 @@ from skaba.demo._experiment import CONTROLS, GRIDS, Comparison, Run
 from skaba.plotting import AugmentationDisplay, StrengthDisplay
 
 HEADER = ["method", "accuracy, %", "vs plain, points", "time", "strength"]
-CAPTION = "Median (range) over the seeds. Time: of an epoch, in units of plain training."
+CAPTION = "Mean (range) over the seeds. Time: of an epoch, in units of plain training."
 SEEDS_FOR_A_CLAIM = 5
 
 
@@ -62,7 +62,7 @@ class Report:
         """
         n_seeds = len(self.comparisons)
         changes = [
-            f"{np.median(self._gain(method)):+.1f} points with {method} (better on {self._wins(method, 'plain')})"
+            f"{np.mean(self._gain(method)):+.1f} points with {method} (better on {self._wins(method, 'plain')})"
             for method in GRIDS
             if method != "plain"
         ]
@@ -70,7 +70,7 @@ class Report:
         always = all(min(self._gain("MendABA", other)) > 0 for other in ["plain", *CONTROLS])
         shown = "shows" if always and n_seeds >= SEEDS_FOR_A_CLAIM else "does not show"
         return (
-            f"Over {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}, the median change of test accuracy against plain "
+            f"Over {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}, the mean change of test accuracy against plain "
             f"training was {', '.join(changes)}; MendABA was {' and '.join(against)}, so this run {shown} that "
             "attribution itself helps here."
         )
@@ -143,7 +143,7 @@ class Report:
             method,
             _span(accuracy, ".1f"),
             "" if method == "plain" else _span(gain, "+.1f", ", "),
-            f"{np.median([run.time_ratio for run in self._of(method)]):.2f}",
+            f"{np.mean([run.time_ratio for run in self._of(method)]):.2f}",
             "" if method == "plain" else _span([run.strength for run in self._of(method)], ".2g"),
         ]
 
@@ -199,6 +199,6 @@ def _candidate(search: Any, index: int) -> dict[str, Any]:
 
 
 def _span(values: Sequence[float] | NDArray[Any], form: str, to: str = "-") -> str:
-    """Write the median, and in brackets the range."""
-    low, middle, high = (format(value, form) for value in (min(values), np.median(values), max(values)))
+    """Write the mean, and in brackets the range."""
+    low, middle, high = (format(value, form) for value in (min(values), np.mean(values), max(values)))
     return middle if low == high else f"{middle} ({low}{to}{high})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,6 @@ from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
 from skaba.attribution import TrueClass
-from skaba.estimators._data import EncodedDataset
 from skaba.estimators._net import AugmentedNet
 
 
@@ -29,9 +29,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     Parameters
     ----------
-    module : nn.Module class or instance
-        Returns logits of shape (n, n_classes). Arguments of a class are given as
-        ``module__name=value``.
+    module : nn.Module class or instance, or function that returns one
+        Returns logits of shape (n, n_classes). Arguments of a class or function are given as
+        ``module__name=value``. An instance is copied and never trained itself.
     augmenter : str, callable or None, default="mend_aba"
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
@@ -47,7 +47,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     random_state : int, RandomState or None, default=None
         Seeds the module's initialisation, the batches, dropout and the augmenter, without
         touching the global random state. With None the global state decides, as in skorch. A
-        module given as instance keeps the weights that it has.
+        module given as instance brings its own weights: every ``fit`` starts from a copy of it.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
     optimizer : torch.optim class, default=torch.optim.Adam
@@ -95,6 +95,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     """
 
     _stratifies: ClassVar[bool] = True
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
     def __init__(
@@ -120,16 +121,76 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             Labels as in ``classes_``.
         """
         probabilities = self.predict_proba(X)
-        if self.classes is None and self.classes_inferred_ is None:  # loaded weights, never fitted
+        if self._labels() is None:  # weights that were loaded from a file without labels
             self.classes_inferred_ = np.arange(probabilities.shape[1])
-        index = probabilities.argmax(axis=1)
-        return index if self.scoring_ else self.classes_[index]
+        return self.classes_[probabilities.argmax(axis=1)]
 
-    def _encoded(self, dataset: Any) -> Any:
-        # A data set that hides its targets, and nobody said what they are: they have to be indices.
-        if self.classes_ is None or np.array_equal(self.classes_, np.arange(len(self.classes_))):
-            return dataset
-        return EncodedDataset(dataset, self._encode_targets)
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels, in the order of the logits."""
+        labels = self._labels()
+        if labels is None:
+            raise AttributeError(
+                "The labels are not known: the net was not fitted, nor loaded from a file that holds them. Pass "
+                "classes=[...] with all labels, in the order of the logits, to the estimator."
+            )
+        return labels
+
+    def _labels(self) -> np.ndarray | None:
+        """Return the labels, or None as long as they are not known."""
+        return self.classes_inferred_ if self.classes is None else np.asarray(self.classes)
+
+    def save_params(self, f_params: Any = None, *, use_safetensors: bool = False, **files: Any) -> None:
+        """Save the weights and, with them, the labels and what else was learned from the data.
+
+        Parameters
+        ----------
+        f_params : path or file, default=None
+            A file that ``torch.load`` reads with ``weights_only=True``: the module's ``state_dict``, with the labels in
+            its metadata.
+        use_safetensors : bool, default=False
+            That format holds tensors alone; the labels have to be passed to the net that loads it, ``classes=[...]``.
+        **files
+            As in skorch: ``f_optimizer``, ``f_criterion``, ``f_history``, ``f_categories``.
+        """
+        labels = self._labels()
+        if use_safetensors and self.classes is None and labels is not None and not _are_indices(labels):
+            warnings.warn(
+                f"safetensors hold no labels: pass classes={labels.tolist()} to the estimator that loads this file, or "
+                "its predict returns class indices.",
+                stacklevel=2,
+            )
+        super().save_params(f_params=f_params, use_safetensors=use_safetensors, **files)
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights, the labels among it.
+
+        Returns
+        -------
+        dict
+        """
+        labels = self._labels()
+        return {**super().learned_state(), **({} if labels is None else {"classes_inferred_": labels})}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+
+        Raises
+        ------
+        ValueError
+            If ``classes`` says otherwise.
+        """
+        labels = state.get("classes_inferred_")
+        if self.classes is not None and labels is not None and not np.array_equal(labels, self.classes):
+            raise ValueError(
+                f"The weights were trained with the labels {labels.tolist()}, but classes={list(self.classes)}. Pass "
+                "the same in the same order, or classes=None."
+            )
+        super().load_learned_state(state)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -143,9 +204,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)
         if y.ndim > 1 and y.size != len(y):
+            one_hot = y.ndim == 2 and y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(1) == 1)
+            advice = "These are one-hot rows: pass y.argmax(1)" if one_hot else "For several labels"
             raise ValueError(
-                f"y has shape {y.shape}; {type(self).__name__} takes one label a sample. For several labels "
-                "use ABAMultiLabelClassifier."
+                f"y has shape {y.shape}; {type(self).__name__} takes one label per sample, shape (n,). {advice}"
+                f"{'; if they are several labels per sample,' if one_hot else ''} use ABAMultiLabelClassifier."
             )
         return column_or_1d(y, warn=True)
 
@@ -156,9 +219,20 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             return
         if np.issubdtype(labels.dtype, np.floating) and np.any(labels != np.floor(labels)):
             raise ValueError("Unknown label type: continuous. y holds fractions; for them use ABARegressor.")
-        self.classes_inferred_ = np.unique(labels)
+        try:
+            found = np.unique(labels)
+        except TypeError as error:
+            raise ValueError(f"y holds labels of several types, which cannot be sorted: {error}.") from error
+        if len(found) < 2 and self.classes is None:
+            raise ValueError(
+                f"y holds one class, {found.tolist()}; a classifier needs at least 2. If the others come later, "
+                "pass classes=[...] with all labels to the estimator or to partial_fit."
+            )
+        self.classes_inferred_ = found
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
+        if self._labels() is None:
+            return _indices(y)
         order = np.argsort(self.classes_)  # classes=[...] need not be sorted
         try:
             rank = np.searchsorted(self.classes_, y, sorter=order).clip(max=len(order) - 1)
@@ -173,17 +247,25 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             )
         return index.astype(np.int64)
 
-    def _check_output(self, logits: Tensor) -> None:
+    def _decode_targets(self, y: Any) -> Any:
+        return self.classes_[y] if isinstance(y, np.ndarray) and y.dtype.kind in "iu" else y
+
+    def _check_output(self, logits: Tensor, y: Tensor) -> None:
         if logits.dim() != 2:
             raise ValueError(
                 f"The module returned {tuple(logits.shape)}; a classifier needs logits of shape "
-                "(n, n_classes), one score a class."
+                "(n, n_classes), one logit per class."
             )
-        if self.classes_inferred_ is None and self.classes is None:
+        if self._labels() is None:
+            if y.max() >= logits.shape[1]:
+                raise ValueError(
+                    f"The Dataset yields label {int(y.max())}, but the module returns {logits.shape[1]} logits per "
+                    f"sample. {_HIDDEN}"
+                )
             self.classes_inferred_ = np.arange(logits.shape[1])
         if logits.shape[1] != len(self.classes_):
             raise ValueError(
-                f"The module returns {logits.shape[1]} logits a sample, but y has {len(self.classes_)} classes. "
+                f"The module returns {logits.shape[1]} logits per sample, but y has {len(self.classes_)} classes. "
                 f"Make the module's output {len(self.classes_)} wide, or pass classes=[...] with all labels."
             )
         rows = logits.detach().float()
@@ -195,3 +277,20 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
 
     def _default_target(self) -> TrueClass:
         return TrueClass()
+
+
+_HIDDEN = (
+    "Where a Dataset does not show its targets in .y they have to be class indices 0, 1, 2, ...; otherwise pass "
+    "classes=[...] with all labels to the estimator, or y beside the Dataset."
+)
+
+
+def _are_indices(labels: np.ndarray) -> bool:
+    return np.array_equal(labels, np.arange(len(labels)))
+
+
+def _indices(y: np.ndarray) -> np.ndarray:
+    """Return targets that have to be class indices, as no labels are known."""
+    if y.dtype.kind not in "biuf" or np.any(y < 0) or np.any(y != np.floor(y)):
+        raise ValueError(f"The labels are not known, and y holds {y.dtype} targets such as {y[0].item()!r}. {_HIDDEN}")
+    return y.astype(np.int64)

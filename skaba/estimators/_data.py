@@ -1,131 +1,34 @@
-"""Checks of X and y: what was given, what is allowed, what to do; before any work."""
+"""Datasets that users bring: what they show of their targets, and targets as training wants them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
-from scipy import sparse
-from skorch.dataset import get_len
-from skorch.utils import is_dataset
+from skorch.dataset import Dataset as SkorchDataset
+from skorch.utils import data_from_dataset
 from torch import Tensor
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
+from skaba._samples import check_mask, check_values
+from skaba._targets import as_array
 
-def check_samples(X: Any, *, floats: bool) -> Any:
-    """Check X, and turn lists into an array.
-
-    Parameters
-    ----------
-    X : array-like, Tensor, DataFrame, Dataset, mapping or sequence of arrays
-        Datasets and several inputs (a mapping, or a sequence of arrays) are left to skorch.
-    floats : bool
-        Whether the input itself is augmented, which integers do not allow.
-
-    Returns
-    -------
-    X, as an array if it was a list of numbers or a data frame
-
-    Raises
-    ------
-    TypeError, ValueError
-        If X has no batch axis, no samples, integers where floats are needed, or values that are no
-        finite numbers.
-    """
-    if sparse.issparse(X):
-        raise TypeError("X is a sparse matrix, which this network cannot read; pass X.toarray().")
-    if hasattr(X, "iloc"):  # skorch would take a frame's columns for inputs of their own
-        X = X.to_numpy(copy=True)  # a view of a frame is not writable, which torch warns about
-    if isinstance(X, Mapping):
-        for name, values in X.items():
-            _check_finite(values if isinstance(values, Tensor) else np.asarray(values), f"X[{name!r}]")
-    if is_dataset(X) or _has_several_inputs(X):
-        return X
-    if not isinstance(X, (np.ndarray, Tensor)):
-        X = np.asarray(X)
-    if isinstance(X, np.ndarray) and X.dtype == object:
-        X = _from_objects(X)
-    _check_dtype(X, floats)
-    _check_shape(X)
-    _check_finite(X, "X")
-    return X
-
-
-def check_length(X: Any, y: Any) -> None:
-    """Raise a ValueError unless there is one target a sample."""
-    n_samples, n_targets = get_len(X), len(y)
-    if n_samples == n_targets:
-        return
-    shape = f", of shape {tuple(X.shape)}," if hasattr(X, "shape") else ""
-    if isinstance(X, (list, tuple)):
-        shape = ", read as several inputs because it is a list of arrays (np.stack(X) makes one input of them),"
-    raise ValueError(
-        f"X{shape} has {n_samples} samples, counted by its first axis, but y has {n_targets}. Pass one target "
-        "a sample; a single sample needs a batch axis, X[None]."
-    )
-
-
-def check_targets(y: Any) -> np.ndarray:
-    """Turn targets into an array of finite values.
-
-    Parameters
-    ----------
-    y : array-like or Tensor
-
-    Returns
-    -------
-    ndarray
-
-    Raises
-    ------
-    ValueError
-        If y is a scalar or holds values that are no finite numbers.
-    """
-    if sparse.issparse(y):
-        raise ValueError("y is a sparse matrix; pass y.toarray().")
-    y = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-    if y.ndim == 0:
-        raise ValueError(f"y must hold one target a sample, got the scalar {y!r}.")
-    if np.issubdtype(y.dtype, np.complexfloating):
-        raise ValueError("Complex data not supported: y has complex numbers.")
-    if y.dtype == object and any(map(_is_missing, y.ravel())):
-        raise ValueError("y contains None or NaN: every sample needs a target; drop those without one.")
-    if np.issubdtype(y.dtype, np.floating):
-        _check_finite(y, "y")
-    return y
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def is_floating(X: Any) -> bool:
-    """Return whether an array or tensor holds floats."""
-    return bool(X.is_floating_point() if isinstance(X, Tensor) else X.dtype.kind == "f")
-
-
-def root_of(dataset: Any) -> Any:
-    """Return the data set that a subset, or a subset of one, was taken from."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return dataset
+Encode = Callable[[np.ndarray], np.ndarray]
+"""Turns an array of targets into what training wants, and refuses what it does not know."""
 
 
 class EncodedDataset(Dataset[Any]):
-    """A user's data set with its targets encoded as those of ``fit`` are.
+    """A user's Dataset with its targets encoded as those of ``fit`` are.
 
     Parameters
     ----------
     dataset : Dataset
         Yields a sample and its target.
     encode : callable
-        Turns an array of targets into what training wants, and refuses what it does not know.
     """
 
-    def __init__(self, dataset: Any, encode: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, dataset: Any, encode: Encode) -> None:
         self.dataset = dataset
         self.encode = encode
 
@@ -134,75 +37,107 @@ class EncodedDataset(Dataset[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         """Return the sample and its encoded target."""
-        x, y = self.dataset[index]
-        return x, self.encode(np.asarray(y).reshape(-1))[0]
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[Any]) -> list[Any]:
+        """Return the samples of a batch, their targets encoded together."""
+        return _with_encoded_targets([self.dataset[index] for index in indices], self.encode)
 
 
-def _has_several_inputs(X: Any) -> bool:
-    return isinstance(X, Mapping) or (
-        isinstance(X, (list, tuple)) and len(X) > 0 and all(hasattr(part, "shape") for part in X)
-    )
+class EncodedStream(IterableDataset[Any]):
+    """As :class:`EncodedDataset`, for an ``IterableDataset``."""
+
+    def __init__(self, dataset: Any, encode: Encode) -> None:
+        self.dataset = dataset
+        self.encode = encode
+
+    def __iter__(self) -> Iterator[Any]:
+        for sample in self.dataset:
+            yield _with_encoded_targets([sample], self.encode)[0]
 
 
-def _check_shape(X: np.ndarray | Tensor) -> None:
-    shape = tuple(X.shape)
-    if len(shape) < 2:
-        raise ValueError(
-            f"X has shape {shape} and so no batch axis; the first axis counts the samples. Reshape your data: "
-            "X.reshape(-1, 1) if it has a single feature, X[None] if it is a single sample."
-        )
-    if 0 in shape:
-        what = "0 sample(s)" if shape[0] == 0 else "0 feature(s)"
-        raise ValueError(f"X has {what} (shape={shape}) while a minimum of 1 is required.")
+def encoded(dataset: Any, encode: Encode) -> Any:
+    """Return a user's Dataset with encoded targets: itself if it is known to hold them encoded already."""
+    if _is_plain(dataset):
+        y = as_array(_held(dataset, 1))
+        wanted = encode(y)
+        if wanted.dtype == y.dtype and np.array_equal(wanted, y):
+            return dataset
+    return (EncodedStream if isinstance(dataset, IterableDataset) else EncodedDataset)(dataset, encode)
 
 
-def _from_objects(X: np.ndarray) -> np.ndarray:
+def root_of(dataset: Any) -> Any:
+    """Return the Dataset that a subset, or a subset of one, was taken from."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def has_no_targets(dataset: Any) -> bool:
+    """Return whether a Dataset is one of skorch's without y, which yields zeros in its place."""
+    root = root_of(dataset)
+    return type(root) is SkorchDataset and root.y is None
+
+
+def targets_inside(dataset: Any) -> np.ndarray | None:
+    """Return the targets that a Dataset shows in its ``y``, if they are the ones that it yields.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    ndarray or None
+        None if it has no ``y``, or if its first, middle or last sample comes with another target: raw
+        names, for example, of which it yields codes.
+    """
+    if isinstance(dataset, IterableDataset):  # which has no sample number 0
+        return None
     try:
-        return X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"X holds objects that are no numbers ({error}). Encode them first, for example texts with WordSequences."
-        ) from error
+        y = as_array(_held(dataset, 1))
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None
+    n = len(y) if y.ndim else 0
+    if n == 0 or n != len(dataset):
+        return None
+    looked_at = () if _is_plain(dataset) else (0, n // 2, n - 1)
+    return y if all(np.array_equal(as_array(dataset[number][1]), y[number]) for number in looked_at) else None
 
 
-def _check_dtype(X: np.ndarray | Tensor, floats: bool) -> None:
-    kind = X.dtype.kind if isinstance(X, np.ndarray) else _kind(X)
-    if kind == "c":
-        raise ValueError("Complex data not supported: X has complex numbers.")
-    if kind in "USMmV":
-        raise ValueError(
-            f"X holds {X.dtype} values; a network needs numbers. Encode them first, for example texts "
-            "with WordSequences."
-        )
-    if floats and kind != "f":
-        raise ValueError(
-            f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
-            "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'."
-        )
+def check_inside(dataset: Any) -> None:
+    """Raise a ValueError if a Dataset is empty, or holds masked values or samples that are not finite.
 
-
-def _kind(X: Tensor) -> str:
-    """Return NumPy's letter for a tensor's kind of numbers."""
-    if X.is_complex():
-        return "c"
-    return "f" if X.is_floating_point() else "i"
-
-
-def _check_finite(values: np.ndarray | Tensor, name: str) -> None:
-    # A tensor's memory is read as an array; only bfloat16, which NumPy lacks, is copied.
-    if isinstance(values, Tensor):
-        values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
-    if values.dtype.kind != "f":
+    Only skorch's and torch's own Datasets are looked into; what others yield is not known.
+    """
+    if isinstance(dataset, IterableDataset):
         return
-    # The sum of finite values is finite unless it overflows; it spares the mask.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):
-            return
-    bad = ~np.isfinite(values)
-    if not bad.any():
-        return
-    first = bad.reshape(len(bad), -1).any(axis=1).argmax()
-    raise ValueError(
-        f"{name} contains NaN or infinity: {bad.sum()} of {bad.size} values, the first in sample {first}. "
-        "Only finite numbers can be learned from; impute or drop these samples."
-    )
+    if len(dataset) == 0:
+        raise ValueError("X is a Dataset with 0 sample(s) while a minimum of 1 is required.")
+    if _is_plain(dataset):
+        X, y = data_from_dataset(root_of(dataset))
+        check_mask(y, "y")
+        if isinstance(X, (np.ndarray, Tensor)):
+            check_mask(X, "X")
+            check_values(_held(dataset, 0), "X")
+
+
+def _held(dataset: Any, part: int) -> Any:
+    """Return the X (0) or the y (1) that a Dataset has as attributes; of a subset the rows that it takes."""
+    if not isinstance(dataset, Subset):
+        return data_from_dataset(dataset)[part]
+    held, rows = _held(dataset.dataset, part), np.asarray(dataset.indices)
+    return held[rows] if isinstance(held, Tensor) else as_array(held)[rows]
+
+
+def _is_plain(dataset: Any) -> bool:
+    """Return whether a Dataset yields what its X and y hold, by its type."""
+    root = root_of(dataset)
+    if type(root) is TensorDataset:
+        return len(root.tensors) == 2
+    return type(root) is SkorchDataset and root.y is not None
+
+
+def _with_encoded_targets(samples: list[Any], encode: Encode) -> list[Any]:
+    targets = encode(np.stack([as_array(y) for _, y in samples]))
+    return [(x, y) for (x, _), y in zip(samples, targets, strict=True)]

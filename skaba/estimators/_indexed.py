@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Subset
 
-from skaba.estimators._data import EncodedDataset
+from skaba.estimators._data import EncodedDataset, EncodedStream
 
 
 class IndexedBatch(NamedTuple):
@@ -37,7 +37,7 @@ class Indexed(Dataset[Any]):
 
     def __init__(self, dataset: Any) -> None:
         inside = dataset
-        while isinstance(inside, (Subset, EncodedDataset)):
+        while isinstance(inside, (Subset, EncodedDataset, EncodedStream)):
             inside = inside.dataset
         if isinstance(inside, IterableDataset):
             raise ValueError(

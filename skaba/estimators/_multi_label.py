@@ -14,6 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
+from skaba._samples import check_length
 from skaba.attribution import Loss
 from skaba.estimators._net import AugmentedNet
 
@@ -39,14 +40,15 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_labels,)
-        The labels' column numbers.
+    classes_ : int64 ndarray of shape (n_labels, 2)
+        A row ``[0, 1]`` per label: it is absent or present.
+    n_labels_ : int
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
 
     References
     ----------
-    Kinkel (2023), section 4.1, PTB-XL.
+    Kinkel (2023), sections 4.1.1 and 4.1.3, PTB-XL.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         **AugmentedNet._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="both")],
     }
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
@@ -93,8 +96,10 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The labels' column numbers."""
-        return np.arange(0 if self.n_labels_ is None else self.n_labels_)
+        """Absent and present, for every label."""
+        # By its two axes scikit-learn's scorers know a task of several labels; of the numbers of two labels they would
+        # make the classes of a binary task.
+        return np.tile(np.array([0, 1]), (self.n_labels_ or 0, 1))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels whose probability exceeds the threshold.
@@ -123,27 +128,45 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         float
             The mean over the labels that occur in y and are also absent somewhere; for the
             others the curve is not defined. NaN if there is no such label.
+
+        Raises
+        ------
+        ValueError
+            If y does not hold zeros and ones, or not one row per sample.
         """
-        return macro_auc(np.asarray(y), self.predict_proba(X), sample_weight)
+        X, y = self._check_known(X), self._encode_targets(self._read_targets(y))
+        check_length(X, y)
+        return macro_auc(y, self.predict_proba(X), sample_weight)
 
-    def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
-        self.n_labels_ = None if y is None or y.ndim != 2 else y.shape[1]
-
-    def _encode_targets(self, y: np.ndarray) -> np.ndarray:
+    def _read_targets(self, y: Any) -> np.ndarray:
+        y = super()._read_targets(y)
         if y.ndim != 2:
             raise ValueError(
                 f"Unknown label type: y has shape {y.shape}; {type(self).__name__} needs (n, n_labels) zeros and "
-                "ones. For one label a sample use ABAClassifier."
+                "ones. For one label per sample use ABAClassifier."
             )
-        if y.dtype.kind not in "biuf" or y.min() < 0 or y.max() > 1:
+        if y.dtype.kind not in "biuf":
             raise ValueError(
-                f"Unknown label type: y must hold zeros and ones, one column a label; got {y.dtype} values."
+                f"Unknown label type: y must hold zeros and ones, one column per label; got {y.dtype} values such as "
+                f"{y[0, 0]}. Of lists of names scikit-learn's MultiLabelBinarizer makes such columns."
             )
+        others = y[(y != 0) & (y != 1)]
+        if len(others):
+            raise ValueError(
+                f"Unknown label type: y must hold zeros and ones, one column per label; got {others[0]:g}. Turn shares "
+                "into labels with a threshold, (y > 0.5)."
+            )
+        return y
+
+    def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
+        self.n_labels_ = None if y is None else y.shape[1]
+
+    def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
             raise ValueError(f"y has {y.shape[1]} labels, but fit saw {self.n_labels_}.")
         return y.astype(np.float32)
 
-    def _check_output(self, logits: Tensor) -> None:
+    def _check_output(self, logits: Tensor, y: Tensor) -> None:
         if self.n_labels_ is None and logits.dim() == 2:
             self.n_labels_ = logits.shape[1]
         if logits.dim() != 2 or logits.shape[1] != self.n_labels_:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,22 +11,30 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, RealNotInt
-from skorch.callbacks import BatchScoring, EpochScoring
-from skorch.dataset import ValidSplit
-from skorch.utils import data_from_dataset, is_dataset, to_numpy
+from sklearn.utils.validation import validate_data
+from skorch.dataset import ValidSplit, get_len
+from skorch.helper import SliceDataset
+from skorch.utils import is_dataset
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset, Subset
 
+from skaba._samples import check_length, check_samples, is_floating
+from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
-from skaba.estimators._data import check_length, check_samples, check_targets, is_floating, root_of
+from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
+from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
+from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._saving import LearnedState
+from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._step import AugmentedStep, accepted
 
 
-class AugmentedNet(AugmenterParameters, AugmentedStep):
+class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
@@ -35,8 +43,9 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
+    # What is learned from the data beside the weights.
+    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
-    scoring_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -105,8 +114,7 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         ------
         ValueError, TypeError
             If a parameter, X or y is not allowed; before any work. If training itself fails, a net
-            that was fitted is still the fitted one, except that a module given as instance, and a
-            warm start, are trained in place.
+            that was fitted is still the fitted one, except that a warm start is trained in place.
         """
         before = self.__dict__.copy()
         try:
@@ -145,7 +153,13 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         self._check_parameters()
         self._check_fit_params(fit_params)
         floats = self._augments() and self.layer is None
-        X = check_samples(X, floats=floats) if relearn else self._check_known(X, floats=floats)
+        if relearn:
+            given, X = X, check_samples(X, floats=floats)
+            self._check_names(given, learn=True)
+        else:
+            X = self._check_known(X, floats=floats)
+        if is_dataset(X):
+            X = self._check_dataset(X, y)
         if y is None:
             self._check_no_targets(X)
         else:
@@ -153,9 +167,22 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             check_length(X, y)
         if relearn:
             self._learn_shape(X)
-            self._learn_targets(_targets_inside(X) if y is None else y, classes)
+            known = targets_inside(X) if y is None else y
+            self._learn_targets(None if known is None else self._read_targets(known), classes)
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
+
+    def _check_dataset(self, dataset: Any, y: Any) -> Any:
+        """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
+        check_inside(dataset)
+        if not has_no_targets(dataset):
+            return dataset
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None and the Dataset holds none: "
+                "skorch's Dataset(X) yields zeros in its place. Pass y, or Dataset(X, y)."
+            )
+        return SliceDataset(dataset, 0)
 
     def _read_targets(self, y: Any) -> np.ndarray:
         return check_targets(y)
@@ -189,11 +216,43 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
                 "it would change nothing. Drop it, or let forward take it."
             )
 
+    def _check_names(self, X: Any, *, learn: bool) -> None:
+        """Learn or check the columns' names of a data frame, as scikit-learn does."""
+        if not is_dataset(X) and not isinstance(X, Mapping):
+            validate_data(self, X, reset=learn, skip_check_array=True, ensure_2d=False)
+
     def _learn_shape(self, X: Any) -> None:
-        if hasattr(X, "shape"):
+        if isinstance(X, (np.ndarray, Tensor)):
             self.sample_shape_ = tuple(X.shape[1:])
-        if len(getattr(X, "shape", ())) > 1:
+            self.floats_in_ = is_floating(X)
             self.n_features_in_ = X.shape[1]
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
+
+        Returns
+        -------
+        dict
+            Arrays, tuples, numbers and booleans by attribute.
+        """
+        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        for name in self._learned:
+            if name in state:
+                setattr(self, name, state[name])
+        self.learned_ = True
+
+    def _get_module(self, name: str, msg: str) -> Any:
+        """Return what ``save_params`` and ``load_params`` take a state from."""
+        module = super()._get_module(name, msg)
+        return LearnedState(self, module) if name == "module_" else module
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
         self.output_checked_ = False
@@ -201,9 +260,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
 
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
-
-        skorch's scorers compare ``predict`` with the encoded targets of their data sets; while they
-        run, and only then, ``predict`` speaks of classes by index.
 
         Parameters
         ----------
@@ -215,11 +271,12 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
             arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
         for _, callback in self.callbacks_:
-            self.scoring_ = isinstance(callback, (EpochScoring, BatchScoring))
-            try:
+            with scored_by_label(callback, self._decode_targets):
                 getattr(callback, method_name)(self, **arguments)
-            finally:
-                self.scoring_ = False
+
+    def _decode_targets(self, y: Any) -> Any:
+        """Return targets as the user gave them, of targets as training uses them."""
+        return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
         """Warn when training has diverged, which nothing else would say.
@@ -259,9 +316,6 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         with self._own_random_state():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "scoring_": False}
-
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
 
@@ -279,15 +333,22 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         train, valid = self.get_dataset(X, y), None
         if split is not None:
             targets = {} if y is None else {"y": y}
-            train, valid = split(train, **targets, **accepted(split, fit_params))
-        if not is_dataset(X):  # what the split made of our own data set is encoded already
-            encoded = root_of(train)
-            return train, valid if valid is None or root_of(valid) is encoded else self._encoded(valid)
+            try:
+                train, valid = split(train, **targets, **accepted(split, fit_params))
+            except ValueError as error:
+                raise ValueError(cannot_split(self.train_split, X, error)) from error
+        if not is_dataset(X):  # what the split made of our own Dataset is encoded already
+            ours = root_of(train)
+            return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
         return self._encoded(train), None if valid is None else self._encoded(valid)
 
     def _encoded(self, dataset: Any) -> Any:
-        """Return a data set of the user's with its targets as training wants them."""
-        return dataset
+        """Return a Dataset of the user's with its targets as training wants them."""
+        return encoded(dataset, self._encode)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        """Check and encode the targets that a Dataset yields."""
+        return self._encode_targets(self._read_targets(y))
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the loss of a batch, after a look at what the module returns.
@@ -303,11 +364,21 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         -------
         Tensor
             A scalar.
+
+        Notes
+        -----
+        A subclass may override it. Maps of the loss then explain the subclass's loss: it is called for one
+        sample at a time, with all outputs of the module and with ``training=False``.
         """
         if not self.output_checked_:
-            self._check_output(first_output(y_pred))
+            output = first_output(y_pred)
+            check_rows(output, len(y_true))
+            self._check_output(output, y_true)
             self.output_checked_ = True
         return super().get_loss(y_pred, y_true, X=X, training=training)
+
+    # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.
+    _loss_of_criterion = get_loss
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the module's output for X, after the task's nonlinearity.
@@ -322,25 +393,46 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         ndarray of shape (n, n_outputs)
         """
         self.check_is_fitted()
-        return super().predict_proba(self._check_known(X))
+        X = self._check_known(X)
+        nonlinearity = self._get_predict_nonlinearity()
+        try:
+            answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
+        except RuntimeError as error:
+            if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
+                raise
+            raise ValueError(cannot_read(X, error)) from error
+        outputs = np.concatenate([as_array(answer) for answer in answers])
+        if not isinstance(X, IterableDataset):
+            check_rows(outputs, get_len(X))
+        return outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier or the R2 of a regressor, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If y holds what ``fit`` would not accept; labels that ``fit`` has not seen count as missed.
+        """
+        return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
-        """Check X as ``fit`` does, and that its samples have as many axes as those of ``fit``."""
-        X = check_samples(X, floats=floats)
-        shape, known = getattr(X, "shape", None), getattr(self, "sample_shape_", None)
-        if shape is None or known is None:
-            return X
-        if len(shape) != len(known) + 1:
-            raise ValueError(
-                f"X has shape {tuple(shape)}, but the net was fitted on samples of shape {known}. The first axis "
-                "counts the samples; a single sample needs X[None]."
-            )
-        tabular = len(shape) == 2 and is_floating(X)
-        if tabular and shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input."
-            )
+        """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
+        given, X = X, check_samples(X, floats=floats)
+        if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
+            check_inside(X)
+        self._check_names(given, learn=False)
+        check_like_fitted(self, X)
         return X
 
     def __sklearn_tags__(self) -> Any:
@@ -349,11 +441,3 @@ class AugmentedNet(AugmenterParameters, AugmentedStep):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _targets_inside(dataset: Any) -> Any:
-    """Return the targets of a skorch or torch Dataset that shows them, else None."""
-    try:
-        return to_numpy(data_from_dataset(dataset)[1])
-    except (AttributeError, TypeError):
-        return None

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from sklearn.base import BaseEstimator, clone
 from skorch import NeuralNet
+from torch import nn
 
-from skaba.attribution import find_layer
+from skaba.attribution import find_layer, unwrapped
 from skaba.augmenters import PRESETS, CategoryMemory, preset
+from skaba.estimators._copies import copied_component
 from skaba.estimators._random import RandomStream, resolve_seed
 
 if TYPE_CHECKING:
@@ -50,6 +52,34 @@ class AugmenterParameters(_Net):
         if self.layer is not None:
             find_layer(module, self.layer)
         return self
+
+    def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
+        """Return a module or criterion to train: what the user handed in is copied, and stays as it is.
+
+        Every ``fit`` therefore starts from the weights that the user gave, and nothing that was learned on one
+        fold reaches another through ``clone``.
+
+        Parameters
+        ----------
+        instance_or_cls : nn.Module or callable
+        kwargs : dict
+            Arguments; modules, tensors and arrays among them are copied too.
+
+        Returns
+        -------
+        nn.Module
+
+        Raises
+        ------
+        ValueError
+            If it cannot be copied.
+        """
+        copied: dict[str, Any] = {name: copied_component(value, name) for name, value in kwargs.items()}
+        if kwargs or not isinstance(instance_or_cls, nn.Module):
+            return super().initialized_instance(instance_or_cls, copied)
+        if instance_or_cls is self.module or not isinstance(self.module, nn.Module):
+            return copied_component(instance_or_cls, "module")
+        return copied_component(instance_or_cls, "criterion", beside=(self.module, unwrapped(self.module_)))
 
     def _initialize_criterion(self, reason: str | None = None) -> Any:
         with self._own_random_state():

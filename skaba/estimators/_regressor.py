@@ -39,7 +39,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     References
     ----------
     Kinkel (2023), chapter 6, names regression as future work; the loss as target is the
-    source's own choice where no class can be picked.
+    source's own choice where no class can be picked (section 4.1.3).
 
     Examples
     --------
@@ -52,11 +52,27 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_")
     target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
     def __init__(self, module: type[nn.Module] | nn.Module, *, criterion: Any = nn.MSELoss, **parameters: Any) -> None:
         super().__init__(module, criterion=criterion, **parameters)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the module's output; skorch's name for it, as a regression has no probabilities.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+
+        Returns
+        -------
+        ndarray of shape (n, n_outputs)
+            Also of a module that returns (n,).
+        """
+        outputs = super().predict_proba(X)
+        return outputs[:, None] if outputs.ndim == 1 else outputs
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predictions.
@@ -94,20 +110,27 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
             y_true = y_true.reshape(y_pred.shape)
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
+    _loss_of_criterion = get_loss
+
+    def _read_targets(self, y: Any) -> np.ndarray:
+        y = super()._read_targets(y)
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                f"y must hold numbers, got {y.dtype} values such as {y.ravel()[0]}. For labels use ABAClassifier."
+            )
+        return y
+
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         self.target_shape_ = None if y is None else y.shape[1:]
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
-        if y.dtype.kind not in "biuf":
-            try:
-                y = y.astype(np.float64)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"y must hold numbers, got {y.dtype}: {error}") from error
         if self.target_shape_ is not None and y.shape[1:] != self.target_shape_:
-            raise ValueError(f"y has shape {y.shape}, but fit saw targets of shape (n, *{self.target_shape_}).")
+            if y[0].size != int(np.prod(self.target_shape_)):
+                raise ValueError(f"y has shape {y.shape}, but fit saw targets of shape {('n', *self.target_shape_)}.")
+            y = y.reshape(len(y), *self.target_shape_)  # (n, 1) and (n,) are the same targets
         return y.astype(np.float32)
 
-    def _check_output(self, predictions: Tensor) -> None:
+    def _check_output(self, predictions: Tensor, y: Tensor) -> None:
         if self.target_shape_ is None:
             self.target_shape_ = tuple(predictions.shape[1:])
         if predictions[0].numel() != int(np.prod(self.target_shape_)):

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import is_dataset, to_numpy, to_tensor
+from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass, WithArguments, unwrapped, watched
+from skaba.attribution import FromLayer, WithArguments, unwrapped, watched
 from skaba.augmenters import ABA, CategoryMemory
 from skaba.augmenters._aba import require_samples
-from skaba.estimators._data import check_length
+from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
-from skaba.estimators._random import cuda_devices, resolve_seed
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.
@@ -31,7 +27,7 @@ else:
 
 
 class AugmentedStep(_Net):
-    """Augments batches: in training, and for whoever wants to see what training sees."""
+    """Augments the batches that are trained on."""
 
     # The module's floating-point type, looked up once.
     precision_: torch.dtype | None = None
@@ -123,10 +119,10 @@ class AugmentedStep(_Net):
     def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
         """Return what augments the output of a layer; an augmenter other than ABA is asked as ever."""
         if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
-            criterion = unwrapped(self.criterion_)
-            move = self.augmenter_.shift(
-                rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
-            )
+            with explained_loss(self, y) as criterion:
+                move = self.augmenter_.shift(
+                    rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
+                )
             return lambda output: move(rest.writable(output))
         x = rest.features()
         change = rest.without_padding(self._augment(rest, x, y, self.generator_) - x)
@@ -175,10 +171,12 @@ class AugmentedStep(_Net):
         return self._as_input(inputs), to_tensor(y, device=self.device)
 
     def _as_input(self, inputs: Any) -> Any:
-        """Return the inputs on the device, single and double floats in the module's own precision."""
+        """Return the inputs on the device, floats in the module's own precision."""
         inputs = to_tensor(inputs, device=self.device)
         if isinstance(inputs, Mapping):
             return {name: _in_precision(value, self.precision_) for name, value in inputs.items()}
+        if isinstance(inputs, (list, tuple)):
+            return [_in_precision(value, self.precision_) for value in inputs]
         return _in_precision(inputs, self.precision_)
 
     def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> nn.Module:
@@ -192,22 +190,12 @@ class AugmentedStep(_Net):
         return WithArguments(module, arguments) if arguments else module
 
     def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
-        x_augmented = self.augmenter_(
-            model, x, y, strength=self.strength, criterion=unwrapped(self.criterion_), generator=generator
-        )
+        with explained_loss(self, y) as criterion:
+            x_augmented = self.augmenter_(model, x, y, strength=self.strength, criterion=criterion, generator=generator)
         if getattr(x_augmented, "shape", None) != x.shape:
             got = getattr(x_augmented, "shape", type(x_augmented).__name__)
             raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
         return cast(Tensor, x_augmented)
-
-    def _before_and_after(self, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
-        """Return what is asked, the features that it is asked about, and those augmented."""
-        model = self._asked(inputs, {})
-        x = _features(model, inputs)
-        x_augmented = self._augment(model, x, y, generator)
-        if isinstance(model, FromLayer):
-            x_augmented = x + model.without_padding(x_augmented - x)
-        return model, x, x_augmented
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.
@@ -227,117 +215,17 @@ class AugmentedStep(_Net):
     def _forward(self) -> Any:
         return getattr(unwrapped(getattr(self, "module_", self.module)), "forward", None)
 
-    def augment(self, X: Any, y: Any = None) -> np.ndarray:
-        """Return X as training would see it.
-
-        Every call starts from ``random_state`` anew and leaves training's own draws alone.
-
-        Parameters
-        ----------
-        X : array-like, Tensor or Dataset of n samples
-        y : array-like of shape (n, ...)
-            The targets; a Dataset may hold them itself.
-
-        Returns
-        -------
-        ndarray of X's shape, or of the layer's output
-            Float, in the module's precision. With ``layer=`` all of it is held in memory at once,
-            so pass a few samples.
-
-        Raises
-        ------
-        ValueError
-            If X or y is not allowed, or a label was not seen in ``fit``.
-        """
-        self.check_is_fitted()
-        generator = self._fresh_generator()
-
-        def change(inputs: Any, y: Any) -> Tensor:
-            if not self._augments():
-                return _features(self._asked(inputs, {}), inputs)
-            return self._before_and_after(inputs, y, generator)[2]
-
-        return self._over_batches(X, y, change)
-
-    def attribute(self, X: Any, y: Any = None, *, attribution: Any = None, target: Any = None) -> np.ndarray:
-        """Return the signed attribution maps of X.
-
-        Parameters
-        ----------
-        X : array-like, Tensor or Dataset of n samples
-        y : array-like of shape (n, ...), default=None
-            The targets.
-        attribution : callable, default=None
-            The method; by default the augmenter's own, or ``Gradient()``.
-        target : callable, default=None
-            What is explained. By default, with y the true class (multi-label and
-            regression: the loss), without y the predicted class.
-
-        Returns
-        -------
-        ndarray of X's shape, or of the layer's output
-
-        Raises
-        ------
-        ValueError
-            If X or y is not allowed, or a label was not seen in ``fit``.
-        """
-        self.check_is_fitted()
-        generator = self._fresh_generator()
-        method: Any = getattr(self.augmenter_, "attribution", Gradient()) if attribution is None else attribution
-        if target is None:
-            target = PredictedClass() if y is None else self._default_target()
-        _check_callable("attribution", method)
-        _check_callable("target", target)
-        criterion = unwrapped(self.criterion_)
-
-        def explain(inputs: Any, labels: Any) -> Tensor:
-            model = self._asked(inputs, {})
-            return method(
-                model, _features(model, inputs), labels, target=target, criterion=criterion, generator=generator
-            )
-
-        return self._over_batches(X, y, explain)
-
-    def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
-        """Apply a function to the batches of X in order, and leave the global random state alone."""
-        self._check_parameters()
-        X = self._check_known(X)
-        if y is not None:
-            y = self._read_targets(y)
-            check_length(X, y)
-            y = self._encode_targets(y)
-        has_targets = y is not None or is_dataset(X)
-        results = []
-        with torch.random.fork_rng(cuda_devices(self.device)):
-            for batch in self.get_iterator(self.get_dataset(X, y), training=False):
-                inputs, targets = self._on_device(batch)
-                result = function(inputs, targets if has_targets else None)
-                results.append(to_numpy(result.float() if result.dtype == torch.bfloat16 else result))
-        return np.concatenate(results)
-
-    def _fresh_generator(self) -> torch.Generator:
-        """Return a generator that starts where ``random_state`` says; drawing from it changes nothing else."""
-        return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
-
-
-def _features(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return what a network is asked about: the batch, or what a layer makes of it."""
-    return model.features() if isinstance(model, FromLayer) else inputs
-
 
 def _in_precision(values: Any, dtype: torch.dtype | None) -> Any:
-    """Return a tensor of single or double floats in the other of the two, if the module computes in that."""
-    both = torch.float32, torch.float64
-    if isinstance(values, Tensor) and values.dtype in both and dtype in both:
-        return values.to(dtype)
-    return values
-
-
-def _check_callable(name: str, component: Any) -> None:
-    if isinstance(component, type) or not callable(component):
-        raise ValueError(f"{name}={component!r} must be an instance or a function, for example Gradient() or Loss().")
-    validate_parameters(component)
+    """Return a tensor of floats in the precision in which the module computes."""
+    if not isinstance(values, Tensor) or not values.is_floating_point() or values.dtype == dtype or dtype is None:
+        return values
+    if dtype == torch.float16 and values.abs().max() > torch.finfo(dtype).max:
+        raise ValueError(
+            f"X holds {values.abs().max():g}, which overflows to infinity in the module's float16. Scale X, or use "
+            "module.bfloat16() or float32."
+        )
+    return values.to(dtype)
 
 
 def accepted(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Judging fitted estimators: calibration, attacks, controls and comparisons."""
 
-from skaba.evaluation._comparison import Comparison, compare
+from skaba.evaluation._compare import compare
+from skaba.evaluation._comparison import Comparison
 from skaba.evaluation._controls import controls, size_of_changes
 from skaba.evaluation._intervals import paired_interval
 from skaba.evaluation._report import Report, report

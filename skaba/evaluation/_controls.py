@@ -14,13 +14,14 @@ from torch import Tensor
 from skaba.attribution import FromLayer
 from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
 from skaba.estimators._net import AugmentedNet
-from skaba.evaluation._nets import as_seen_by_net, fitted_net, refuse_trained_instance, sharing, with_net
+from skaba.evaluation._cost import counted_cost, measured_cost
+from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing, with_net
 
 N_AUGMENTED = 2000
 """Samples are augmented so often in all to measure the size of the changes, as a single draw is noisy."""
 
 
-def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state: int = 0) -> dict[str, Any]:
+def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random_state: int = 0) -> dict[str, Any]:
     """Return the controls of an estimator that augments with ABA: what it would gain without attribution.
 
     Parameters
@@ -30,9 +31,11 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state
     X : array-like of n samples
         To measure the size of the method's changes on, such as the training samples.
     y : array-like of shape (n, ...)
-    cost : float, default=1.67
+    cost : float, "counted" or "measured", default=1.67
         What a step of the method costs, in plain steps. The default is MendABA's by count of operations;
-        Challenger's is 1.33.
+        Challenger's is 1.33. ``"counted"`` counts the floating-point operations of an epoch of either on X.
+        ``"measured"`` measures the time of epochs of either on X, in turns, here and now: the longer plain training
+        then takes as long as the method does. Pass the training samples, and let nothing else run meanwhile.
     random_state : int, default=0
         Decides the draws that are measured.
 
@@ -45,15 +48,14 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state
           (:class:`skaba.augmenters.RandomMapABA`); it costs what the method costs;
         * ``"Gaussian noise"``: with the root mean square of the method's own changes, of all features that
           are no padding;
-        * ``"longer plain training"``: no augmentation, ``cost`` times as many epochs.
+        * ``"longer plain training"``: no augmentation, ``cost`` times as many epochs, at least one.
 
     Raises
     ------
     TypeError
         If the estimator is none of skaba's.
     ValueError
-        If it does not augment with ABA, if its module is an instance that fit has trained, or if a parameter
-        is not allowed.
+        If it does not augment with ABA, or if a parameter is not allowed.
 
     Notes
     -----
@@ -84,25 +86,37 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float = 1.67, random_state
     size = size_of_changes(estimator, X, y, random_state=random_state)
     if size == 0:
         raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
+    epochs = max(1, round(_cost(net, cost, as_seen_by_net(estimator, X), y) * net.max_epochs))
     settings: dict[str, dict[str, Any]] = {
         "random map": {"augmenter": RandomMapABA.of(net.augmenter_)},
         "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
-        "longer plain training": {"augmenter": None, "max_epochs": max(1, round(cost * net.max_epochs))},
+        "longer plain training": {"augmenter": None, "max_epochs": epochs},
     }
     return {name: with_net(estimator, _clone_with(net, setting)) for name, setting in settings.items()}
 
 
-def _check(net: AugmentedNet, cost: float, random_state: int) -> None:
+def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
+    """Return what a step of the method costs, in plain steps."""
+    if not isinstance(cost, str):
+        return float(cost)
+    find = counted_cost if cost == "counted" else measured_cost
+    with torch.random.fork_rng():
+        return find(clone(net), _clone_with(net, {"augmenter": None}), X, y)
+
+
+def _check(net: AugmentedNet, cost: float | str, random_state: int) -> None:
     if not isinstance(net.augmenter_, ABA) or net.strength == 0:
         raise ValueError(
             f"augmenter={net.augmenter!r}, strength={net.strength!r}: controls are those of an ABA at a strength above "
             "0. Fit the estimator with one, such as mend_aba()."
         )
-    if not isinstance(cost, Real) or not 0 < float(cost) < math.inf:
-        raise ValueError(f"cost={cost!r} must be a positive number: the method's cost in plain training steps.")
+    if cost not in ("counted", "measured") and (not isinstance(cost, Real) or not 0 < float(cost) < math.inf):
+        raise ValueError(
+            f"cost={cost!r} must be a positive number, the method's cost in plain training steps, or 'counted' or "
+            "'measured'."
+        )
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state={random_state!r} must be a non-negative integer.")
-    refuse_trained_instance(net)
 
 
 def _clone_with(net: AugmentedNet, setting: dict[str, Any]) -> AugmentedNet:
@@ -133,6 +147,8 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     ------
     TypeError
         If the estimator is none of skaba's.
+    ValueError
+        If the augmenter returns NaN or infinity, or the samples are padding alone.
 
     Examples
     --------
@@ -148,6 +164,10 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     net, X = fitted_net(estimator), as_seen_by_net(estimator, X)
     seeds = np.random.RandomState(random_state).randint(2**31 - 1, size=max(1, N_AUGMENTED // len(X)))
     sums = sum(_squares_and_counts(sharing(net, random_state=int(seed)), X, y).sum(axis=0) for seed in seeds)
+    if not np.isfinite(sums).all():
+        raise ValueError("The augmenter returned NaN or infinity for some samples: there is no size of such changes.")
+    if sums[1] == 0:
+        raise ValueError("The samples are padding alone: there is nothing that the augmenter could change.")
     return float(np.sqrt(sums[0] / sums[1]))
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
-from torch import nn
 
-from skaba.attribution import unwrapped
 from skaba.estimators._net import AugmentedNet
 
 
@@ -68,11 +66,7 @@ def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
     return view
 
 
-def refuse_trained_instance(net: AugmentedNet) -> None:
-    """Raise a ValueError if the clones of a fitted net would start from its trained weights."""
-    if isinstance(net.module, nn.Module) and net.initialized_ and unwrapped(net.module_) is net.module:
-        raise ValueError(
-            f"module is an instance of {type(net.module).__name__}, which fit has trained in place, so that a clone "
-            f"would start from the trained weights. Give the class or a function that makes the network: "
-            f"{type(net).__name__}({type(net.module).__name__}, module__...=...)."
-        )
+def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a component, or one that is nested in its parameters, is of one of these kinds."""
+    nested = component.get_params().values() if isinstance(component, BaseEstimator) else ()
+    return any(isinstance(one, kinds) for one in (component, *nested))

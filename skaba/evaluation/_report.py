@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.multiclass import type_of_target
-from torch import Tensor
 
-from skaba.augmenters import fgsm
 from skaba.estimators import ABAMultiLabelClassifier
-from skaba.estimators._data import check_length, check_samples
+from skaba.evaluation._frames import frame_of
 from skaba.evaluation._markdown import markdown_table
-from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net
+from skaba.evaluation._nets import find_net
+from skaba.evaluation._report_choices import Corruptions, check_given, choose_attacks, choose_noises, choose_size
 from skaba.evaluation.calibration import brier_score, expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
-from skaba.evaluation.robustness import (
-    PGD,
-    GaussianCorruption,
-    ImpulseCorruption,
-    ShotCorruption,
-    occlusion_scores,
-    score_under_attack,
-    score_under_corruption,
-)
-from skaba.evaluation.robustness._bounds import as_bounds
-from skaba.evaluation.robustness._corruptions import N_SEVERITIES, bounds_of
-from skaba.evaluation.robustness._occlusion import check_size, cover_of, default_size
-from skaba.evaluation.robustness._samples import as_array, as_floats, check_scorable
-from skaba.evaluation.robustness._under_attack import checked_attacks
-from skaba.evaluation.robustness._under_corruption import check_corruption, check_random_state
+from skaba.evaluation.robustness import occlusion_scores, score_under_attack, score_under_corruption
+from skaba.evaluation.robustness._corruptions import N_SEVERITIES
+from skaba.evaluation.robustness._samples import check_scorable
+from skaba.evaluation.robustness._under_corruption import check_random_state
 
-Corruptions = Mapping[str, Callable[..., NDArray[Any]]]
 Row = dict[str, Any]
 
 
@@ -48,7 +34,7 @@ class Report:
     ----------
     rows : list of dict
         Each with ``"measure"`` (such as ``"accuracy"``), ``"under"`` (such as ``"FGSM"``; empty for the samples as they
-        are), ``"level"`` (such as ``"strength 0.1"``) and ``"value"``. ``pandas.DataFrame(rows)`` makes a frame.
+        are), ``"level"`` (such as ``"strength 0.1"``) and ``"value"``.
     notes : list of str
         What was assumed, and what was left out and why.
 
@@ -75,6 +61,21 @@ class Report:
         cells = [[row["measure"], row["under"], row["level"], f"{row['value']:.3f}"] for row in self.rows]
         table = markdown_table(["measure", "under", "level", "value"], cells)
         return "\n\n".join([table, *self.notes])
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns ``measure``, ``under``, ``level`` and ``value``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        return frame_of(self.rows)
 
     def __str__(self) -> str:
         return self.table()
@@ -172,10 +173,10 @@ def report(
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_scorable(estimator)
     check_random_state(random_state)
-    _check_one_target_a_sample(estimator, X, y)
-    chosen_attacks, about_attacks = _choose_attacks(estimator, X, attacks)
-    noises, about_noise = _choose_noises(X, y, corruptions, bounds)
-    size, about_occlusion = _choose_size(X, y, occlusion_size)
+    check_given(estimator, X, y)
+    chosen_attacks, about_attacks = choose_attacks(estimator, X, attacks)
+    noises, about_noise = choose_noises(X, y, corruptions, bounds)
+    size, about_occlusion = choose_size(X, y, occlusion_size)
     name = _score_name(estimator)
     calibration, about_calibration = _calibration(estimator, X, y)
     rows = [
@@ -190,107 +191,6 @@ def report(
 
 def _row(measure: str, value: float, under: str = "", level: str = "") -> Row:
     return {"measure": measure, "under": under, "level": level, "value": value}
-
-
-def _check_one_target_a_sample(estimator: Any, X: Any, y: Any) -> None:
-    """Raise a ValueError unless there is one target a sample; what X holds is left to those who read it."""
-    # To a net a list of arrays is several inputs; any other list holds samples.
-    if isinstance(X, (list, tuple)) and (find_net(estimator) is None or not all(hasattr(part, "shape") for part in X)):
-        X = np.asarray(X, dtype=object)
-    check_length(X, y)
-
-
-def _choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tuple[Any, float]], list[str]]:
-    """Return the attacks, and what is to be said about them."""
-    if attacks is not None:
-        checked = checked_attacks(attacks)
-        if checked:
-            fitted_net(estimator)  # which says so if there is none
-        return checked, []
-    net = find_net(estimator)
-    if net is None:
-        return {}, ["No attacks: they need the gradient of one of skaba's estimators."]
-    if net.layer is None and (reason := _why_unattackable(as_seen_by_net(estimator, X))):
-        return {}, [f"No attacks: {reason}"]
-    if net.strength == 0:
-        raise ValueError(
-            'The estimator has strength=0, which is no attack: pass attacks={"FGSM": (fgsm(), 0.1)}, or {} for none.'
-        )
-    return {"FGSM": (fgsm(), net.strength), "PGD": (PGD(), net.strength)}, []
-
-
-def _why_unattackable(X: Any) -> str:
-    """Return why an input can not be attacked; empty if it can, as far as can be told without reading a Dataset."""
-    X = check_samples(X, floats=False)
-    if isinstance(X, (Mapping, list, tuple)):
-        return "the network has several inputs; fit the estimator with layer=, whose output is attacked."
-    if not isinstance(X, (np.ndarray, Tensor)) or torch.as_tensor(X[:1]).is_floating_point():
-        return ""
-    return (
-        f"the network sees {X.dtype} values, to which nothing can be added; scale images to floats, and of word ids "
-        'fit the estimator with layer="embedding", whose output is attacked.'
-    )
-
-
-def _choose_noises(X: Any, y: Any, corruptions: Any, bounds: Any) -> tuple[dict[str, Any], list[str]]:
-    """Return the corruptions, and what is to be said about them."""
-    if corruptions is not None:
-        return _checked_corruptions(X, y, corruptions, bounds), []
-    if bounds is not None:
-        bounds_of(bounds, as_floats(X, y))
-        return _noises(bounds), []
-    try:
-        values = as_floats(X, y)
-    except (TypeError, ValueError) as error:
-        return {}, [f"No noise: {error}"]
-    axis = 0 if values.ndim == 2 else None
-    measured: Any = values.min(axis=axis), values.max(axis=axis)
-    if np.all(measured[0] == measured[1]):
-        return {}, ["No noise: X does not vary, so that there is no range to measure it by; give bounds."]
-    if values.ndim == 2:
-        return _noises(measured), ["Noise keeps between the lowest and the highest value of each column of X."]
-    low, high = map(float, measured)
-    return _noises((low, high)), [
-        f"Noise keeps between the lowest and the highest value of X, {low:.4g} and {high:.4g}."
-    ]
-
-
-def _checked_corruptions(X: Any, y: Any, corruptions: Any, bounds: Any) -> dict[str, Any]:
-    if bounds is not None:
-        raise ValueError("bounds are those of the noise by default: give them to the corruptions themselves.")
-    if not isinstance(corruptions, Mapping):
-        raise TypeError(
-            f'corruptions={corruptions!r} must map names to them, for example {{"shot noise": ShotCorruption()}}.'
-        )
-    for corruption in corruptions.values():
-        check_corruption(corruption)
-    if corruptions:
-        as_floats(X, y)
-    return dict(corruptions)
-
-
-def _noises(bounds: tuple[ArrayLike, ArrayLike]) -> dict[str, Any]:
-    as_bounds(bounds)
-    return {
-        "Gaussian noise": GaussianCorruption(bounds),
-        "shot noise": ShotCorruption(bounds),
-        "impulse noise": ImpulseCorruption(bounds),
-    }
-
-
-def _choose_size(X: Any, y: Any, size: Any) -> tuple[Any, list[str]]:
-    """Return the square's size, None for no square, and what is to be said about it."""
-    try:
-        values = as_array(X, y)
-        cover_of(values, "mean")
-    except (TypeError, ValueError) as error:
-        if size is not None:
-            raise
-        return None, [f"No occlusion: {error}"]
-    if size is None:
-        return default_size(values.shape[1:]), []
-    check_size(size, values.shape[1:])
-    return size, []
 
 
 def _score_name(estimator: Any) -> str:

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import type_of_target
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._folds import Task
-from skaba.evaluation._nets import find_net, refuse_trained_instance
+from skaba.evaluation._nets import find_net
 from skaba.evaluation.robustness._under_attack import checked_attacks
 
 
@@ -42,9 +43,6 @@ def _check_estimator(name: Any, estimator: Any) -> None:
         raise TypeError(f"estimators[{name!r}]={estimator!r} is no estimator; pass an instance that has fit.")
     if hasattr(estimator, "estimator") and not getattr(estimator, "refit", True):
         raise ValueError(f"estimators[{name!r}] is a search with refit=False, which cannot predict: set refit=True.")
-    net = _net_of(estimator)
-    if net is not None:
-        refuse_trained_instance(net)
 
 
 def _net_of(estimator: Any) -> AugmentedNet | None:
@@ -58,6 +56,7 @@ def check_task(
     y: Any,
     *,
     cv: Any,
+    groups: Any,
     seeds: int,
     scoring: str | Callable[..., float] | None,
     attacks: Mapping[str, tuple[Any, float]] | None,
@@ -65,7 +64,9 @@ def check_task(
     """Return what all fits share, or raise a TypeError or ValueError."""
     if not isinstance(seeds, Integral) or seeds < 1:
         raise ValueError(f"seeds={seeds!r} must be a positive integer: how often the cross-validation is repeated.")
-    if not hasattr(cv, "split") and (not isinstance(cv, Integral) or cv < 2):
+    if X is None:
+        raise ValueError("X=None: there are no samples to compare on.")
+    if (isinstance(cv, str) or not hasattr(cv, "split")) and (not isinstance(cv, Integral) or cv < 2):
         raise ValueError(f"cv={cv!r} must be an integer of at least 2, or a splitter such as ShuffleSplit(5).")
     checked = checked_attacks(attacks)
     if checked and not any(_net_of(estimator) is not None for estimator in estimators.values()):
@@ -76,7 +77,18 @@ def check_task(
         )
     targets = np.asarray(y)
     if targets.ndim == 0:
-        raise ValueError(f"y must hold one target a sample, got {y!r}.")
+        raise ValueError(f"y must hold one target per sample, got {y!r}.")
     check_consistent_length(X, targets)
+    if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
+        raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
-    return Task(X, targets, single_label, scoring, checked)
+    return Task(X, targets, single_label, scoring, checked, _checked_groups(groups, len(targets)))
+
+
+def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    names = np.asarray(groups)
+    if names.shape != (n_samples,):
+        raise ValueError(f"groups has shape {names.shape} and must hold one group per sample, shape ({n_samples},).")
+    return names

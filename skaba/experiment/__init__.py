@@ -7,6 +7,7 @@ from skaba.experiment._fits import Fit, run_fit
 from skaba.experiment._journal import Journal
 from skaba.experiment._page import make_page
 from skaba.experiment._report import read_results, report
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings, read_settings
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "OutOfTimeError",
     "Place",
     "Progress",
+    "Results",
     "Settings",
     "arms_of",
     "load_data",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from skaba._own_code import own_function
 from skaba._validation import unknown_name
 from skaba.attribution import Loss
 from skaba.augmenters import (
@@ -32,7 +33,9 @@ Make = Callable[[Settings], Any]
 
 def _with_target(make: Callable[..., ABA]) -> Make:
     def made(settings: Settings) -> ABA:
-        return make(target=Loss()) if settings.target == "loss" else make(k=settings.k)
+        if settings.target == "loss":
+            return make(target=Loss())
+        return make() if settings.k is None else make(k=settings.k)
 
     return made
 
@@ -46,6 +49,9 @@ METHODS: dict[str, Make] = {
     "FreeABA": lambda settings: free_aba(),
     "FGSM": lambda settings: fgsm(),
 }
+
+# Those whose target is a class, unless the settings say that the loss is explained.
+WITH_CLASSES = frozenset({"Challenger", "MendABA", "FastABA"})
 
 SETS = {
     "Neutral": ("neutral",),
@@ -88,7 +94,7 @@ def arms_of(settings: Settings) -> list[Arm]:
     Raises
     ------
     ValueError
-        If a method does not exist, or a control's method is not among the methods.
+        If a method does not exist, or a control's method is not among the methods or has no map.
 
     Examples
     --------
@@ -100,14 +106,38 @@ def arms_of(settings: Settings) -> list[Arm]:
         return [Arm(str(index), _alone([index])) for index in range(27)]
     if settings.kind == "groups":
         return [Arm(name, _alone(members_of(name))) for name in SETS]
-    for name in settings.methods:
-        if name not in METHODS:
-            raise ValueError(unknown_name("method", name, METHODS))
+    methods = {name: _augmenter(name, settings) for name in settings.methods}
     for name in settings.controls_of:
-        if name not in settings.methods or name == PLAIN:
-            raise ValueError(unknown_name("method to control", name, settings.methods))
-    methods = [Arm(name, METHODS[name](settings)) for name in settings.methods]
-    return [*methods, *_controls(settings)]
+        if name == PLAIN or name not in methods:
+            raise ValueError(unknown_name("method to control", name, [name for name in methods if name != PLAIN]))
+        if not isinstance(methods[name], ABA):
+            raise ValueError(
+                f"controls_of: {name} is not attribution-based, so it has no map to be replaced by a random one."
+            )
+    return [*(Arm(name, augmenter) for name, augmenter in methods.items()), *_controls(settings, methods)]
+
+
+def arm_of(settings: Settings, name: str) -> Arm:
+    """Return an arm by its name; plain training, on which the learning rate is tuned, is always one.
+
+    Parameters
+    ----------
+    settings : Settings
+    name : str
+
+    Returns
+    -------
+    Arm
+    """
+    return {PLAIN: Arm(PLAIN, None), **{arm.name: arm for arm in arms_of(settings)}}[name]
+
+
+def _augmenter(name: str, settings: Settings) -> Any:
+    if ":" in name:
+        return own_function(name, "an augmenter")()
+    if name not in METHODS:
+        raise ValueError(unknown_name("method", name, METHODS) + " One of your own is named as module:function.")
+    return METHODS[name](settings)
 
 
 def members_of(name: str) -> list[int]:
@@ -120,9 +150,9 @@ def _alone(indices: list[int]) -> ABA:
     return ABA(target=Loss(), adjustments=AdjustmentSet(indices), randomize=False)
 
 
-def _controls(settings: Settings) -> list[Arm]:
+def _controls(settings: Settings, methods: Mapping[str, Any]) -> list[Arm]:
     arms = []
     for name in settings.controls_of:
-        arms += [Arm(RANDOM_MAP.format(name), RandomMapABA.of(METHODS[name](settings)), like=name)]
+        arms += [Arm(RANDOM_MAP.format(name), RandomMapABA.of(methods[name]), like=name)]
         arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
     return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +15,8 @@ from sklearn.utils import Bunch
 
 from skaba._validation import unknown_name
 from skaba.datasets import fetch_glove, fetch_mnist, fetch_newsgroups, fetch_ptbxl, load_digits, read_vectors
-from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch, to_unit
+from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch
+from skaba.experiment._arrays import read_arrays
 from skaba.preprocessing import ECGScaler, WordSequences
 
 Array = NDArray[Any]
@@ -34,12 +36,15 @@ class Data:
         Where the network is augmented.
     module : dict
         Parameters of the network that the data decide.
+    note : str, default=""
+        Which file the user's own data come from, and what was done to them.
     """
 
     bunch: Bunch
     per_class: int | None = None
     layer: str | None = None
     module: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     def train(self, seed: int) -> tuple[Array, Array]:
         """Return a seed's training samples and their targets.
@@ -66,8 +71,8 @@ def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
     Parameters
     ----------
     settings : dict
-        ``name``: digits, mnist, newsgroups, ptbxl or arrays (an .npz file with X and y); ``per_class``; and
-        what the data set itself takes.
+        ``name``: digits, mnist, newsgroups, ptbxl or arrays (a user's own .npz file); ``per_class``, the training
+        samples that each seed draws of each class, by default all; and what the data set itself takes.
     folder : Path, default=None
         Where the files are, or will be downloaded to; by default the data home.
 
@@ -78,73 +83,109 @@ def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
     Raises
     ------
     ValueError
-        If there are no such data.
+        If there are no such data, or one of their settings is unknown, missing or of the wrong kind.
     """
-    name = settings["name"]
+    check_data(settings)
+    return _cached(tuple(sorted(settings.items())), folder)
+
+
+def check_data(settings: dict[str, Any]) -> None:
+    """Check the settings of data without loading any.
+
+    Parameters
+    ----------
+    settings : dict
+        As for :func:`load_data`.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`load_data`.
+    """
+    own = dict(settings)
+    name = own.pop("name", None)
     if name not in LOADERS:
-        raise ValueError(unknown_name("data of an experiment", name, LOADERS))
-    return _cached(tuple(sorted((key, _hashable(value)) for key, value in settings.items())), folder)
+        raise ValueError(unknown_name("data of an experiment", str(name), LOADERS))
+    known = {key: p for key, p in inspect.signature(LOADERS[name], eval_str=True).parameters.items() if key != "folder"}
+    for key, value in own.items():
+        if key not in known:
+            raise ValueError(unknown_name(f"setting of the data {name}", key, known))
+        wanted = known[key].annotation
+        if not isinstance(value, wanted) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
+            what = "a text" if wanted in (str, str | None) else "a whole number of at least 1"
+            raise ValueError(f"The setting {key} of the data {name} must be {what}, got {value!r}.")
+    missing = [key for key, p in known.items() if p.default is p.empty and key not in own]
+    if missing:
+        raise ValueError(f"The data {name} need more settings: {', '.join(missing)}.")
 
 
 @lru_cache(maxsize=2)
 def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None) -> Data:
     # A process fits many networks on the same data.
     own = dict(settings)
-    return LOADERS[own.pop("name")](own, folder)
+    return LOADERS[own.pop("name")](folder, **own)
 
 
-def _digits(own: dict[str, Any], folder: Path | None) -> Data:
-    return Data(load_digits("full"), own.get("per_class"))
+def _digits(folder: Path | None, *, per_class: int | None = None) -> Data:
+    return Data(load_digits("full"), per_class)
 
 
-def _mnist(own: dict[str, Any], folder: Path | None) -> Data:
-    bunch = fetch_mnist("full", pool=own.get("pool", "official"), data_home=folder, progress=False)
-    return Data(bunch, own.get("per_class"))
+def _mnist(folder: Path | None, *, per_class: int | None = None, pool: str = "official") -> Data:
+    return Data(fetch_mnist("full", pool=pool, data_home=folder, progress=False), per_class)
 
 
-def _arrays(own: dict[str, Any], folder: Path | None) -> Data:
-    """Read images, uint8, from a file of one's own, and cut it."""
-    file = (folder or Path()) / own["file"]
-    if not file.is_file():
-        raise ValueError(f"There is no file {file}: name the folder that it is in with --data.")
-    with np.load(file, allow_pickle=False) as arrays:
-        X, y = arrays["X"], arrays["y"].astype(np.int64)
-    plan = Plan(file.name, {"full": None}, n_valid=own["n_valid"], n_test=own["n_test"])
-    splits = {name: (to_unit(X[index]), y[index]) for name, index in cut(y, plan, "full", 0).items()}
-    return Data(to_bunch(splits, [str(label) for label in np.unique(y)], file.name), own.get("per_class"))
+def _arrays(
+    folder: Path | None, *, file: str, n_valid: int, n_test: int, per_class: int | None = None, layer: str | None = None
+) -> Data:
+    """Cut a user's own arrays; with ``layer``, the network's embedding, X holds word ids."""
+    own = read_arrays((folder or Path()) / file, word_ids=layer is not None)
+    if own.y.ndim == 2 and per_class is not None:
+        raise ValueError(f"y in {file} has several labels per sample, so per_class cannot be drawn: leave it out.")
+    parts = cut(own.y, Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", 0)
+    splits = {name: (own.X[index], own.y[index]) for name, index in parts.items()}
+    return Data(to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
 
 
-def _newsgroups(own: dict[str, Any], folder: Path | None) -> Data:
-    archive = folder / own["archive"] if folder and "archive" in own else None
+def _newsgroups(
+    folder: Path | None,
+    *,
+    n_words: int,
+    length: int,
+    per_class: int | None = None,
+    archive: str | None = None,
+    vectors: str | None = None,
+) -> Data:
     bunch = fetch_newsgroups(
-        "full", remove=("headers", "footers", "quotes"), archive=archive, data_home=folder, progress=False
+        "full",
+        remove=("headers", "footers", "quotes"),
+        archive=folder / archive if folder and archive else None,
+        data_home=folder,
+        progress=False,
     )
-    if folder and "vectors" in own:
-        vectors = read_vectors(folder / own["vectors"], limit=own["n_words"])
+    if folder and vectors:
+        known_words = read_vectors(folder / vectors, limit=n_words)
     else:
-        vectors = fetch_glove(dimension=100, limit=own["n_words"], data_home=folder, progress=False)
-    words = WordSequences(vectors, length=own["length"]).fit(bunch.X_train)
+        known_words = fetch_glove(dimension=100, limit=n_words, data_home=folder, progress=False)
+    words = WordSequences(known_words, length=length).fit(bunch.X_train)
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = words.transform(bunch[part])
-    return Data(bunch, own.get("per_class"), "embedding", {"vectors": words.embedding_matrix()})
+    return Data(bunch, per_class, "embedding", {"vectors": words.embedding_matrix()})
 
 
-def _ptbxl(own: dict[str, Any], folder: Path | None) -> Data:
-    bunch = fetch_ptbxl(labels=own["labels"], data_home=folder, progress=False)
+def _ptbxl(folder: Path | None, *, labels: str, length: int) -> Data:
+    bunch = fetch_ptbxl(labels=labels, data_home=folder, progress=False)
+    if length > bunch.X_train.shape[2]:
+        raise ValueError(f"Records of PTB-XL have {bunch.X_train.shape[2]} samples, fewer than length = {length}.")
     scaler = ECGScaler().fit(bunch.X_train)
     for part in ("X_train", "X_valid", "X_test"):
-        bunch[part] = scaler.transform(bunch[part])[:, :, : own["length"]]
+        bunch[part] = scaler.transform(bunch[part])[:, :, :length]
     return Data(bunch)
 
 
-LOADERS: dict[str, Callable[[dict[str, Any], Path | None], Data]] = {
+LOADERS: dict[str, Callable[..., Data]] = {
     "arrays": _arrays,
     "digits": _digits,
     "mnist": _mnist,
     "newsgroups": _newsgroups,
     "ptbxl": _ptbxl,
 }
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

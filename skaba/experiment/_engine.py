@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from skaba._validation import unknown_name
 from skaba.augmenters import GaussianNoise
-from skaba.experiment._arms import LONGER, PLAIN, Arm, arms_of
-from skaba.experiment._data import load_data
+from skaba.experiment._arms import LONGER, PLAIN, WITH_CLASSES, Arm, arm_of, arms_of
+from skaba.experiment._data import Data, load_data
 from skaba.experiment._fits import Fit, make_net, run_fit
 from skaba.experiment._folder import claimed, write
 from skaba.experiment._journal import Journal
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
 
+logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 BASE_SEED = 1000
 """Tuning seeds start here, so that no reported fit has been looked at before."""
@@ -68,7 +73,6 @@ class Run:
     def __init__(self, settings: Settings, out: Path, place: Place, progress: Progress) -> None:
         self.settings = settings
         self.arms = {arm.name: arm for arm in arms_of(settings)}
-        self.known = {PLAIN: Arm(PLAIN, None), **self.arms}
         self.out = out
         self.place = place
         self.end = time.monotonic() + 60 * place.minutes
@@ -77,10 +81,10 @@ class Run:
 
     def all(self, fits: Sequence[Fit]) -> list[dict[str, Any]]:
         """Return the results of fits, and run those that are not finished yet."""
-        left = [fit for fit in fits if fit.key not in self.journal.results]
+        left = [fit for fit in fits if fit not in self.journal.results]
         done = len(fits) - len(left)
-        for key, result in self._run(left):
-            self.journal.add(key, result)
+        for fit, result in self._run(left):
+            self.journal.add(fit, result)
             done += 1
             self.progress(fits[0].stage, done, len(fits))
         if done < len(fits):
@@ -88,11 +92,11 @@ class Run:
                 f"Time is over: {done} of the {len(fits)} fits of this stage ({fits[0].stage}) are finished. Run the "
                 "same command again to go on."
             )
-        return [self.journal.results[fit.key] for fit in fits]
+        return [self.journal.results[fit] for fit in fits]
 
-    def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[Fit, dict[str, Any]]]:
         in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
-        work = (delayed(_one)(self.settings, self.known[fit.arm], fit, self.place) for fit in in_time)
+        work = (delayed(_one)(self.settings, fit, self.place) for fit in in_time)
         yield from Parallel(n_jobs=self.place.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
 
     def learning_rate(self) -> float:
@@ -131,7 +135,7 @@ class Run:
         self.all([fit for own in fits.values() for fit in own])
         for name, arm in self.arms.items():
             if _is_noise(arm):
-                norms = [self.journal.results[fit.key]["norm"] for fit in fits[arm.like]]
+                norms = [self.journal.results[fit]["norm"] for fit in fits[arm.like]]
                 fits[name] = [self._test(name, rate, norm, seed) for seed, norm in enumerate(norms)]
         self.all([fit for own in fits.values() for fit in own])
         return fits
@@ -147,10 +151,10 @@ class Run:
 
 def run(
     settings: Settings,
-    out: Path,
+    out: str | os.PathLike[str],
     place: Place = Place(),
     progress: Progress = lambda stage, n_finished, n_fits: None,
-) -> dict[str, Any]:
+) -> Results:
     """Run an experiment, or what is left of it, and return its results.
 
     Every finished fit is on the disk before the next is waited for; a run that was killed goes on where it stopped
@@ -159,7 +163,7 @@ def run(
     Parameters
     ----------
     settings : Settings
-    out : Path
+    out : path-like
         Folder of the results; made if need be: ``settings.json``, ``fits.jsonl``, at the end ``results.json``.
     place : Place
     progress : callable, optional
@@ -167,26 +171,30 @@ def run(
 
     Returns
     -------
-    dict
-        ``learning_rate``; ``strengths`` by arm; ``fits``: by arm the results of the reported fits, in the order of
-        their seeds. Experiments of kind adjustments and groups report validation scores at the tuned strength, as
-        the source does; the others test scores.
+    Results
+        ``learning_rate``; ``strengths`` by arm; ``fits``: by arm the reported fits, in the order of their seeds.
+        Experiments of kind adjustments and groups report validation scores at the tuned strength, as the source does;
+        the others test scores.
 
     Raises
     ------
     ValueError
-        If the folder holds another experiment, or a setting is not allowed.
+        If a setting is not allowed, the network cannot read the data, or the folder holds another experiment. The
+        folder is not touched before all else is checked.
     OutOfTimeError
         If the time is over before the last fit.
     """
-    _try(settings, place)
-    with claimed(out, settings, place.device):
+    settings, data = _prepared(settings, place)
+    if data.note:
+        logger.info(data.note)
+    out = Path(out)
+    with claimed(out, settings, place.device, data.note):
         results = _results(Run(settings, out, place, progress))
         write(out / "results.json", results)
     return results
 
 
-def _results(own: Run) -> dict[str, Any]:
+def _results(own: Run) -> Results:
     settings = own.settings
     rate = own.learning_rate()
     strengths = own.strengths(rate)
@@ -194,30 +202,57 @@ def _results(own: Run) -> dict[str, Any]:
         fits = {name: own._tuning("strength", name, rate, strength) for name, strength in strengths.items()}
     else:
         fits = own.final(rate, strengths)
-    reported = {name: [own.journal.results[fit.key] for fit in one] for name, one in fits.items()}
+    reported = {name: [{**asdict(fit), **own.journal.results[fit]} for fit in one] for name, one in fits.items()}
     used = {name: float(np.median([fit.strength for fit in one])) for name, one in fits.items()}
-    return {"learning_rate": rate, "strengths": used, "fits": reported}
+    return Results(learning_rate=rate, strengths=used, fits=reported)
 
 
-def _try(settings: Settings, place: Place) -> None:
-    """Load the data and make a network: what is wrong with either shows before the folder is touched."""
-    arms_of(settings)
+def _prepared(settings: Settings, place: Place) -> tuple[Settings, Data]:
+    """Load the data, and let a network read two samples: what is wrong shows before the folder is touched."""
+    arms = arms_of(settings)
+    unknown = [name for name in settings.published if name not in {arm.name for arm in arms}]
+    if unknown:
+        raise ValueError(unknown_name("method or adjustment of [published]", unknown[0], [arm.name for arm in arms]))
     data = load_data(settings.data, place.data)
-    data.train(0)
+    settings = replace(settings, k=_n_candidates(settings, data))
+    arms_of(settings)
+    X, _ = data.train(0)
     plain = Fit("test", PLAIN, settings.learning_rates[0], 0.0, 1, 0)
+    net = make_net(settings, data, Arm(PLAIN, None), plain)
+    where = f"module={settings.module} on {place.device}"
     try:
-        make_net(settings, data, Arm(PLAIN, None), plain).set_params(device=place.device).initialize()
+        net.set_params(device=place.device).initialize()
     except (TypeError, RuntimeError, AssertionError) as error:
+        raise ValueError(f"The network cannot be made with {where}: {error}") from error
+    try:
+        shape = tuple(net.forward(X[:2]).shape)
+    except (TypeError, RuntimeError, IndexError) as error:
+        raise ValueError(f"The network of {where} cannot read samples of shape {X.shape[1:]}: {error}") from error
+    if shape != (2, len(data.bunch.target_names)):
         raise ValueError(
-            f"The network cannot be made with module={settings.module} on {place.device}: {error}"
-        ) from error
+            f"The network of {where} returns shape {shape} for 2 samples; it must return one logit per class, "
+            f"(2, {len(data.bunch.target_names)})."
+        )
+    return settings, data
 
 
-def _one(settings: Settings, arm: Arm, fit: Fit, place: Place) -> tuple[str, dict[str, Any]]:
+def _n_candidates(settings: Settings, data: Data) -> int:
+    """Return the k of the settings, or its default for these data."""
+    if data.bunch.y_train.ndim == 2 and settings.target == "class" and WITH_CLASSES & set(settings.methods):
+        raise ValueError('The data have several labels per sample, so there is no class to explain: target = "loss".')
+    n_classes = len(data.bunch.target_names)
+    if settings.k is not None and settings.k > n_classes:
+        raise ValueError(f"k = {settings.k}, but there are only {n_classes} classes. Leave k out, or lower it.")
+    return settings.k or min(4, n_classes)
+
+
+def _one(settings: Settings, fit: Fit, place: Place) -> tuple[Fit, dict[str, Any]]:
+    # The arm is made here: a process that was just started cannot unpickle an augmenter of the user's own module.
+    arm = arm_of(settings, fit.arm)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return fit.key, run_fit(settings, arm, fit, place.data, place.device)
+        return fit, run_fit(settings, arm, fit, place.data, place.device)
     finally:
         torch.set_num_threads(threads)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from sklearn.base import clone
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, modules
+from skaba._own_code import own_function
 from skaba._validation import unknown_name
 from skaba.attribution import Loss
 from skaba.augmenters import ABA, AdjustmentSet, Percentiles, fgsm
@@ -50,11 +52,6 @@ class Fit:
     epochs: int
     seed: int
 
-    @property
-    def key(self) -> str:
-        """A name that tells this fit from all others of its experiment."""
-        return json.dumps(asdict(self))
-
 
 def run_fit(settings: Settings, arm: Arm, fit: Fit, folder: Path | None = None, device: str = "cpu") -> dict[str, Any]:
     """Train, and measure what the fit's stage asks for.
@@ -73,7 +70,8 @@ def run_fit(settings: Settings, arm: Arm, fit: Fit, folder: Path | None = None, 
     -------
     dict
         ``valid`` and ``seconds``; in the stage "test" also ``test`` and whatever the settings name: ``ece``, ``FGSM``,
-        ``PGD``, ``curve``, and ``norm``, the root mean square of a method's change, for the noise that controls it.
+        ``PGD``, ``Delta at 0.1`` and so on for the strengths at test time, and ``norm``, the root mean square of a
+        method's change, for the noise that controls it.
     """
     data = load_data(settings.data, folder)
     net = make_net(settings, data, arm, fit).set_params(device=device)
@@ -96,17 +94,13 @@ def valid_score(net: Any, data: Data) -> float:
 
 def make_net(settings: Settings, data: Data, arm: Arm, fit: Fit) -> Any:
     """Return the estimator that a fit trains, unfitted."""
-    parameters = dict(settings.module)
-    name = parameters.pop("name")
-    if name not in modules.__all__:
-        raise ValueError(unknown_name("network of skaba.modules", name, modules.__all__))
-    y = data.bunch.y_train
-    kind = ABAMultiLabelClassifier if y.ndim == 2 else ABAClassifier
-    parameters |= {**data.module, "n_classes": y.shape[1] if y.ndim == 2 else len(data.bunch.target_names)}
+    module, parameters = _network(settings, data)
+    kind = ABAMultiLabelClassifier if data.bunch.y_train.ndim == 2 else ABAClassifier
+    _check_keywords("setting of the optimizer", torch.optim.Adam, settings.optimizer, {"params", "lr"})
     return kind(
-        getattr(modules, name),
+        module,
         **{f"module__{key}": value for key, value in parameters.items()},
-        augmenter=arm.augmenter if arm.augmenter is None else clone(arm.augmenter),
+        augmenter=clone(arm.augmenter, safe=False),
         strength=fit.strength,
         layer=data.layer,
         optimizer=torch.optim.Adam,
@@ -121,6 +115,33 @@ def make_net(settings: Settings, data: Data, arm: Arm, fit: Fit) -> Any:
     )
 
 
+def _network(settings: Settings, data: Data) -> tuple[Any, dict[str, Any]]:
+    """Return the network's class, or a function that makes one, and its parameters."""
+    own = dict(settings.module)
+    name = own.pop("name")
+    if ":" in name:
+        module = own_function(name, "a network")
+    elif name in modules.__all__:
+        module = getattr(modules, name)
+    else:
+        known = unknown_name("network of skaba.modules", name, modules.__all__)
+        raise ValueError(f"{known} One of your own is named as module:function.")
+    given = {**data.module, "n_classes": len(data.bunch.target_names)}
+    _check_keywords(f"setting of the network {name}", module, own, set(given))
+    return module, own | given
+
+
+def _check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
+    """Refuse settings that a function does not know, or that the experiment decides itself."""
+    parameters = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in given:
+        if name in taken:
+            raise ValueError(f"The {what} {name} is decided by the experiment: leave it out.")
+        if name not in parameters and not takes_any:
+            raise ValueError(unknown_name(what, name, parameters.keys() - taken))
+
+
 def _on_test_set(settings: Settings, data: Data, net: Any) -> dict[str, Any]:
     X, y = data.bunch.X_test, data.bunch.y_test
     result: dict[str, Any] = {"test": float(net.score(X, y))}
@@ -131,9 +152,7 @@ def _on_test_set(settings: Settings, data: Data, net: Any) -> dict[str, Any]:
         result["FGSM"] = score_under_attack(net, X, y, fgsm(), settings.attack)
         result["PGD"] = score_under_attack(net, X, y, PGD(), settings.attack)
     if settings.test_strengths:
-        strengths = [0.0, *settings.test_strengths]
-        result["curve"] = {
-            name: [score_under_attack(net, X, y, adjustment, strength) for strength in strengths]
-            for name, adjustment in TEST_TIME.items()
-        }
+        for name, adjustment in TEST_TIME.items():
+            for strength in (0.0, *settings.test_strengths):
+                result[f"{name} at {strength:g}"] = score_under_attack(net, X, y, adjustment, strength)
     return result

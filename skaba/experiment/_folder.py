@@ -34,7 +34,7 @@ DECIDING = (
 
 
 @contextmanager
-def claimed(out: Path, settings: Settings, device: str) -> Iterator[None]:
+def claimed(out: Path, settings: Settings, device: str, note: str = "") -> Iterator[None]:
     """Hold a folder for one run of an experiment, and record settings, device and package versions in it.
 
     Parameters
@@ -43,11 +43,13 @@ def claimed(out: Path, settings: Settings, device: str) -> Iterator[None]:
         Made if need be.
     settings : Settings
     device : str
+    note : str, default=""
+        Which file the user's own data come from, and what was done to them.
 
     Raises
     ------
     ValueError
-        If the folder holds results of other settings, or another run is working in it.
+        If the folder holds fits of other settings or data, or another run is working in it.
     """
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock")  # the system frees it when the process ends, however it ends
@@ -58,26 +60,41 @@ def claimed(out: Path, settings: Settings, device: str) -> Iterator[None]:
             f"Another run is working in {out}. Wait for it, or choose another folder with --out."
         ) from error
     try:
-        _record(out / "settings.json", settings, device)
+        _record(out / "settings.json", settings, device, note)
         yield
     finally:
         lock.release()
 
 
-def _record(file: Path, settings: Settings, device: str) -> None:
+def _record(file: Path, settings: Settings, device: str, note: str) -> None:
     wanted = json.loads(json.dumps(settings.as_dict()))
     made_with = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}, "device": device}
+    there = _read(file)
+    fits = file.with_name("fits.jsonl")
     runs = [made_with]
-    if file.exists():
-        there = json.loads(file.read_text())
+    if fits.is_file() and b"\n" in fits.read_bytes():  # a run that finished no fit binds nobody
         different = [name for name in DECIDING if there["settings"].get(name) != wanted[name]]
+        different += ["the file of data"] if there.get("data", note) != note else []
         if different:
             raise ValueError(
                 f"{file.parent} holds results of other settings ({', '.join(different)} differ). Choose another folder "
                 "with --out, or delete this one."
             )
         runs = there["versions"] + [made_with] * (made_with not in there["versions"])
-    write(file, {"settings": wanted, "versions": runs})
+    write(file, {"settings": wanted, **({"data": note} if note else {}), "versions": runs})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return what an earlier run recorded; a file of somebody else's is left alone."""
+    if not file.exists():
+        return {"settings": {}, "versions": []}
+    try:
+        there = json.loads(file.read_text())
+    except ValueError:
+        there = None
+    if not isinstance(there, dict) or not {"settings", "versions"} <= there.keys():
+        raise ValueError(f"{file} was not written by an experiment. Choose another folder with --out.")
+    return there
 
 
 def write(file: Path, content: dict[str, Any]) -> None:

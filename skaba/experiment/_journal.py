@@ -1,17 +1,22 @@
-"""Finished fits on disk: one line each, written at once."""
+"""Finished fits on disk: one line per fit, written at once."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from skaba.experiment._fits import Fit
+
 
 class Journal:
-    """A file with one line of JSON a finished fit, which survives being killed at any moment.
+    """A file with one line of JSON per finished fit, which survives being killed at any moment.
 
-    A line that was cut off in the middle is no finished fit: it is dropped when the file is opened.
+    Each line is a flat object: the fields of the fit, then what was measured on it. So
+    ``pandas.read_json(file, lines=True)`` reads the file as a table. A line that was cut off in the middle is no
+    finished fit: it is dropped when the file is opened.
 
     Parameters
     ----------
@@ -20,8 +25,8 @@ class Journal:
 
     Attributes
     ----------
-    results : dict of str to dict
-        The results by their fit's key.
+    results : dict of Fit to dict
+        What was measured on each finished fit.
 
     Raises
     ------
@@ -31,34 +36,35 @@ class Journal:
     Examples
     --------
     >>> import tempfile
-    >>> from skaba.experiment import Journal
+    >>> from skaba.experiment import Fit, Journal
+    >>> fit = Fit("test", "plain", learning_rate=0.01, strength=0.0, epochs=60, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Journal(folder + "/fits.jsonl").add("a fit", {"valid": 0.9})
-    ...     Journal(folder + "/fits.jsonl").results
-    {'a fit': {'valid': 0.9}}
+    ...     Journal(folder + "/fits.jsonl").add(fit, {"valid": 0.9})
+    ...     Journal(folder + "/fits.jsonl").results[fit]
+    {'valid': 0.9}
     """
 
     def __init__(self, file: str | os.PathLike[str]) -> None:
         self.file = Path(file)
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[Fit, dict[str, Any]] = {}
         if self.file.exists():
             self._read()
 
-    def add(self, key: str, result: dict[str, Any]) -> None:
+    def add(self, fit: Fit, result: dict[str, Any]) -> None:
         """Write a result, and return when it is on the disk.
 
         Parameters
         ----------
-        key : str
+        fit : Fit
         result : dict
-            Of what JSON knows.
+            Of numbers.
         """
-        line = json.dumps({"fit": key, "result": result}) + "\n"
+        line = json.dumps({**asdict(fit), **result}) + "\n"
         with self.file.open("ab") as stream:
             stream.write(line.encode())
             stream.flush()
             os.fsync(stream.fileno())
-        self.results[key] = result
+        self.results[fit] = result
 
     def _read(self) -> None:
         content = self.file.read_bytes()
@@ -69,8 +75,9 @@ class Journal:
         for number, line in enumerate(content[:complete].splitlines(), 1):
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError as error:
+                fit = Fit(**{field.name: entry.pop(field.name) for field in fields(Fit)})
+            except (json.JSONDecodeError, KeyError, AttributeError) as error:
                 raise ValueError(
                     f"line {number} of {self.file} is damaged: delete it, and it is fitted anew."
                 ) from error
-            self.results[entry["fit"]] = entry["result"]
+            self.results[fit] = entry

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scipy import stats
-
 from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP
 from skaba.experiment._report import read_results, table_of
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
-from skaba.experiment._tables import Results, markdown, scores_of
+from skaba.experiment._tables import difference, markdown, written
 
 QUESTIONS = {"plain training": PLAIN, "the random map": RANDOM_MAP, "noise": NOISE, "longer plain training": LONGER}
 ANSWERS = (
-    "Mean difference in points with Student's 95 % interval over the seeds; the tables below have bootstrap intervals, "
-    "which are too short for few seeds (5 pairs: they hold 82 % of the time). Both speak of other seeds on the same "
-    "test set."
+    "Mean difference in points with Student's 95 % interval over the seeds, here and in the tables below. It speaks of "
+    "other seeds on the same test set."
 )
 MADE = "<!-- Made by `skaba experiment page`: edit experiments/discussion.md, not this file. -->"
 
@@ -66,11 +64,10 @@ def _answers(runs: list[tuple[Settings, Results]]) -> str:
 
 
 def _answer(results: Results, method: str, other: str) -> str:
-    """Answer by Student's t interval: the bootstrap's of few seeds leaves out 0 too often."""
-    paired = scores_of(results, method) - scores_of(results, other)
-    low, high = stats.ttest_1samp(paired, 0).confidence_interval(0.95)
+    found = difference(results, method, other)
+    _, low, high = found
     answer = "yes" if low > 0 else "no, it is worse" if high < 0 else "not shown"
-    return f"{answer}: {paired.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{answer}: {written(found)}"
 
 
 def _protocol(settings: Settings, results: Results) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skaba.experiment._arms import PLAIN
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
 from skaba.experiment._tables import (
-    Results,
     adjustments_table,
     benchmark_table,
     curves_of,
@@ -22,17 +23,18 @@ from skaba.experiment._tables import (
 )
 
 
-def read_results(out: Path) -> tuple[Settings, Results]:
+def read_results(out: str | os.PathLike[str]) -> tuple[Settings, Results]:
     """Return what a finished run left in its folder.
 
     Parameters
     ----------
-    out : Path
+    out : path-like
+        The folder that the experiment ran in.
 
     Returns
     -------
     settings : Settings
-    results : dict
+    results : Results
         As :func:`run` returns it.
 
     Raises
@@ -40,20 +42,20 @@ def read_results(out: Path) -> tuple[Settings, Results]:
     ValueError
         If there are no results, or the run is not finished.
     """
-    files = {name: out / name for name in ("settings.json", "results.json")}
+    files = {name: Path(out) / name for name in ("settings.json", "results.json")}
     for file in files.values():
         if not file.is_file():
             raise ValueError(f"{out} holds no finished run: {file.name} is missing. Run the experiment first.")
     settings = Settings(**json.loads(files["settings.json"].read_text())["settings"])
-    return settings, json.loads(files["results.json"].read_text())
+    return settings, Results(**json.loads(files["results.json"].read_text()))
 
 
-def report(out: Path) -> str:
+def report(out: str | os.PathLike[str]) -> str:
     """Return a finished run's table as Markdown, and write it and the figure beside the results.
 
     Parameters
     ----------
-    out : Path
+    out : path-like
         The folder that the experiment ran in.
 
     Returns
@@ -66,6 +68,7 @@ def report(out: Path) -> str:
         If the run is not finished.
     """
     settings, results = read_results(out)
+    out = Path(out)
     table = table_of(settings, results, out)
     (out / "table.md").write_text(f"# {settings.title}\n\n{table}", encoding="utf-8")
     _draw(settings, results, out / "figure.png")
@@ -101,7 +104,7 @@ def _draw_benchmark(settings: Settings, results: Results) -> Any:
 
     scores = {name: scores_of(results, name) for name in results["fits"]}
     intervals = {name: difference(results, name, PLAIN)[1:] for name in scores if name != PLAIN}
-    name = "macro AUC, %" if settings.data["name"] == "ptbxl" else "test accuracy, %"
+    name = "test accuracy, %" if "ece" in results["fits"][PLAIN][0] else "macro AUC, %"
     display = ComparisonDisplay(scores, reference=PLAIN, intervals=intervals, score_name=name).plot()
     display.ax_.set_title(settings.title, fontsize="medium")
     return display.figure_

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from skaba._validation import unknown_name
+from skaba.experiment._data import check_data
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,18 +37,21 @@ class Settings:
     data : dict
         ``name`` of the data, ``per_class`` training samples that each seed draws, and the data's own settings.
     module : dict
-        ``name`` of a network in ``skaba.modules``, and its parameters.
+        ``name`` of a network in ``skaba.modules``, or ``"module:function"`` for one of your own, and its parameters.
+        Your function is called with these and ``n_classes``, and returns an ``nn.Module``.
     epochs, batch_size : int
     learning_rates : list of float
         Tuned on plain training, then the same for all methods.
     methods : list of str
-        Of a strength or benchmark experiment, see :func:`arms_of`.
+        Of a strength or benchmark experiment, see :func:`arms_of`. ``"module:function"`` names a function of your own
+        that is called without arguments and returns an augmenter.
     strengths : list of float
         Each method's is tuned on the validation set.
     seeds, tuning_seeds : int
         Of the reported fits, and of each candidate while tuning.
-    k : int, default=4
-        Classes that the targets of Challenger, MendABA and FastABA are drawn from.
+    k : int, default=None
+        Classes that the targets of Challenger, MendABA and FastABA are drawn from; by default 4, or all where there are
+        fewer.
     target : {"class", "loss"}, default="class"
         ``"loss"`` explains the loss in these methods too: for multi-label data.
     controls_of : list of str, default=()
@@ -80,7 +85,7 @@ class Settings:
     seeds: int
     tuning_seeds: int
     methods: list[str] = field(default_factory=list)
-    k: int = 4
+    k: int | None = None
     target: str = "class"
     controls_of: list[str] = field(default_factory=list)
     equal_time: float = 1.67
@@ -152,37 +157,61 @@ def _checked(path: Path, values: dict[str, Any]) -> Settings:
     ]  # both say MISSING
     if missing:
         raise ValueError(f"{path}: at scale {values['scale']} these settings are missing: {', '.join(missing)}.")
+    hints = get_type_hints(Settings)
+    for name, value in values.items():
+        if not _is_of(value, hints[name]) or not _is_in_range(name, value, hints[name]):
+            raise ValueError(f"{path}: {name} must be {_WORDS[hints[name]]}, got {value!r}.")
     settings = Settings(**values)
     if settings.kind not in KINDS:
         raise ValueError(f"{path}: {unknown_name('kind', settings.kind, KINDS)}")
-    for name in ("epochs", "batch_size", "seeds", "tuning_seeds"):
-        value = getattr(settings, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{path}: {name} must be a whole number of at least 1, got {value!r}.")
-    for name in ("learning_rates", "strengths"):
-        value = getattr(settings, name)
-        if not isinstance(value, list) or not value or not all(isinstance(v, int | float) and v > 0 for v in value):
-            raise ValueError(f"{path}: {name} must be a list of positive numbers, got {value!r}.")
-    for name in ("data", "module"):
-        if not isinstance(getattr(settings, name), dict) or "name" not in getattr(settings, name):
-            raise ValueError(f"{path}: [{name}] needs a name.")
     wrong = next((rule for rule, holds in _rules(settings).items() if not holds), None)
     if wrong:
         raise ValueError(f"{path}: {wrong}.")
+    try:
+        check_data(settings.data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return settings
+
+
+_WORDS = {
+    str: "a text",
+    int: "a whole number of at least 1",
+    int | None: "a whole number of at least 1",
+    float: "a number of at least 0",
+    dict[str, Any]: "a table",
+    list[str]: "a list of texts",
+    list[float]: "a list of positive numbers",
+}
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Return whether a value that TOML gave is of a setting's type."""
+    if isinstance(value, bool):
+        return False
+    if hint is float:
+        return isinstance(value, int | float)
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_is_of(one, get_args(hint)[0]) for one in value)
+    return isinstance(value, dict if get_origin(hint) is dict else hint)
+
+
+def _is_in_range(name: str, value: Any, hint: Any) -> bool:
+    if hint == list[float]:
+        return all(0 < one < math.inf for one in value) and (bool(value) or name == "test_strengths")
+    if hint is float:
+        return bool(0 <= value < math.inf)
+    return not isinstance(value, int) or value >= 1
 
 
 def _rules(settings: Settings) -> dict[str, bool]:
     """Return what must hold besides, and whether it does."""
     reports_tests = settings.kind in ("strength", "benchmark")
-    numbers = [settings.attack, settings.equal_time, *settings.test_strengths]
     return {
-        "attack, equal_time and test_strengths are numbers of at least 0": all(
-            isinstance(number, int | float) and number >= 0 for number in numbers
-        ),
+        "[data] needs a name": "name" in settings.data,
+        "[module] needs a name": isinstance(settings.module.get("name"), str),
         "equal_time is more than 0": settings.equal_time > 0,
         'target is "class" or "loss"': settings.target in ("class", "loss"),
-        "n_attacked is at least 1": settings.n_attacked >= 1,
         "strengths ascend": settings.strengths == sorted(settings.strengths),
         'methods begin with "plain"': not reports_tests or settings.methods[:1] == ["plain"],
         "differences need at least 2 seeds": settings.kind != "benchmark" or settings.seeds >= 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from skaba.augmenters import ADJUSTMENTS, GROUPS, group_of
 from skaba.evaluation import paired_interval
 from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP, SETS, members_of
+from skaba.experiment._fits import TEST_TIME
+from skaba.experiment._results import Results
 from skaba.experiment._settings import Settings
-
-Results = dict[str, Any]
 
 
 def scores_of(results: Results, name: str, what: str = "test") -> NDArray[Any]:
@@ -22,17 +23,30 @@ def scores_of(results: Results, name: str, what: str = "test") -> NDArray[Any]:
 
 
 def difference(results: Results, name: str, other: str) -> tuple[float, float, float]:
-    """Return the mean paired difference in points, and its 95 % bootstrap interval."""
+    """Return the mean paired difference in points, and its 95 % interval: Student's t over the seeds.
+
+    The ends are NaN if there is a single seed.
+    """
     paired = scores_of(results, name) - scores_of(results, other)
-    return (float(paired.mean()), *paired_interval(paired))
+    interval = paired_interval(paired) if len(paired) > 1 else (math.nan, math.nan)
+    return (float(paired.mean()), *interval)
+
+
+def written(difference: tuple[float, float, float]) -> str:
+    """Write a difference with its interval, if it has one."""
+    mean, low, high = (round(value, 1) + 0.0 for value in difference)  # no minus before a zero
+    return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def benchmark_table(settings: Settings, results: Results) -> str:
-    """Return E4's table as Markdown: every method against plain training and against its controls."""
+    """Return E4's table as Markdown: every method against plain training and against its controls.
+
+    All of our figures are means over the seeds, so that each row adds up; the published ones are medians.
+    """
     others = {PLAIN: "plain", LONGER: "plain, longer"}
     extra = [name for name in ("ece", "FGSM", "PGD") if name in results["fits"][PLAIN][0]]
-    header = ["", "strength", "median (std)", *(f"vs {label}" for label in others.values() if label in results["fits"])]
-    header += ["vs its random map", "vs its noise", *_names(extra, settings), "published"]
+    header = ["", "strength", "mean (std)", *(f"vs {label}" for label in others.values() if label in results["fits"])]
+    header += ["vs its random map", "vs its noise", *_names(extra, settings), "published, median (std)"]
     return markdown(header, [_benchmark_row(settings, results, name, others, extra) for name in results["fits"]])
 
 
@@ -45,35 +59,41 @@ def _benchmark_row(
 ) -> list[str]:
     scores = scores_of(results, name)
     strength = results["strengths"][name]
-    row = [name, f"{strength:.2g}" if strength else "", f"{np.median(scores):.1f} ({scores.std():.1f})"]
+    row = [name, f"{strength:.2g}" if strength else "", f"{scores.mean():.1f} ({scores.std():.1f})"]
     known = [other for other in others if other in results["fits"]]
     controls = [control.format(name) for control in (RANDOM_MAP, NOISE)]
     row += [_difference(results, name, other) for other in [*known, *controls]]
-    row += [f"{np.median(scores_of(results, name, what)):.1f}" for what in extra]
+    row += [f"{scores_of(results, name, what).mean():.1f}" for what in extra]
     return [*row, str(settings.published.get(name, ""))]
 
 
 def _difference(results: Results, name: str, other: str) -> str:
     if name == other or other not in results["fits"]:
         return ""
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*difference(results, name, other))
+    return written(difference(results, name, other))
 
 
 def strength_table(settings: Settings, results: Results) -> str:
-    """Return E1's table: median accuracy of frozen networks against the strength at test time."""
+    """Return E1's table: mean accuracy of frozen networks against the strength at test time."""
     header = ["training", "adjustment", "0", *(f"{strength:g}" for strength in settings.test_strengths)]
     rows = [
-        [name, adjustment, *(f"{median:.1f}" for median in medians)]
+        [name, adjustment, *(f"{mean:.1f}" for mean in means)]
         for name in results["fits"]
-        for adjustment, medians in curves_of(results, name).items()
+        for adjustment, means in curves_of(results, name).items()
     ]
     return markdown(header, rows)
 
 
 def curves_of(results: Results, name: str) -> dict[str, NDArray[Any]]:
-    """Return the median curves of an arm in percent, by adjustment, from strength 0 on."""
-    curves = [fit["curve"] for fit in results["fits"][name]]
-    return {adjustment: 100 * np.median([curve[adjustment] for curve in curves], axis=0) for adjustment in curves[0]}
+    """Return the mean curves of an arm in percent, by adjustment, from strength 0 on."""
+    curves = {
+        adjustment: [
+            [score for what, score in fit.items() if what.startswith(f"{adjustment} at ")]
+            for fit in results["fits"][name]
+        ]
+        for adjustment in TEST_TIME
+    }
+    return {adjustment: 100 * np.mean(scores, axis=0) for adjustment, scores in curves.items()}
 
 
 def adjustments_table(settings: Settings, results: Results) -> str:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import pickle
 import struct
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skaba._own_code import current_folder_on_path, own_function
 from skaba.evaluation._nets import find_net, fitted_net
 
 _READ_AS_CODE = LookupError, TypeError, AttributeError
@@ -58,7 +55,7 @@ def load_estimator(source: str, *, weights: Path | None = None, trust: bool = Fa
     if Path(source).is_file():
         estimator = _unpickled(Path(source), trust)
     elif ":" in source:
-        estimator = _made(*source.split(":", 1))
+        estimator = own_function(source, "the estimator")()
     else:
         raise ValueError(
             f"There is no file {source}. Name a file, or a function that makes the estimator, as module:function."
@@ -148,37 +145,13 @@ def _unpickled(file: Path, trust: bool) -> Any:
             "module:function, and its weights, --weights FILE."
         )
     try:
-        with _current_folder_on_path():
+        with current_folder_on_path():
             return joblib.load(file)
     except Exception as error:
         raise ValueError(
             f"{file} cannot be read as a pickled estimator: {type(error).__name__}: {error}. Weights alone go with "
             "module:function and --weights FILE."
         ) from error
-
-
-def _made(module: str, function: str) -> Any:
-    try:
-        with _current_folder_on_path():
-            make = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{module}:{function} cannot be imported: {error}. Write it as in 'from module import function'; the "
-            "current folder is searched too."
-        ) from error
-    if not callable(make):
-        raise ValueError(f"{module}:{function} is a {type(make).__name__}, not a function that makes the estimator.")
-    return make()
-
-
-@contextmanager
-def _current_folder_on_path() -> Iterator[None]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def _load_weights(estimator: Any, file: Path) -> None:

@@ -24,9 +24,8 @@ def score_or_reason(estimator: Any, X: Any, y: NDArray[Any]) -> tuple[float | No
     y : ndarray of shape (n, ...)
     """
     net = find_net(estimator)
-    if isinstance(net, ABAClassifier) and net.classes is None and net.classes_inferred_ is None:
+    if isinstance(net, ABAClassifier) and not hasattr(net, "classes_"):
         n_classes = estimator.predict_proba(X[:1]).shape[1]
-        net.classes_inferred_ = None  # which asking has set
         if not _are_columns(y, n_classes):
             return None, (
                 f"y holds labels such as {np.unique(y)[:3].tolist()}, and weights alone do not tell which of the "

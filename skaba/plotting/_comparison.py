@@ -14,7 +14,7 @@ from skaba.plotting._scores import checked_scores
 class ComparisonDisplay:
     """Paired differences between methods and a reference, with their intervals.
 
-    One row a method, in the order given: the mean difference with its interval, each pair's difference as
+    One row per method, in the order given: the mean difference with its interval, each pair's difference as
     a light dot, and at the right the method's own mean score.
 
     Parameters
@@ -26,7 +26,7 @@ class ComparisonDisplay:
         The method that the others are compared with.
     intervals : mapping of str to tuple (float, float)
         Low and high end of the interval of each method's mean difference, method minus reference; see
-        :func:`skaba.evaluation.paired_interval`. One of the reference is not drawn.
+        :func:`skaba.evaluation.paired_interval`. One of the reference is not drawn, nor one whose ends are NaN.
     score_name : str, default="accuracy"
         Written at the axes.
 
@@ -42,8 +42,8 @@ class ComparisonDisplay:
     Raises
     ------
     ValueError
-        If the scores are not paired, the reference is not among them, an interval is missing, unknown or upside
-        down, or something is not finite.
+        If the scores are not paired or not finite, the reference is not among them, or an interval is missing,
+        unknown, infinite or upside down.
 
     Examples
     --------
@@ -104,7 +104,8 @@ class ComparisonDisplay:
         n_pairs = len(differences)
         heights = row + (np.linspace(-0.25, 0.25, n_pairs) if n_pairs > 1 else np.zeros(1))
         self.ax_.plot(differences, heights, "o", color="tab:blue", alpha=0.35, markersize=4, markeredgewidth=0)
-        self.ax_.hlines(row, *interval, color="black", linewidth=2)
+        if not np.isnan(interval).any():
+            self.ax_.hlines(row, *interval, color="black", linewidth=2)
         self.ax_.plot(differences.mean(), row, "D", color="black", markersize=6)
 
     def _label(self) -> None:
@@ -117,7 +118,8 @@ class ComparisonDisplay:
         self.ax_.set_ylim(len(names) - 0.5, -0.5)
         n_pairs = len(self._scores[self.reference])
         self.ax_.set_xlabel(
-            f"difference to {self.reference} in {self.score_name}\ndots: {n_pairs} pairs; bars: mean with interval"
+            f"difference to {self.reference} in {self.score_name}\n"
+            f"dots: {n_pairs} pair{'s' * (n_pairs > 1)}; bars: mean with interval"
         )
         # Axes of their own, so that a title moves out of their way.
         right, top = self.ax_.secondary_yaxis("right"), self.ax_.secondary_xaxis("top")
@@ -145,5 +147,8 @@ def _check_intervals(intervals: Mapping[str, tuple[float, float]], methods: Sequ
         raise ValueError(f"intervals must hold one for each method; missing: {missing}, unknown: {unknown}.")
     for name in methods:
         ends = np.asarray(intervals[name], dtype=np.float64)
-        if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
-            raise ValueError(f"The interval of {name!r} must be a finite low and a high end; got {intervals[name]!r}.")
+        undefined = ends.shape == (2,) and np.isnan(ends).all()
+        if not undefined and (ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]):
+            raise ValueError(
+                f"The interval of {name!r} must be a finite low and high end, or NaN twice; got {intervals[name]!r}."
+            )

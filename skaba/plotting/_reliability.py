@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, is_classifier
 
 from skaba.evaluation.calibration import ReliabilityCurve, reliability_curve
 from skaba.evaluation.calibration._predictions import column_numbers
@@ -88,7 +89,7 @@ class ReliabilityDisplay:
         Raises
         ------
         TypeError
-            If the estimator gives no probabilities.
+            If the estimator is no classifier, or gives no probabilities.
         ValueError
             If y holds no labels of the estimator's, or a parameter is not allowed.
 
@@ -103,6 +104,9 @@ class ReliabilityDisplay:
         >>> display.curve.error > 0.1                   # naive Bayes is surer than it should be
         True
         """
+        if isinstance(estimator, type) or (isinstance(estimator, BaseEstimator) and not is_classifier(estimator)):
+            kind = estimator if isinstance(estimator, type) else type(estimator)
+            raise TypeError(f"A {kind.__name__} is no classifier: pass a fitted one that has predict_proba.")
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(f"A {type(estimator).__name__} has no predict_proba: pass a fitted classifier that has.")
         probabilities = estimator.predict_proba(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -23,19 +24,34 @@ _PADDING = 0
 _UNKNOWN = 1
 _FIRST_WORD = 2
 
+
+def _marks(first: int, last: int) -> str:
+    """Return the combining marks in a range of code points, without the selectors of an emoji's looks."""
+    points = (chr(point) for point in range(first, last + 1) if not 0xFE00 <= point <= 0xFE0F)
+    return "".join(mark for mark in points if unicodedata.category(mark) in ("Mn", "Mc"))
+
+
+# A letter or digit, and what belongs to it. Python's \w knows no combining marks, which are vowels in the scripts of
+# India and tones in Thai. The lookahead spares other characters a search through the marks beyond U+FFFF.
+_MARK = rf"(?:[{_marks(0x300, 0xFFFF)}]|(?=[\U00010000-\U0001FFFF])[{_marks(0x10000, 0x1FFFF)}])"
+_LETTER = rf"[^\W\d_]{_MARK}*"
+# A joiner, or its opposite, inside a word decides which letters are drawn as one.
+_WORD = rf"[^\W_]+(?:(?:{_MARK}|[\u200c\u200d](?=[^\W_]))[^\W_]*)*"
+
 # What a text falls into: clitics that stand alone, as in texts tokenised before; initialisms ("u.s."); words
 # and numbers with what may stand inside them ("don't", "well-known", "3.14", "12:30"); the punctuation that
 # GloVe knows as one token; and any other single mark.
 _PIECE = re.compile(
-    r"""(?<!\S)'(?:s|m|d|re|ve|ll)(?!\w)
-      | (?:[^\W\d_]\.){2,}
-      | [^\W_]+ (?: (?: ['-] | (?<=\d)[.,:](?=\d) ) [^\W_]+ )*
-      | \.{2,} | -{2,} | `` | ''
+    rf"""(?<!\S)'(?:s|m|d|re|ve|ll)(?!\w|{_MARK})
+      | (?:{_LETTER}\.){{2,}}
+      | {_WORD} (?: (?: ['-] | (?<=\d)[.,:](?=\d) ) {_WORD} )*
+      | \.{{2,}} | -{{2,}} | `` | ''
       | [^\w\s] | _""",
     re.VERBOSE,
 )
 _CLITIC = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))")
 _HYPHEN = re.compile("(-)")
+_INITIAL = re.compile(rf"{_LETTER}|\.")
 _SAME_MARKS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 
 
@@ -88,8 +104,13 @@ class WordSequences(TransformerMixin, BaseEstimator):
       whole, which suits vectors that were trained on other tokens. Hyphenated
       words without one are split ("skaba-like" into "skaba", "-" and "like"), and
       so are initialisms.
+    * Combining marks belong to their letter. An accent may be written as one
+      character with its letter or as a mark after it, in texts and in vectors: a word
+      without a vector as it is written is looked up in Unicode's composed form (NFC),
+      then in the decomposed one (NFD).
     * Not done: abbreviations ("mr." gives "mr" and "."), addresses of mail and web
-      as one token, fractions, and the Penn names of brackets ("-lrb-").
+      as one token, fractions, the Penn names of brackets ("-lrb-"), and words of
+      scripts that put no spaces between them, such as Thai: split these before.
 
     References
     ----------
@@ -289,7 +310,7 @@ class _Splits(dict[str, tuple[str, ...]]):
         self.known = known
 
     def __missing__(self, piece: str) -> tuple[str, ...]:
-        tokens = self[piece] = self._split(piece)
+        tokens = self[piece] = tuple(map(self._spelling, self._split(piece)))
         return tokens
 
     def tokens(self, text: str) -> list[str]:
@@ -297,17 +318,29 @@ class _Splits(dict[str, tuple[str, ...]]):
         pieces = _PIECE.findall(text.translate(_SAME_MARKS).lower())
         return [token for piece in pieces for token in self[piece]]
 
+    def _has(self, word: str) -> bool:
+        return self._spelling(word) in self.known
+
+    def _spelling(self, word: str) -> str:
+        """Return the form of a word that has a vector, or else the composed one."""
+        if word.isascii() or word in self.known:
+            return word
+        composed, decomposed = (unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
+        if decomposed in self.known and composed not in self.known:
+            return decomposed
+        return composed if word[0].isalnum() else word
+
     def _split(self, piece: str) -> tuple[str, ...]:
-        if piece in self.known or len(piece) == 1:
+        if self._has(piece) or len(piece) == 1:
             return (piece,)
         if not piece.strip("-"):
             return ("--",)
         if not piece.strip("."):
             return ("...",)
         if piece.endswith("."):
-            return tuple(piece)  # initials without a vector: letters and dots in turn
+            return tuple(_INITIAL.findall(piece))  # initials without a vector: letters and dots in turn
         stem, *clitics = self._contraction(piece)
-        if stem in self.known or "-" not in stem:
+        if self._has(stem) or "-" not in stem:
             return (stem, *clitics)
         parts = [token for part in _HYPHEN.split(stem) for token in self._contraction(part)]
         return (*parts, *clitics)
@@ -315,7 +348,7 @@ class _Splits(dict[str, tuple[str, ...]]):
     def _contraction(self, word: str) -> tuple[str, ...]:
         """Split "couldn't've" into "could", "n't", "'ve", as far as there is no vector for what is left."""
         clitics: tuple[str, ...] = ()
-        while word not in self.known and (match := _CLITIC.fullmatch(word)):
+        while not self._has(word) and (match := _CLITIC.fullmatch(word)):
             word, clitics = match[1], (match[2], *clitics)
         return (word, *clitics)
 

@@ -56,7 +56,7 @@ def test_the_value_never_falls(fill):
 
 @pytest.mark.parametrize(
     ("shape", "block", "size"),
-    [((2, 20), 3, 3), ((2, 3, 9), 2, 2), ((2, 3, 6, 5), 2, 4), ((2, 1, 4, 4), 9, 16), ((2, 4), 7, 4)],
+    [((2, 20), 3, 3), ((2, 3, 9), 2, 2), ((2, 3, 6, 5), 2, 4), ((2, 1, 4, 4), 4, 16), ((2, 1, 1, 4), 2, 2)],
 )
 def test_a_neighbour_removes_one_block(shape, block, size):
     seen = []
@@ -111,6 +111,39 @@ def test_the_fill_may_differ_by_channel():
     x = torch.stack([torch.ones(2, 6), torch.tensor([[1.0], [3.0]]).expand(2, 6)])
     got = mask(model, x, target=PredictedClass(), fill=torch.tensor([[1.0], [2.0]]), block=1, neighbours=20)
     assert torch.equal(got, torch.stack([torch.zeros(2, 6), torch.ones(2, 6)]))
+
+
+def test_climbing_the_probability_drops_what_helps_the_rival_most():
+    # Feature 0 raises the class by 1 and its rival by 3: without it the logit falls and the probability rises.
+    net = nn.Linear(3, 2, bias=False).double()
+    net.weight.data = torch.tensor([[1.0, 1.0, -1.0], [3.0, 0.0, 0.0]]).double()
+    x, y = torch.ones(1, 3, dtype=torch.float64), torch.tensor([0])
+    assert mask(net, x, y, block=1, climb="logit").tolist() == [[1.0, 1.0, 0.0]]
+    assert mask(net, x, y, block=1, climb="probability").tolist() == [[0.0, 1.0, 0.0]]
+
+
+def test_a_search_for_the_probability_reaches_the_best_of_all_masks():
+    net, x = nn.Linear(8, 4).double(), torch.randn(3, 8, dtype=torch.float64, generator=seeded(1))
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 8).double()
+    got = mask(net, x, Y, block=1, iterations=60, neighbours=16, climb="probability")
+    for i in range(3):
+        of_all = net(masks * x[i]).softmax(1)[:, Y[i]]
+        reached = net((got * x)[i]).softmax(0)[Y[i]]
+        # Features that fell early cannot come back, so the search may end in a local maximum; none lies near here.
+        torch.testing.assert_close(reached, of_all.max(), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("task", ["one output", "loss"])
+def test_what_has_no_softmax_is_climbed_as_it_is(task):
+    net, x, y = linear(12, 1), torch.randn(4, 12).double(), torch.randn(4, 1).double()
+    ask = {"target": PredictedClass()} if task == "one output" else {"target": Loss(), "criterion": nn.MSELoss()}
+    assert torch.equal(*(mask(net, x, y, climb=climb, **ask) for climb in ("logit", "probability")))
+
+
+def test_a_block_that_is_larger_than_the_input_is_refused():
+    for shape in ((2, 4), (2, 3, 4), (2, 3, 4, 2)):
+        with pytest.raises(ValueError, match=r"HillClimbing\(block=5\) .* Set block to less than 4"):
+            mask(lambda x: x.flatten(1), torch.ones(shape), target=PredictedClass(), block=5)
 
 
 @pytest.mark.parametrize("outputs", [1, 3], ids=["regression", "multi_label"])

@@ -22,7 +22,7 @@ from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, trap, w
 Y = torch.tensor([1, 0, 2, 2, 4])
 # These compare a sample with its batch, or draw noise in another order when the batch is cut.
 SEES_THE_BATCH = {"ExpectedGradients", "GradientShap", "IBA", "HillClimbing", "RandomMap"}
-DRAWS = {"SmoothGrad", "SquaredSmoothGrad", "VarGrad"}
+DRAWS = {"SmoothGrad", "SquaredSmoothGrad", "VarGrad", "TimesInput"}
 
 
 class Counting(nn.Module):

@@ -167,11 +167,29 @@ def test_occlusion_slides_a_window_over_all_channels(window, stride):
     close(Occlusion(window, stride, baseline=0.3)(net, x, LABELS, target=TrueClass()), wanted)
 
 
-def test_a_window_is_at_most_the_input():
+def test_a_window_as_large_as_the_input_gives_the_whole_difference():
     net, x = conv_net().eval(), images()
     whole = (net(x) - net(torch.zeros_like(x)))[range(3), LABELS].detach()
-    map_ = Occlusion(window=100, stride=50)(net, x, LABELS, target=TrueClass())
+    map_ = Occlusion(window=6, stride=5)(net, x, LABELS, target=TrueClass())
     close(map_, whole[:, None, None, None].expand_as(x))
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "allowed"), [((3, 13), 50, 1), ((3, 13), 2, 1), ((3, 2, 6, 6), 7, 6), ((3, 4, 5), 6, 5)]
+)
+def test_a_window_that_does_not_fit_is_refused(shape, window, allowed):
+    with pytest.raises(
+        ValueError, match=rf"Occlusion\(window={window}\) of .* Set window to at most {allowed}, or None"
+    ):
+        Occlusion(window)(lambda x: x.flatten(1), torch.randn(shape), target=PredictedClass())
+
+
+def test_the_default_window_is_3_or_what_fits():
+    net, x = nn.Sequential(nn.Flatten(), nn.Linear(42, 4)), torch.randn(2, 3, 7, 2)
+    map_ = Occlusion()(net, x, target=PredictedClass())
+    close(map_[..., 0], map_[..., 1])  # one window spans both columns
+    wide, square = nn.Sequential(nn.Flatten(), nn.Linear(72, 4)), torch.randn(2, 2, 6, 6)
+    assert torch.equal(*(Occlusion(side)(wide, square, target=PredictedClass()) for side in (None, 3)))
 
 
 def test_a_stride_that_leaves_gaps_is_refused():

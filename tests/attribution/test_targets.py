@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from torch import nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import Gradient, Loss, PredictedClass, RandomTopClass, TrueClass
+from skaba.attribution import FixedClass, Gradient, Loss, PredictedClass, RandomTopClass, TrueClass
 from tests.tiny_nets import mlp, seeded
 
 LOGITS = torch.tensor([[0.0, 5.0, 1.0, 2.0], [3.0, 0.0, -1.0, 4.0]])
@@ -23,6 +23,31 @@ def which(score, logits):
     (gradient,) = torch.autograd.grad(score(leaf).sum(), leaf)
     assert (gradient.sum(1) == 1).all()
     return gradient.argmax(1)
+
+
+# --- FixedClass
+
+
+@pytest.mark.parametrize("y", [None, torch.tensor([0, 1]), torch.rand(2, 4)], ids=["none", "labels", "multi-label"])
+def test_a_fixed_class_is_the_same_for_every_sample_whatever_the_labels(y):
+    score = FixedClass(2)(LOGITS, y)
+    assert torch.equal(which(score, LOGITS), torch.tensor([2, 2]))
+    assert torch.equal(score(torch.cat([LOGITS, 2 * LOGITS])), torch.tensor([1.0, -1.0, 2.0, -2.0]))
+
+
+def test_the_map_of_a_fixed_class_is_its_row_of_a_linear_model():
+    model, x = nn.Linear(3, 4), torch.randn(5, 3)
+    for index in range(4):
+        map_ = Gradient()(model, x, target=FixedClass(index))
+        assert torch.equal(map_, model.weight[index].expand(5, 3))
+
+
+@pytest.mark.parametrize(
+    ("index", "words"), [(4, "returns 4 per sample"), (-1, "index"), (1.0, "index"), ("MI", "index")]
+)
+def test_a_fixed_class_that_the_model_does_not_have_is_refused(index, words):
+    with pytest.raises(ValueError, match=words):
+        FixedClass(index)(LOGITS, None)
 
 
 # --- RandomTopClass
@@ -97,7 +122,7 @@ def test_bad_k_is_named(k):
     ids=["multi", "float", "2d"],
 )
 def test_multi_label_and_regression_have_no_class(target, y):
-    with pytest.raises(ValueError, match=r"picks one class a sample, but y has shape .* Use Loss\(\) as target"):
+    with pytest.raises(ValueError, match=r"picks one class per sample, but y has shape .* Use Loss\(\) as target"):
         target(LOGITS, y, generator=seeded())
 
 
@@ -259,3 +284,23 @@ def test_targets_narrower_than_the_output_are_refused(y):
     message = r"The module returned \(2, 4\), but y holds targets of shape \(2.*Make the module's output as wide as y"
     with pytest.raises(ValueError, match=message):
         Loss()(LOGITS, y, criterion=nn.MSELoss())
+
+
+# --- criteria that are not called with logits and targets
+
+
+@pytest.mark.parametrize(
+    ("criterion", "y", "error", "message"),
+    [
+        (nn.GaussianNLLLoss(), torch.randn(3, 4), TypeError, "GaussianNLLLoss fails .*missing 1 required positional"),
+        (nn.TripletMarginLoss(), torch.randn(3, 4), TypeError, "TripletMarginLoss fails"),
+        (nn.CrossEntropyLoss(), torch.tensor([0, 1, 4]), ValueError, "CrossEntropyLoss fails .*out of bounds"),
+        (nn.CrossEntropyLoss(), torch.tensor([0, 1, 1]).int(), ValueError, "CrossEntropyLoss fails .*torch.int32"),
+        (nn.NLLLoss(), torch.randn(3, 4), ValueError, "NLLLoss fails"),
+        (lambda logits: logits.sum(), torch.randn(3, 4), TypeError, "<lambda> fails .*positional argument"),
+    ],
+    ids=["gaussian", "triplet", "label", "int32", "nll", "function"],
+)
+def test_a_criterion_that_cannot_take_logits_and_y_is_named(criterion, y, error, message):
+    with pytest.raises(error, match=rf"explains criterion\(logits, y\), but {message}.* another target"):
+        Gradient()(nn.Linear(5, 4), torch.randn(3, 5), y, target=Loss(), criterion=criterion)

@@ -165,3 +165,13 @@ def test_members_outside_the_groups_and_of_any_order_change_nothing(tmp_path: Pa
     members = {f"20news-bydate-test/sci.space/{number}": f"é{number}" for number in (3, 1, 2)}
     (tmp_path / "a").write_bytes(pack({"../../x": "evil", "20news-bydate-test/../x/1": "evil", **members}))
     assert _newsgroups._read_archive(tmp_path / "a") == [("sci.space", f"é{number}") for number in (1, 2, 3)]
+
+
+def test_members_may_be_named_from_the_current_folder(tmp_path: Path) -> None:
+    """As ``tar czf news.tgz .`` names them."""
+    names = [f"20news-bydate-{part}/sci.space/{number}" for number, part in enumerate(("train", "test", "train"))]
+    (tmp_path / "plain").write_bytes(pack({name: name for name in names}))
+    (tmp_path / "dotted").write_bytes(pack({f"./{name}": name for name in names}))
+    found = _newsgroups._read_archive(tmp_path / "dotted")
+    assert found == _newsgroups._read_archive(tmp_path / "plain")
+    assert len(found) == 3

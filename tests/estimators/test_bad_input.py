@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
 from skorch.dataset import Dataset, ValidSplit
 from torch import Tensor, nn
 
+from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import Gradient, SmoothGrad
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, mend_aba
 from tests.estimators.conftest import SmallNet
@@ -45,6 +47,16 @@ class Unused(SmallNet):
     [
         (lambda X: _with(X, np.nan), ValueError, "NaN or infinity: 1 of 12800 values, the first in sample 3"),
         (lambda X: _with(X, np.inf), ValueError, "NaN or infinity"),
+        (lambda X: _with(X.astype(float), 1e300), ValueError, r"1e\+300 in sample 3, a float64 value that overflows"),
+        (lambda X: np.ma.masked_greater(X, 0.9), ValueError, "X is a masked array"),
+        (
+            lambda X: pd.DataFrame(X.reshape(200, -1)).convert_dtypes().mask(lambda f: f > 0.9),
+            ValueError,
+            "contains NaN",
+        ),
+        (lambda X: pd.Series(X[:, 0, 0, 0]), ValueError, r"X.to_frame\(\)"),
+        (lambda X: [[1.0], [1.0, 2.0]], ValueError, "samples of different lengths"),
+        (lambda X: [], ValueError, "0 sample"),
         (lambda X: torch.as_tensor(_with(X, -np.inf)), ValueError, "NaN or infinity"),
         (lambda X: (X * 255).astype(np.uint8), ValueError, "uint8 values.*Scale images"),
         (lambda X: (torch.as_tensor(X) * 255).long(), ValueError, "int64 values.*Scale images"),
@@ -73,11 +85,19 @@ def test_bad_samples(make_net: Any, digits: Any, change: Any, error: type, messa
         (lambda y: None, "requires y to be passed, but the target y is None"),
         (lambda y: y + 0.5, "Unknown label type: continuous"),
         (lambda y: np.where(y == 0, np.nan, y.astype(float)), "y contains NaN or infinity"),
-        (lambda y: np.column_stack([y, y]), "one label a sample.*ABAMultiLabelClassifier"),
-        (lambda y: 3, "one target a sample, got the scalar"),
+        (lambda y: np.column_stack([y, y]), "one label per sample.*ABAMultiLabelClassifier"),
+        (lambda y: 3, "one target per sample, got the scalar"),
         (lambda y: y * 1j, "Complex data not supported"),
         (lambda y: np.array([None, *y[1:]], dtype=object), "y contains None or NaN"),
         (sparse.csr_matrix, "y is a sparse matrix"),
+        (lambda y: np.eye(10)[y], r"These are one-hot rows: pass y.argmax\(1\)"),
+        (np.zeros_like, r"y holds one class, \[0\].*pass classes="),
+        (lambda y: np.where(y == 0, "zero", y.astype(object)), "labels of several types"),
+        (lambda y: np.ma.masked_equal(y, 3), r"y is a masked array.*y.filled\(value\), or drop"),
+        (lambda y: pd.Series(y.astype(str), dtype="string").mask(y == 3), "y contains None or NaN"),
+        (lambda y: y.astype("M8[D]"), r"datetime64\[D\] values. Turn dates into labels"),
+        (lambda y: np.where(y == 0, np.inf, y), "y contains NaN or infinity"),
+        (lambda y: [*y, 0], "has 200 samples.*but y has 201"),
     ],
 )
 def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> None:
@@ -124,11 +144,12 @@ def test_bad_parameters_before_any_work(make_net: Any, digits: Any, parameters: 
         ({"augmenter__target__k": 11}, "k=11.*10 logits.*augmenter__target__k=10"),
         ({"layer": "feature.2"}, "no layer named 'feature.2'. Did you mean 'features.2'"),
         ({"layer": "spare", "module": Unused}, "never reaches layer='spare'"),
-        ({"module__n_classes": 8}, "8 logits a sample, but y has 10 classes"),
+        ({"module__n_classes": 8}, "8 logits per sample, but y has 10 classes"),
         ({"module": Returns(lambda z: z.softmax(1))}, "returns probabilities.*logits are needed"),
         ({"module": Returns(lambda z: z[:, :, None]), "augmenter": None}, "needs logits of shape"),
         ({"module": Returns(lambda z: z[:, :, None])}, "logits of shape"),
         ({"module": Returns(lambda z: z[:, 0])}, "logits of shape"),
+        ({"module": Returns(lambda z: z[:1]), "augmenter": None}, "one row per sample.*X\\[None\\]"),
         ({"augmenter": lambda model, x, y, **_: None}, "The augmenter returned NoneType"),
     ],
 )
@@ -162,7 +183,7 @@ def test_label_unseen_in_fit(make_net: Any, digits: Any) -> None:
 
 
 def test_a_single_logit(make_net: Any, digits: Any) -> None:
-    with pytest.raises(ValueError, match="returns a single logit per sample; it must return one for each class"):
+    with pytest.raises(ValueError, match="returns a single logit per sample"):
         make_net(module__n_classes=1).fit(digits[0], digits[1] % 2)
 
 
@@ -176,6 +197,78 @@ def test_other_samples_than_in_fit(make_net: Any, digits: Any) -> None:
         tabular.predict(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="NaN or infinity"):
         tabular.predict_proba(np.full((2, 4), np.nan))
+
+
+def test_another_kind_of_numbers_than_in_fit(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    clf = make_net().fit(X, y)
+    for look in (clf.predict, clf.attribute, clf.augment):
+        with pytest.raises(ValueError, match=r"uint8 values, but the net was fitted on floats. Pass X.astype"):
+            look((255 * X).astype(np.uint8))
+    words = make_net(module=lambda: nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2)), layer="0")
+    words.fit(np.arange(30).reshape(10, 3) % 9, np.arange(10) % 2)
+    with pytest.raises(ValueError, match="float64 values, but the net was fitted on integers"):
+        words.predict(np.ones((2, 3)))
+
+
+def test_a_list_of_samples_to_predict(make_net: Any, digits: Any) -> None:
+    clf = make_net().fit(*digits)
+    with pytest.raises(ValueError, match=r"X is a list of 5 arrays, read as several inputs.*np.stack\(X\)"):
+        clf.predict(list(digits[0])[:5])
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(108, 10)), (1, 8, 8)),
+        (
+            lambda: nn.Sequential(nn.Conv1d(2, 3, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten(0), nn.Unflatten(0, (-1, 3))),
+            (2, 9),
+        ),
+        (lambda: nn.Sequential(nn.Linear(4, 2), nn.Flatten(0), nn.Unflatten(0, (-1, 6))), (3, 4)),
+        (lambda: nn.Sequential(nn.Linear(4, 10)), (4,)),
+    ],
+)
+def test_one_sample_without_its_axis(make_net: Any, tmp_path: Any, module: Any, shape: tuple[int, ...]) -> None:
+    """Fitted or loaded: a net without a fit does not know the shape of a sample."""
+    X = np.random.default_rng(0).normal(size=(20, *shape)).astype(np.float32)
+    n_classes = len(module()(torch.as_tensor(X[:1]))[0])
+    fitted = make_net(module=module, augmenter=None).fit(X, np.arange(20) % n_classes)
+    fitted.save_params(f_params=tmp_path / "net.pt")
+    loaded = make_net(module=module, augmenter=None).initialize()
+    loaded.load_params(f_params=tmp_path / "net.pt")
+    for net in (fitted, loaded):
+        with pytest.raises(ValueError, match=r"X\[None\]"):
+            net.predict_proba(X[0])
+        assert net.predict_proba(X[0][None]).shape == (1, n_classes)
+
+
+def test_a_loaded_net_and_samples_that_its_module_cannot_read(make_net: Any, digits: Any) -> None:
+    net = make_net().initialize()
+    with pytest.raises(ValueError, match=r"cannot read X of shape \(200, 1, 8, 8\) \(uint8 values\).*X\[None\]"):
+        net.predict((255 * digits[0]).astype(np.uint8))
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("kind", [ABAClassifier, ABAMultiLabelClassifier, ABARegressor])
+def test_a_split_of_too_few_samples(kind: type, n: int) -> None:
+    y = {ABAClassifier: np.arange(n), ABAMultiLabelClassifier: np.eye(n, 2), ABARegressor: np.arange(n)}[kind]
+    split = ValidSplit(5, stratified=kind is ABAClassifier)
+    net = (
+        kind(nn.Linear(3, max(2, n)), train_split=split, classes=range(max(2, n)))
+        if kind is ABAClassifier
+        else kind(nn.Linear(3, 2 if kind is ABAMultiLabelClassifier else 1), train_split=split)
+    )
+    with pytest.raises(ValueError, match=rf"train_split=ValidSplit\(5.*cannot split {n} sample.*train_split=None"):
+        net.fit(np.ones((n, 3), dtype=np.float32), y)
+    assert not net.initialized_
+    net.set_params(train_split=None, max_epochs=1, verbose=0).fit(np.ones((n, 3), dtype=np.float32), y)
+
+
+def test_one_sample_cannot_be_split_by_a_share() -> None:
+    net = ABAMultiLabelClassifier(nn.Linear(3, 2), train_split=ValidSplit(0.2))
+    with pytest.raises(ValueError, match=r"train_split=ValidSplit\(0.2\) cannot split 1 sample"):
+        net.fit(np.ones((1, 3), dtype=np.float32), [[0, 1]])
 
 
 def test_what_explains_must_be_an_instance(make_net: Any, digits: Any) -> None:
@@ -193,8 +286,11 @@ def test_a_list_of_arrays(make_net: Any, digits: Any) -> None:
 
 
 def test_nan_in_one_of_several_inputs(make_net: Any, digits: Any) -> None:
+    bad = _with(digits[0], np.nan)
     with pytest.raises(ValueError, match=r"X\['image'\] contains NaN"):
-        make_net(layer="features.0").fit({"image": _with(digits[0], np.nan)}, digits[1])
+        make_net(layer="features.0").fit({"image": bad}, digits[1])
+    with pytest.raises(ValueError, match=r"X\[1\] contains NaN or infinity: 1 of 12800 values, the first in sample 3"):
+        make_net(layer="features.0").fit((digits[0], bad), digits[1])
 
 
 def test_a_part_without_gradient(make_net: Any, digits: Any) -> None:

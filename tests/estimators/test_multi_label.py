@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.metrics import average_precision_score, f1_score, get_scorer, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.dataset import Dataset
 from torch import nn
 
@@ -35,7 +36,7 @@ def test_learns_every_label(labelled: Any) -> None:
     net = _net().fit(X[:150], Y[:150])
     assert net.score(X[150:], Y[150:]) > 0.95
     assert (net.predict(X[150:]) == Y[150:]).mean() > 0.85
-    assert net.classes_.tolist() == [0, 1, 2]
+    assert net.classes_.tolist() == [[0, 1]] * 3
 
 
 def test_probability_is_a_sigmoid_a_label(labelled: Any) -> None:
@@ -94,7 +95,7 @@ def test_grid_search_uses_the_auc(labelled: Any) -> None:
 def test_a_dataset_shows_its_width_by_the_logits(labelled: Any) -> None:
     X, Y = labelled
     net = _net(max_epochs=1, train_split=None).fit(Dataset(X, Y.astype(np.float32)))
-    assert net.classes_.tolist() == [0, 1, 2]
+    assert net.classes_.tolist() == [[0, 1]] * 3
 
 
 def test_tags() -> None:
@@ -109,12 +110,57 @@ def test_tags() -> None:
     [
         (np.zeros(200), "needs \\(n, n_labels\\)"),
         (np.full((200, 3), 2), "zeros and ones"),
+        (np.full((200, 3), 0.5), r"zeros and ones, one column per label; got 0.5. Turn shares into labels"),
+        (np.full((200, 3), "a"), "got <U1 values such as a.*MultiLabelBinarizer"),
+        (np.full((200, 3), np.inf), "y contains NaN or infinity"),
+        (np.ma.masked_array(np.ones((200, 3)), np.eye(200, 3)), "y is a masked array with 3 masked values"),
+        (pd.DataFrame(np.eye(200, 3)).astype("boolean").mask(np.eye(200, 3) == 1), "y contains None or NaN"),
         (np.zeros((200, 4)), "as wide as y"),
     ],
 )
 def test_bad_targets(labelled: Any, Y: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _net().fit(labelled[0], Y)
+
+
+@pytest.mark.parametrize("Y", [np.full((200, 3), 0.5), np.full((200, 3), "a"), np.full((200, 3), np.nan), np.ones(200)])
+def test_bad_targets_to_score(labelled: Any, Y: np.ndarray) -> None:
+    net = _net(max_epochs=1).fit(*labelled)
+    with pytest.raises(ValueError, match=r"zeros and ones|y contains NaN"):
+        net.score(labelled[0], Y)
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision", "f1_macro"])
+def test_scikit_learns_scorers(labelled: Any, n_labels: int, scoring: str) -> None:
+    """Two columns are not the two classes of a binary task, nor is one column half of them."""
+    X, Y = labelled[0], labelled[1][:, :n_labels]
+    net = _net(max_epochs=2, module__out_features=n_labels).fit(X, Y)
+    metric = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}.get(scoring)
+    expected = f1_score(Y, net.predict(X), average="macro") if metric is None else metric(Y, net.predict_proba(X))
+    if (scoring, n_labels) == ("f1_macro", 1):
+        expected = f1_score(Y[:, 0], net.predict(X)[:, 0], average="macro")
+    assert get_scorer(scoring)(net, X, Y) == pytest.approx(expected, abs=1e-6)
+    if scoring == "roc_auc":
+        assert get_scorer(scoring)(net, X, Y) == pytest.approx(net.score(X, Y))
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_cross_validated_probabilities(labelled: Any, n_labels: int) -> None:
+    X, Y = labelled[0], labelled[1][:, :n_labels]
+    net = _net(max_epochs=1, module__out_features=n_labels)
+    halves = [(np.arange(100), np.arange(100, 200)), (np.arange(100, 200), np.arange(100))]
+    probabilities = cross_val_predict(net, X, Y, cv=halves, method="predict_proba")
+    np.testing.assert_array_equal(probabilities[100:], net.fit(X[:100], Y[:100]).predict_proba(X[100:]))
+
+
+def test_frames_of_booleans_and_nullable_integers(labelled: Any) -> None:
+    X, Y = labelled
+    reference = _net(max_epochs=1).fit(X, Y).predict_proba(X)
+    for frame in (pd.DataFrame(Y).astype("boolean"), pd.DataFrame(Y).astype("Int64"), pd.DataFrame(Y).astype(bool)):
+        net = _net(max_epochs=1).fit(X, frame)
+        np.testing.assert_array_equal(net.predict_proba(X), reference)
+        assert net.score(X, frame) == net.score(X, Y)
 
 
 def test_another_number_of_labels_later(labelled: Any) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import is_regressor
@@ -54,7 +55,14 @@ def test_a_module_that_returns_a_flat_output(plane: Any) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x)[:, 0]
 
-    assert same(weights(_net(module=Flat).fit(*plane)), weights(_net().fit(*plane)))
+    X, y = plane
+    flat, column = _net(module=Flat).fit(X, y), _net().fit(X, y)
+    assert same(weights(flat), weights(column))
+    assert flat.predict(X).shape == (200,)
+    assert flat.predict_proba(X).shape == (200, 1)
+    assert flat.score(X, y) == column.score(X, y)
+    np.testing.assert_array_equal(flat.attribute(X, y), column.attribute(X, y))
+    np.testing.assert_array_equal(_net(module=Flat).fit(X, y[:, None]).predict(X), column.predict(X)[:, None])
 
 
 def test_several_outputs(plane: Any) -> None:
@@ -97,17 +105,35 @@ def test_a_dataset(plane: Any) -> None:
         (lambda y: np.column_stack([y, y]), "Make the module's output as wide as y"),
         (lambda y: np.where(y > 0, "high", "low"), "y must hold numbers"),
         (lambda y: np.where(y > 1, np.nan, y), "y contains NaN or infinity"),
+        (lambda y: np.where(y > 1, np.inf, y), "y contains NaN or infinity"),
+        (lambda y: y.astype(str), "y must hold numbers, got <U32 values such as"),
+        (lambda y: y.astype(str).astype(object), "y must hold numbers, got object values such as"),
+        (lambda y: y.astype("M8[D]"), r"y holds datetime64\[D\] values.*timedelta64\(1, 'D'\)"),
+        (lambda y: y * 1j, "Complex data not supported"),
+        (lambda y: np.ma.masked_greater(y, 1), "y is a masked array"),
+        (lambda y: y * 1e300, "a float64 value that overflows to infinity in float32"),
+        (lambda y: pd.Series(y).astype("Float64").mask(y > 1).astype(object), "y contains None or NaN"),
     ],
 )
 def test_bad_targets(plane: Any, change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _net().fit(plane[0], change(plane[1]))
+    if "as wide as" not in message:
+        with pytest.raises(ValueError, match=message):
+            _net(max_epochs=1).fit(*plane).score(plane[0], change(plane[1]))
 
 
 def test_another_width_later(plane: Any) -> None:
     net = _net(max_epochs=1).fit(*plane)
-    with pytest.raises(ValueError, match="y has shape"):
-        net.attribute(plane[0], plane[1][:, None])
+    with pytest.raises(ValueError, match=r"y has shape \(200, 2\), but fit saw targets of shape \('n',\)"):
+        net.attribute(plane[0], np.column_stack([plane[1], plane[1]]))
+
+
+def test_a_column_is_the_same_targets_as_a_row(plane: Any) -> None:
+    X, y = plane
+    net = _net(max_epochs=1).fit(X, y)
+    assert np.array_equal(net.attribute(X, y[:, None]), net.attribute(X, y))
+    assert net.score(X, y[:, None]) == net.score(X, y)
 
 
 def test_predictions_keep_the_modules_precision(plane: Any) -> None:

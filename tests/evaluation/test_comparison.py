@@ -1,19 +1,26 @@
 """Comparisons against scikit-learn's own cross-validation, and what their tables say."""
 
+import sys
+import warnings
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
+    GroupShuffleSplit,
     KFold,
     PredefinedSplit,
     RandomizedSearchCV,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_score,
 )
@@ -21,10 +28,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from torch import nn
 
-from skaba.augmenters import fgsm
+from skaba.augmenters import challenger, fgsm, mend_aba
 from skaba.evaluation import PGD, Comparison, compare, expected_calibration_error, paired_interval, score_under_attack
-from skaba.evaluation._folds import seeded
+from skaba.evaluation._arms import check_arms
+from skaba.evaluation._folds import Task, seeded
 from tests.evaluation.conftest import table_net
 
 SHALLOW, DEEP = DecisionTreeClassifier(max_depth=1), DecisionTreeClassifier(max_features=1)
@@ -62,7 +71,7 @@ def test_regression_takes_plain_folds_and_has_no_calibration(table: Any) -> None
 
 def test_one_estimator_under_two_names_has_no_difference(table: Any, classifier: Any) -> None:
     net = classifier(augmenter="fast_aba", max_epochs=1, random_state=None)
-    found = compare({"one": net, "two": make_pipeline(net)}, *table, cv=2, seeds=1, attacks={"FGSM": (fgsm(), 0.5)})
+    found = compare({"one": net, "two": make_pipeline(net)}, *table, cv=2, seeds=2, attacks={"FGSM": (fgsm(), 0.5)})
     assert found.intervals() == {"two": (0.0, 0.0)}
     np.testing.assert_array_equal(found.attacked["FGSM"]["one"], found.attacked["FGSM"]["two"])
     assert not net.initialized_
@@ -151,15 +160,37 @@ SCORES = {
 }
 
 
-def test_from_five_seeds_on_folds_are_averaged() -> None:
-    few = Comparison(SCORES, reference="plain", n_folds=5)
-    many = Comparison(SCORES, reference="plain", n_folds=2)
-    np.testing.assert_allclose(few.differences()["a|b"], np.tile([0.1, 0.3], 5))
-    np.testing.assert_allclose(many.differences()["a|b"], [0.2] * 5)
-    for comparison in (few, many):
-        expected = paired_interval(comparison.differences()["worse"], level=0.8, random_state=2)
-        assert comparison.intervals(level=0.8, random_state=2)["worse"] == expected
-        assert list(comparison.intervals()) == ["a|b", "worse"]
+def test_the_seeds_are_the_independent_pairs() -> None:
+    """The folds of one seed share training samples, so they are averaged first."""
+    comparison = Comparison(SCORES, reference="plain", n_folds=2)
+    np.testing.assert_allclose(comparison.differences()["a|b"], [0.2] * 5)
+    expected = paired_interval(comparison.differences()["worse"], level=0.8)
+    assert comparison.intervals(level=0.8)["worse"] == expected
+    assert list(comparison.intervals()) == ["a|b", "worse"]
+    wide, narrow = (Comparison(SCORES, reference="plain", n_folds=n).intervals()["worse"] for n in (5, 1))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_one_seed_has_no_interval_however_many_folds() -> None:
+    comparison = Comparison(SCORES, reference="plain", n_folds=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(list(comparison.intervals().values())).all()
+        table = comparison.table()
+    assert "| worse | 0.350 | -0.100 |" in table
+    assert "There are no intervals: they take several seeds." in table
+    assert not comparison.plot().ax_.collections, "no bars"
+
+
+def test_seeds_that_change_nothing_are_no_repetitions(table: Any) -> None:
+    """Folds that are not drawn, of methods that do not draw: the same figure five times is no certainty."""
+    arms = {"weak": LogisticRegression(C=0.01), "strong": LogisticRegression(), "drawn": DEEP}
+    found = compare(arms, *table, cv=KFold(3), seeds=3)
+    assert np.isnan(found.intervals()["strong"]).all()
+    assert np.isfinite(found.intervals()["drawn"]).all()
+    assert "There is no interval for strong: all seeds gave the same scores" in found.table()
+    repeated = compare(arms, *table, cv=3, seeds=3)
+    assert np.isfinite(repeated.intervals()["strong"]).all()
 
 
 def test_the_table_says_it_all() -> None:
@@ -170,15 +201,52 @@ def test_the_table_says_it_all() -> None:
         calibration={"plain": np.array([0.1, 0.2, 0.6])},
         attacked={"PGD": {"worse": np.array([0.25])}},
         score_name="accuracy",
+        fit_seconds={"plain": np.array([1.0, 2.0]), "a|b": np.array([2.0, 3.5])},
+        operations={"plain": 2e6, "a|b": 3e6},
     )
     low, high = comparison.intervals()["worse"]
     assert comparison.table().splitlines() == [
-        "| method | accuracy | difference to plain, 95 % interval | ECE | PGD |",
-        "|---|---|---|---|---|",
-        "| plain | 0.450 | | 0.200 | |",
-        r"| a\|b | 0.650 | +0.200 [+0.200, +0.200] | | |",
-        f"| worse | {np.median(SCORES['worse']):.3f} | -0.100 [{low:+.3f}, {high:+.3f}] | | 0.250 |",
+        "| method | mean accuracy | mean difference to plain, 95 % interval | ECE | PGD | fit, s | operations |",
+        "|---|---|---|---|---|---|---|",
+        "| plain | 0.450 | | 0.300 | | 1.5 | 1.00 |",
+        r"| a\|b | 0.650 | +0.200 [+0.200, +0.200] | | | 2.75 | 1.50 |",
+        f"| worse | 0.350 | -0.100 [{low:+.3f}, {high:+.3f}] | | 0.250 | | |",
+        "",
+        "Means over 5 seeds of 2 folds each. Intervals: Student's t over the seeds.",
     ]
+
+
+def test_every_row_adds_up() -> None:
+    """A median beside a mean difference would not."""
+    scores = {"plain": np.array([0.9, 0.91, 0.4]), "ours": np.array([0.914, 0.914, 0.3])}
+    lines = Comparison(scores, reference="plain", n_folds=1).table().splitlines()
+    plain, ours = (line.split(" | ") for line in lines[2:4])
+    assert float(ours[1]) - float(plain[1]) == pytest.approx(float(ours[2].split()[0]), abs=2e-3)
+
+
+def test_the_frame_has_a_row_per_fit() -> None:
+    comparison = Comparison(
+        SCORES,
+        reference="plain",
+        n_folds=2,
+        calibration={"plain": np.linspace(0, 1, 10)},
+        attacked={"PGD": {"worse": np.linspace(0, 0.5, 10)}},
+        fit_seconds={name: np.ones(10) for name in SCORES},
+    )
+    frame = comparison.to_frame()
+    assert frame.columns.tolist() == ["method", "seed", "fold", "score", "ece", "PGD", "fit_seconds"]
+    for name, values in SCORES.items():
+        own = frame[frame.method == name]
+        np.testing.assert_array_equal(own.score, values)
+        np.testing.assert_array_equal(2 * own.seed + own.fold, np.arange(10))
+    np.testing.assert_array_equal(frame.PGD[frame.method == "worse"], np.linspace(0, 0.5, 10))
+    assert frame.ece[frame.method != "plain"].isna().all()
+
+
+def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        Comparison(SCORES, reference="plain", n_folds=2).to_frame()
 
 
 def test_the_plot_shows_what_the_intervals_are_made_of() -> None:
@@ -204,6 +272,11 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(c="mend_aba"), {}, "no estimator"),
         (_arms(c=GridSearchCV(Untouchable(), {}, refit=False)), {}, "refit=True"),
         (_arms(), {"reference": "plain"}, "none of the estimators: a, b"),
+        (_arms(), {"cv": GroupKFold(3)}, r"pass compare\(..., groups=...\)"),
+        (_arms(), {"groups": np.arange(59)}, r"groups has shape \(59,\)"),
+        (_arms(c=LogisticRegression(C=-1)), {}, r"estimators\['c'\] cannot be fitted.*'C' parameter"),
+        (_arms(c=make_pipeline(PCA(), LogisticRegression(C=-1))), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
+        (_arms(c=GridSearchCV(LogisticRegression(C=-1), {})), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
         (_arms(), {"seeds": 0}, "seeds=0"),
         (_arms(), {"seeds": [0, 1]}, "seeds="),
         (_arms(), {"cv": 1}, "cv=1"),
@@ -232,7 +305,8 @@ def test_is_refused_before_any_work(table: Any, estimators: Any, settings: Any, 
     [
         (np.zeros((60, 4)), np.zeros(5), "inconsistent"),
         ({"a": np.zeros((60, 4)), "b": np.zeros((60, 4))}, np.arange(60) % 2, "SliceDict"),
-        (np.zeros((60, 4)), None, "one target a sample"),
+        (np.zeros((60, 4)), None, "one target per sample"),
+        (np.zeros((60, 4)), np.append(np.ones(59), np.nan), "NaN"),
         (np.zeros((60, 4)), ["alone"] + ["a", "b"] * 29 + ["a"], "Class alone"),
     ],
 )
@@ -242,7 +316,158 @@ def test_data_that_cannot_be_split_are_refused_before_any_work(X: Any, y: Any, m
         compare(_arms(), X, y, cv=2)
 
 
-def test_a_trained_instance_is_refused_as_it_has_seen_the_test_samples(table: Any, classifier: Any) -> None:
-    fitted = classifier(module=table_net(), augmenter=None, max_epochs=1).fit(*table)
-    with pytest.raises(ValueError, match="start from the trained weights"):
-        compare(_arms(c=make_pipeline(StandardScaler(), fitted)), *table)
+def test_a_fitted_module_given_as_instance_has_not_seen_the_test_samples(table: Any, classifier: Any) -> None:
+    net = classifier(module=table_net(), augmenter=None, max_epochs=1)
+    fresh = compare({"a": net, "b": SHALLOW}, *table, cv=2, seeds=1)
+    fitted = compare({"a": net.fit(*table), "b": SHALLOW}, *table, cv=2, seeds=1)
+    np.testing.assert_array_equal(fresh.scores["a"], fitted.scores["a"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"module__n_outputs": 2}, "outputs|logits|classes"),
+        ({"module": lambda: nn.Linear(7, 3)}, "mat1 and mat2"),
+        ({"augmenter": mend_aba(k=9)}, "k=9"),
+        ({"strength": -1}, "strength"),
+        ({"lr": "fast"}, "'str' and 'float'"),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: GridSearchCV(net, {"max_epochs": [2]})])
+def test_a_net_that_cannot_learn_these_samples_is_named_before_the_first_fit(
+    table: Any, classifier: Any, changed: Any, message: str, wrap: Any
+) -> None:
+    with pytest.raises(ValueError, match=rf"(?s)estimators\['bad'\] cannot be fitted.*({message})"):
+        compare(_arms(bad=wrap(classifier(**changed))), *table)
+
+
+def test_of_a_search_the_first_candidate_is_tried(table: Any, classifier: Any) -> None:
+    search = GridSearchCV(classifier(lr="what the search finds"), {"lr": [0.1, 0.2]}, cv=2)
+    assert not compare({"search": search, "tree": SHALLOW}, *table, cv=2, seeds=1).failures
+    with pytest.raises(ValueError, match=r"estimators\['search'\] cannot be fitted.*strenght"):
+        compare(_arms(search=GridSearchCV(classifier(), {"strenght": [0.1]})), *table)
+    drawn = RandomizedSearchCV(classifier(lr="what the search finds"), {"lr": [0.1]}, n_iter=1, cv=2)
+    assert not compare({"search": drawn, "tree": SHALLOW}, *table, cv=2, seeds=1).failures
+
+
+def test_the_trial_leaves_estimators_and_the_random_state_alone(table: Any, classifier: Any) -> None:
+    net = classifier(random_state=None)
+    task = Task(*table, single_label=True, scoring=None, attacks={})
+    before, parameters = torch.get_rng_state(), net.get_params()
+    check_arms({"a": net, "b": SHALLOW}, task, np.arange(60))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert net.get_params().keys() == parameters.keys()
+    assert not net.initialized_
+
+
+class Moody(ClassifierMixin, BaseEstimator):
+    """Fails, or scores NaN, on the folds of a seed."""
+
+    def __init__(self, at: int = 1, nan: bool = False, random_state: int | None = None) -> None:
+        self.at = at
+        self.nan = nan
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Any:
+        if self.random_state == self.at and not self.nan:
+            raise RuntimeError("out of memory")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X), dtype=int)
+
+    def score(self, X: Any, y: Any) -> float:
+        return float("nan") if self.nan and self.random_state == self.at else 0.5
+
+
+@pytest.mark.parametrize(
+    ("moody", "reason"),
+    [(Moody(), "RuntimeError: out of memory"), (Moody(nan=True), "the score is nan")],
+)
+def test_a_fit_that_fails_in_the_middle_costs_nothing_else(table: Any, moody: Any, reason: str) -> None:
+    with pytest.warns(FitFailedWarning, match=f"moody: 2 of 6 fits failed, the first at seed 1, fold 0: {reason}"):
+        found = compare({"shallow": SHALLOW, "moody": moody, "deep": DEEP}, *table, cv=2, seeds=3)
+    np.testing.assert_array_equal(found.scores["moody"], [0.5, 0.5, np.nan, np.nan, 0.5, 0.5])
+    alone = compare({"shallow": SHALLOW, "deep": DEEP}, *table, cv=2, seeds=3)
+    assert found.intervals() == alone.intervals()
+    assert "| moody | failed | | |" in found.table()
+    assert found.table().endswith(f"moody: 2 of 6 fits failed, the first at seed 1, fold 0: {reason}.")
+    assert found.to_frame().score.isna().sum() == 2
+    assert list(found.plot().differences_) == ["deep"]
+
+
+def test_without_a_reference_there_are_no_differences(table: Any) -> None:
+    with pytest.warns(FitFailedWarning, match="moody"):
+        found = compare({"moody": Moody(), "deep": DEEP}, *table, cv=2, seeds=2)
+    assert found.intervals() == found.differences() == {}
+    assert "| deep | 0." in found.table()
+    with pytest.raises(ValueError, match="no differences to plot: moody"):
+        found.plot()
+
+
+def test_that_every_fit_fails_is_an_error(table: Any) -> None:
+    with pytest.raises(ValueError, match=r"All fits failed\. a: 2 of 2 .* out of memory; b: 2 of 2"):
+        compare({"a": Moody(at=0), "b": Moody(at=0)}, *table, cv=2, seeds=1)
+
+
+def test_groups_are_never_split(table: Any) -> None:
+    groups = np.repeat(np.arange(12), 5)
+    seen = []
+
+    class Watching(DecisionTreeClassifier):
+        def fit(self, X: Any, y: Any) -> Any:
+            self.known_ = {tuple(row) for row in X}
+            return super().fit(X, y)
+
+        def score(self, X: Any, y: Any) -> float:
+            rows = [tuple(row) in self.known_ for row in table[0]]
+            seen.append([set(groups[np.array(rows)]) & set(groups[~np.array(rows)])])
+            return super().score(X, y)
+
+    for cv in (3, GroupKFold(3), GroupShuffleSplit(2)):
+        compare({"a": Watching(max_depth=2), "b": SHALLOW}, *table, cv=cv, groups=groups, seeds=2)
+    assert len(seen) == 16
+    assert not any(split for splits in seen for split in splits)
+
+
+def test_folds_of_groups_are_drawn_anew_and_a_search_gets_the_groups(table: Any) -> None:
+    groups = np.repeat(np.arange(12), 5)
+    search = GridSearchCV(SHALLOW, {"max_depth": [1, 2]}, cv=GroupKFold(2))
+    found = compare({"search": search, "fixed": SHALLOW}, *table, cv=3, groups=groups, seeds=2)
+    assert not found.failures
+    expected = cross_val_score(
+        clone(SHALLOW).set_params(random_state=1),
+        *table,
+        groups=groups,
+        cv=StratifiedGroupKFold(3, shuffle=True, random_state=1),
+    )
+    np.testing.assert_array_equal(found.scores["fixed"][3:], expected)
+    regression = compare({"a": Ridge(), "b": Ridge(9.0)}, table[0], table[0][:, 0], cv=3, groups=groups, seeds=1)
+    assert regression.n_folds == 3
+
+
+def test_progress_is_shown_if_it_is_asked_for_and_changes_nothing(table: Any, capsys: Any) -> None:
+    arms = {"a": SHALLOW, "b": DEEP}
+    quiet = compare(arms, *table, cv=2, seeds=2)
+    assert capsys.readouterr().err == ""
+    loud = compare(arms, *table, cv=2, seeds=2, progress=True)
+    assert "8/8" in capsys.readouterr().err
+    np.testing.assert_array_equal(quiet.scores["b"], loud.scores["b"])
+
+
+def test_times_are_measured_and_operations_are_counted(table: Any, classifier: Any) -> None:
+    plain = classifier(augmenter=None, max_epochs=2)
+    arms = {
+        "plain": plain,
+        "longer": clone(plain).set_params(max_epochs=6),
+        "ABA": make_pipeline(StandardScaler(), classifier(augmenter=challenger(k=2), max_epochs=2)),
+        "tree": SHALLOW,
+    }
+    found = compare(arms, *table, cv=2, seeds=1)
+    assert set(found.operations) == {"plain", "longer", "ABA"}
+    assert found.operations["longer"] == 3 * found.operations["plain"]
+    assert 1 < found.operations["ABA"] / found.operations["plain"] < 2
+    # One epoch of 30 samples, 4 - 8 - 3: forward, and backward to the weights and to the hidden layer.
+    assert found.operations["plain"] == 2 * 30 * 2 * ((4 * 8 + 8 * 3) + (4 * 8 + 8 * 3) + 8 * 3)
+    assert all(len(seconds) == 2 and (seconds > 0).all() for seconds in found.fit_seconds.values())

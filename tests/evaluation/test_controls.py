@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, RandomMapABA, challenger, free_aba, mend_aba
-from skaba.evaluation import controls
+from skaba.evaluation import controls, size_of_changes
 from tests.evaluation.conftest import table_net
 
 NAMES = ["random map", "Gaussian noise", "longer plain training"]
@@ -116,15 +118,21 @@ def test_without_an_aba_there_is_nothing_to_control(table: Any, classifier: Any,
         controls(net, *table)
 
 
-def test_a_trained_instance_is_refused_as_its_clones_would_be_trained(table: Any, classifier: Any) -> None:
-    net = classifier(module=table_net(), augmenter=mend_aba(k=2), max_epochs=1).fit(*table)
-    with pytest.raises(ValueError, match="start from the trained weights"):
-        controls(net, *table)
+def test_a_module_given_as_instance_starts_from_its_own_weights(table: Any, classifier: Any) -> None:
+    net = classifier(module=table_net(), augmenter=mend_aba(k=2), max_epochs=1)
+    before = [weight.clone() for weight in net.module.parameters()]
+    for control in controls(net.fit(*table), *table).values():
+        assert all(map(torch.equal, before, control.module.parameters()))
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"cost": 0}, "cost"), ({"cost": "2"}, "cost"), ({"random_state": -1}, "random_state")],
+    [
+        ({"cost": 0}, "cost"),
+        ({"cost": "2"}, "cost"),
+        ({"cost": "mesured"}, "'counted', 'measured'"),
+        ({"random_state": -1}, "random_state"),
+    ],
 )
 def test_refuses_parameters(table: Any, classifier: Any, parameters: Any, message: str) -> None:
     net = classifier(augmenter=mend_aba(k=2), max_epochs=1).fit(*table)
@@ -137,3 +145,52 @@ def test_samples_that_the_method_leaves_alone_tell_no_size(table: Any, classifie
     net = classifier(augmenter=still, max_epochs=1).fit(*table)
     with pytest.raises(ValueError, match="changed none"):
         controls(net, *table)
+
+
+def test_changes_that_are_nan_have_no_size(table: Any, classifier: Any) -> None:
+    net = classifier(augmenter=None).fit(*table).set_params(augmenter=lambda model, x, y, **_: x / 0 * 0)
+    net.augmenter_ = net.augmenter
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        size_of_changes(net, *table)
+
+
+@pytest.mark.parametrize(("augmenter", "cost"), [(mend_aba(k=2), 1.67), (challenger(k=2), 1.33), (free_aba(), 1.0)])
+def test_the_counted_cost_is_that_of_the_passes(classifier: Any, augmenter: Any, cost: float) -> None:
+    """Of a net whose first layer is small, so that it is no matter whether the input needs a gradient."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)).astype("float32"), np.arange(40) % 3
+
+    def net() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
+
+    fitted = classifier(module=net, augmenter=augmenter, max_epochs=100).fit(X, y)
+    before = torch.get_rng_state()
+    longer = controls(fitted, X, y, cost="counted")["longer plain training"]
+    assert longer.max_epochs == pytest.approx(100 * cost, abs=5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_measured_cost_is_that_of_the_clock(table: Any, classifier: Any, monkeypatch: Any) -> None:
+    """A clock that ticks once per pass through the network: two passes in a step, where plain training has one."""
+    ticks = []
+
+    class Ticking(nn.Linear):
+        def forward(self, x: Any) -> Any:
+            ticks.append(1)
+            return super().forward(x)
+
+    def net() -> nn.Module:
+        return Ticking(4, 3)
+
+    fitted = classifier(module=net, augmenter=challenger(k=2), max_epochs=10).fit(*table)
+    monkeypatch.setattr("skaba.evaluation._cost.time.perf_counter", lambda: len(ticks))
+    longer = controls(fitted, *table, cost="measured")["longer plain training"]
+    assert longer.max_epochs == 20
+    assert longer.augmenter is None
+
+
+def test_the_measured_cost_of_a_pipeline_is_that_of_its_net(table: Any, classifier: Any) -> None:
+    piped = make_pipeline(StandardScaler(), classifier(augmenter=challenger(k=2), max_epochs=4)).fit(*table)
+    longer = controls(piped, *table, cost="measured")["longer plain training"]
+    assert longer[-1].max_epochs >= 1
+    assert not longer[-1].initialized_

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LinearRegression
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -238,3 +239,47 @@ def test_lengths_are_checked_first(table: Any) -> None:
         with pytest.raises(ValueError, match=r"has 60 samples.*but y has 59"):
             report(forest, samples, y[:-1])
     assert value(report(forest, X.tolist(), y), "accuracy") == forest.score(X, y)
+
+
+def test_the_frame_holds_the_rows(table: Any) -> None:
+    found = report(LogisticRegression().fit(*table), *table)
+    assert found.to_frame().to_dict("records") == found.rows
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": None}, "y=None: a report needs samples with their targets"),
+        ({"X": None}, "X=None: a report needs samples with their targets"),
+        ({"y": 3}, "one target per sample"),
+        ({"y": np.full(60, np.nan)}, "NaN"),
+        ({"y": np.full(60, 9)}, "not seen in fit"),
+        ({"y": np.array(["0", "1", "2"] * 20)}, "not seen in fit|another type"),
+        ({"y": np.eye(3)[np.arange(60) % 3]}, r"y has shape \(60, 3\).*y\.argmax\(1\)"),
+    ],
+)
+def test_targets_that_are_none_are_refused_before_any_work(
+    table: Any, classifier: Any, change: dict[str, Any], message: str
+) -> None:
+    given = {"X": table[0], "y": table[1], **change}
+    with pytest.raises(ValueError, match=message):
+        report(classifier(max_epochs=1).fit(*table), **given)
+
+
+def test_targets_of_another_task_are_refused(table: Any) -> None:
+    X = table[0]
+    parameters: dict[str, Any] = {"max_epochs": 1, "verbose": 0, "module__n_outputs": 3}
+    labels = ABAMultiLabelClassifier(table_net, **parameters).fit(X, (X[:, :3] > 0).astype(int))
+    for y in (table[1] % 2, (X[:, :2] > 0).astype(int)):
+        with pytest.raises(ValueError, match="fitted on 3 labels per sample"):
+            report(labels, X, y)
+    values = ABARegressor(table_net, **parameters).fit(X, X[:, :3])
+    with pytest.raises(ValueError, match="the estimator is a regressor"):
+        report(values, X, X[:, :3].astype(str))
+
+
+def test_what_is_not_fitted_is_said(table: Any) -> None:
+    model = LogisticRegression()
+    for estimator in (model, make_pipeline(StandardScaler(), model), GridSearchCV(model, {})):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            report(estimator, *table)

@@ -46,6 +46,30 @@ def test_unknown_data():
         load_data({"name": "digit"})
 
 
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"per_clas": 3}, "no setting of the data digits named 'per_clas'. Did you mean 'per_class'"),
+        ({"per_class": 0}, "per_class of the data digits must be a whole number of at least 1, got 0"),
+        ({"per_class": True}, "per_class of the data digits must be a whole number of at least 1, got True"),
+        ({"per_class": "3"}, "per_class of the data digits must be a whole number of at least 1, got '3'"),
+        ({"name": "arrays"}, "The data arrays need more settings: file, n_valid, n_test"),
+        ({"name": "arrays", "file": 3, "n_valid": 1, "n_test": 1}, "file of the data arrays must be a text, got 3"),
+        ({"name": "newsgroups"}, "The data newsgroups need more settings: n_words, length"),
+        ({"name": "ptbxl", "length": 9}, "The data ptbxl need more settings: labels"),
+        ({"name": "mnist", "pool": "tset"}, "no MNIST pool named 'tset'. Did you mean 'test'"),
+    ],
+)
+def test_settings_of_data_are_checked_before_any_is_loaded(own, message, monkeypatch):
+    def load(*arguments, **settings):
+        raise AssertionError("data were loaded")
+
+    for name in ("load_digits", "read_arrays", "fetch_newsgroups", "fetch_ptbxl"):
+        monkeypatch.setattr(f"skaba.experiment._data.{name}", load)
+    with pytest.raises(ValueError, match=message):
+        load_data({"name": "digits", **own})
+
+
 @pytest.mark.slow
 def test_messages_become_word_ids_with_their_vectors(real_data: Path):
     own = {

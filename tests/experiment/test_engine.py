@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from skaba.experiment import Fit, OutOfTimeError, Place, read_results, read_settings, report, run
@@ -112,6 +113,45 @@ def test_another_experiments_folder_is_refused(small, tmp_path, fits):
     assert len(fits) == n_fits
 
 
+@pytest.mark.parametrize("cut_off", ["", '{"stage": "lear'])
+def test_a_failed_run_without_a_fit_does_not_block_its_folder(small, tmp_path, fits, monkeypatch, cut_off):
+    settings = read_settings(small)
+
+    def fails(*arguments):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "run_fit", fails)
+        with pytest.raises(ZeroDivisionError):
+            run(replace(settings, batch_size=7), tmp_path / "out", PLACE)
+    if cut_off:
+        (tmp_path / "out" / "fits.jsonl").write_text(cut_off)
+    results = run(settings, tmp_path / "out", PLACE)
+    assert read_results(tmp_path / "out") == (replace(settings, k=4), results)
+
+
+def test_a_file_of_somebody_elses_is_left_alone(small, tmp_path, fits):
+    for content in ("{}", "[1]", "not JSON", '{"settings": {}}'):
+        (tmp_path / "settings.json").write_text(content)
+        with pytest.raises(ValueError, match=r"settings.json was not written by an experiment"):
+            run(read_settings(small), tmp_path, PLACE)
+        assert (tmp_path / "settings.json").read_text() == content
+
+
+def test_results_are_a_table_of_flat_rows(small, tmp_path, fits):
+    results = run(read_settings(small), tmp_path / "out", PLACE)
+    frame = results.to_frame()
+    assert list(frame.columns) == [
+        *("stage", "arm", "learning_rate", "strength", "epochs", "seed"),
+        *("valid", "test", "norm", "seconds"),
+    ]
+    assert frame.groupby("arm", sort=False).size().to_dict() == dict.fromkeys(results.fits, 2)
+    noise = frame[frame.arm == "noise as FastABA-CE"]
+    assert noise.strength.tolist() == [0.1, 0.2]  # each fit's own
+    written = pd.read_json(tmp_path / "out" / "fits.jsonl", lines=True, precise_float=True)
+    assert written.merge(frame, how="right", indicator=True)["_merge"].eq("both").all()
+
+
 def test_more_seeds_and_corrected_published_figures_go_on_in_the_same_folder(small, tmp_path, fits):
     settings = read_settings(small)
     run(settings, tmp_path / "out", PLACE)
@@ -134,9 +174,22 @@ def test_two_runs_do_not_work_in_one_folder(small, tmp_path, fits):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"module": {"name": "ConvNet", "widht": 2}}, "cannot be made with .*widht"),
+        (
+            {"module": {"name": "ConvNet", "widht": 2}},
+            "no setting of the network ConvNet named 'widht'. Did you mean 'width'",
+        ),
         ({"data": {"name": "digits", "per_class": 1000}}, "takes 1000 training samples of each class"),
         ({"methods": ["plain", "Mend"]}, "no method named 'Mend'"),
+        ({"published": {"Mendaba": "1"}}, r"named 'Mendaba'.*Known: FastABA-CE, plain"),
+        (
+            {"optimizer": {"weight_decai": 1}},
+            "no setting of the optimizer named 'weight_decai'. Did you mean 'weight_d",
+        ),
+        ({"optimizer": {"lr": 1}}, "optimizer lr is decided by the experiment"),
+        (
+            {"module": {"name": "ConvNet", "channels": 3}},
+            r"images of shape \(n, 3, height, width\), got \(2, 1, 8, 8\)",
+        ),
     ],
 )
 def test_what_is_wrong_shows_before_the_folder_is_touched(small, tmp_path, fits, change, message):
@@ -150,11 +203,12 @@ def test_what_is_wrong_shows_before_the_folder_is_touched(small, tmp_path, fits,
 def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
     settings = read_settings(small)
     results = run(settings, tmp_path / "out", PLACE)
-    assert read_results(tmp_path / "out") == (settings, results)
+    assert read_results(tmp_path / "out") == (replace(settings, k=4), results)
     recorded = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert {"skaba", "torch", "skorch", "python", "device"} <= set(recorded["versions"][0])
-    keys = [json.loads(json.loads(line)["fit"]) for line in (tmp_path / "out" / "fits.jsonl").read_text().splitlines()]
-    assert sorted({key["seed"] for key in keys}) == [0, 1, 1000]
+    lines = [json.loads(line) for line in (tmp_path / "out" / "fits.jsonl").read_text().splitlines()]
+    assert sorted({line["seed"] for line in lines}) == [0, 1, 1000]
+    assert not any(isinstance(value, dict | list) for line in lines for value in line.values())
 
 
 def test_progress_counts_every_fit(small, tmp_path, fits):

@@ -46,7 +46,7 @@ def test_frozen_networks_are_moved_at_test_time(settings):
     settings = replace(settings, test_strengths=[0.1, 0.3], attack=0.0)
     result = run_fit(settings, arm_of(settings, "plain"), replace(FIT, arm="plain", strength=0.0, epochs=20))
     assert "FGSM" not in result
-    delta, epsilon = result["curve"]["Delta"], result["curve"]["Epsilon"]
+    delta, epsilon = ([result[f"{name} at {s}"] for s in ("0", "0.1", "0.3")] for name in ("Delta", "Epsilon"))
     assert delta[0] == epsilon[0]
     assert min(delta[1:]) > epsilon[1] >= epsilon[2]
 
@@ -77,9 +77,9 @@ def test_e1_shows_what_the_paper_found(tmp_path: Path):
     fits = run(settings, tmp_path / "e1", Place(n_jobs=1))["fits"]
 
     def median(name, adjustment):
-        return 100 * np.median([fit["curve"][adjustment][1] for fit in fits[name]])
+        return 100 * np.median([fit[f"{adjustment} at 0.2"] for fit in fits[name]])
 
-    clean = 100 * np.median([fit["curve"]["Delta"][0] for fit in fits["plain"]])
+    clean = 100 * np.median([fit["Delta at 0"] for fit in fits["plain"]])
     assert median("plain", "Delta") > clean + 4
     assert median("plain", "Epsilon") < clean - 30
     assert median("MendABA", "Epsilon") > median("plain", "Epsilon") + 5

@@ -42,7 +42,7 @@ def cells(table, start):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_a_benchmark_has_medians_paired_differences_and_published_figures(small, tmp_path, benchmark):
+def test_a_benchmark_has_means_paired_differences_and_published_figures(small, tmp_path, benchmark):
     table = report(written(tmp_path / "run", read_settings(small), benchmark))
     low, high = paired_interval(np.array([10.0, 6.0]))
     row = cells(table, "FastABA-CE")
@@ -52,6 +52,28 @@ def test_a_benchmark_has_medians_paired_differences_and_published_figures(small,
     assert cells(table, "plain")[-1] == "63.1"
     assert (tmp_path / "run" / "table.md").read_text().endswith(table)
     assert (tmp_path / "run" / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_adds_up_where_a_median_would_not(small, tmp_path, benchmark):
+    more = {"ece": 0.05, "FGSM": 0.5, "PGD": 0.4}
+    benchmark["fits"] = {"plain": fits(0.9, 0.91, 0.4, **more), "FastABA-CE": fits(0.914, 0.914, 0.3, **more)}
+    table = report(written(tmp_path / "run", read_settings(small), benchmark))
+    plain, ours = cells(table, "plain"), cells(table, "FastABA-CE")
+    gain = float(ours[2].split()[0]) - float(plain[2].split()[0])
+    assert gain == pytest.approx(float(ours[3].split()[0]), abs=0.11)
+
+
+def test_one_seed_has_no_interval(small, tmp_path, benchmark):
+    benchmark["fits"] = {name: own[:1] for name, own in benchmark["fits"].items()}
+    row = cells(report(written(tmp_path / "results" / "run", read_settings(small), benchmark)), "FastABA-CE")
+    assert row[3:7] == ["+10.0", "+10.0", "+5.0", "-11.0"]
+    page = make_page(tmp_path / "results", "# Evidence", tmp_path / "docs" / "evidence.md")
+    assert cells(page, "small | FastABA-CE")[2:] == [
+        "not shown: +10.0",
+        "not shown: +5.0",
+        "not shown: -11.0",
+        "not shown: +10.0",
+    ]
 
 
 def test_the_page_answers_yes_only_where_the_interval_says_so(small, tmp_path, benchmark):
@@ -103,11 +125,13 @@ def test_sets_without_single_ones_say_what_is_missing(small, tmp_path):
 
 
 def test_strengths_at_test_time(small, tmp_path):
-    curves = [
-        {"Delta": [0.5, 0.7, 0.9], "Epsilon": [0.5, 0.4, 0.2]},
-        {"Delta": [0.7, 0.9, 0.9], "Epsilon": [0.7, 0.2, 0.0]},
-    ]
-    arms = {"plain": [{**fit, "curve": curve} for fit, curve in zip(fits(0.5, 0.7), curves, strict=True)]}
+    names = [f"{adjustment} at {strength}" for adjustment in ("Delta", "Epsilon") for strength in ("0", "0.1", "0.4")]
+    curves = [[0.5, 0.7, 0.9, 0.5, 0.4, 0.2], [0.7, 0.9, 0.9, 0.7, 0.2, 0.0]]
+    arms = {
+        "plain": [
+            {**fit, **dict(zip(names, curve, strict=True))} for fit, curve in zip(fits(0.5, 0.7), curves, strict=True)
+        ]
+    }
     results = {"learning_rate": 0.01, "strengths": {"plain": 0.0}, "fits": arms}
     settings = replace(read_settings(small), kind="strength", test_strengths=[0.1, 0.4], controls_of=[])
     table = report(written(tmp_path / "run", settings, results))

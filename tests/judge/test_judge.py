@@ -9,7 +9,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from skaba import ABAClassifier
-from skaba.attribution import METHODS, Gradient, IntegratedGradients
+from skaba.attribution import IBA, METHODS, Gradient, IntegratedGradients
 from skaba.cli import app
 from skaba.evaluation.fidelity import fidelity
 from skaba.evaluation.ground_truth import XORBenchmark
@@ -73,13 +73,18 @@ def test_ground_truth_is_that_of_the_method_on_xor_with_its_baseline_between_the
     assert not np.array_equal(benchmark.score(IntegratedGradients()).r_DB, benchmark.score(method).r_DB)
 
 
+def test_on_xor_the_bottleneck_has_the_weight_of_its_source(found):
+    benchmark = XORBenchmark(solved(), grid_size=6, n_seeds=2, **QUICK).fit()
+    assert np.array_equal(found.ground_truth["IBA"].r_C, benchmark.score(IBA(beta=1e-9)).r_C)
+
+
 def test_rows_go_from_the_largest_area_to_the_smallest(found):
     areas = [found.fidelities[row[0]].area for row in found.rows()]
     assert areas == sorted(areas, reverse=True)
     assert {len(row) for row in found.rows()} == {len(found.header)}
     gradient = next(row for row in found.rows() if row[0] == "Gradient")
     assert gradient[1].startswith(f"{found.fidelities['Gradient'].area:.1f} [")
-    assert gradient[2:] == [found.ground_truth["Gradient"].summary()[name] for name in ("r_C", "r_DB", "d")]
+    assert gradient[2:] == [found.ground_truth["Gradient"].summary()[name] for name in ("r_C", "r_DB", "r_ideal", "d")]
 
 
 def test_images_have_methods_that_xor_has_not(monkeypatch):
@@ -92,7 +97,7 @@ def test_images_have_methods_that_xor_has_not(monkeypatch):
     found = judge(clf, X, benchmark=XORBenchmark(solved(), grid_size=5, n_seeds=1, **QUICK))
     assert found.fidelities.keys() >= SPATIAL
     assert not found.ground_truth.keys() & SPATIAL
-    assert next(row for row in found.rows() if row[0] == "GradCAM")[2:] == ["", "", ""]
+    assert next(row for row in found.rows() if row[0] == "GradCAM")[2:] == ["", "", "", ""]
 
 
 def test_a_method_without_ground_truth_keeps_its_fidelity(fitted, data, monkeypatch):

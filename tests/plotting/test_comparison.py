@@ -68,7 +68,7 @@ def test_a_given_axes_and_an_interval_of_the_reference():
         ({"reference": "none"}, "'none' has no scores; known: worse, plain, better"),
         ({"intervals": {"worse": (0, 1)}}, r"missing: \['better'\]"),
         ({"intervals": {**INTERVALS, "other": (0, 1)}}, r"unknown: \['other'\]"),
-        ({"intervals": {**INTERVALS, "better": (0.3, 0.1)}}, "'better' must be a finite low and a high end"),
+        ({"intervals": {**INTERVALS, "better": (0.3, 0.1)}}, "'better' must be a finite low and high end"),
         ({"intervals": {**INTERVALS, "better": (0.3, np.inf)}}, "'better' must be a finite"),
         ({"intervals": {**INTERVALS, "better": (0.1,)}}, "'better' must be"),
     ],

@@ -2,8 +2,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
 
+from skaba import ABARegressor
 from skaba.evaluation.calibration import expected_calibration_error, reliability_curve
 from skaba.plotting import ReliabilityDisplay
 
@@ -59,9 +63,13 @@ def test_of_a_skaba_estimator_into_given_axes(fit, images, labels):
 
 def test_what_is_refused(images, labels):
     X = images.reshape(12, -1)
+    regressor = ABARegressor(lambda: nn.Linear(X.shape[1], 1), max_epochs=1, verbose=0).fit(X, np.ones(12, dtype="f4"))
+    for other in (regressor, make_pipeline(StandardScaler(), regressor), LinearRegression(), ABARegressor):
+        with pytest.raises(TypeError, match="is no classifier"):
+            ReliabilityDisplay.from_estimator(other, X, labels)
     with pytest.raises(TypeError, match="has no predict_proba"):
         ReliabilityDisplay.from_estimator(SimpleNamespace(), X, labels)
     with pytest.raises(ValueError, match="not seen in fit"):
         ReliabilityDisplay.from_estimator(LogisticRegression().fit(X, labels), X, labels + 1)
-    with pytest.raises(ValueError, match="one class a sample"):
+    with pytest.raises(ValueError, match="one class per sample"):
         ReliabilityDisplay.from_predictions(np.zeros((80, 3), dtype=int), P)

@@ -1,4 +1,5 @@
 import tarfile
+import unicodedata
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,6 +58,44 @@ def test_tokenises_as_glove_expects(text, tokens):
     assert WordSequences(VECTORS).tokenize(text) == tokens
 
 
+MARKED = ["हिन्दी", "மொழி", "মানুষ", "ਪੰਜਾਬੀ", "น้ำ", "ශ්‍රී", "می‌خواهم", "שָׁלוֹם", "x̄", "𑄌𑄋𑄴𑄟"]
+
+
+@pytest.mark.parametrize("word", MARKED)
+def test_combining_marks_belong_to_their_word(word):
+    words = WordSequences(make_vectors(MARKED), length=3)
+    assert words.tokenize(f"({word}, {word}-{word}. {word}'s!") == [
+        *("(", word, ",", word, "-", word, ".", word, "'s", "!")
+    ]
+    assert words.fit([word]).coverage_ == 1
+
+
+@pytest.mark.parametrize("written", ["café", "café", "Café", "CAFÉ"])
+@pytest.mark.parametrize("known", [["café"], ["café"], ["café", "café"]])
+def test_an_accent_may_be_written_in_two_ways(written, known):
+    """A word finds itself, or else the other spelling: whichever is among the vectors."""
+    words = WordSequences(make_vectors([*known, "noir"]), length=1)
+    (token,) = words.tokenize(written)
+    assert token == (written.lower() if written.lower() in known else known[0])
+    assert words.fit([written]).coverage_ == 1
+    assert words.tokenize(f"{written}'s {written}-noir") == [token, "'s", token, "-", "noir"]
+
+
+def test_unknown_words_are_counted_once_however_they_are_written():
+    words = WordSequences(VECTORS).fit(["i", "café café é.a."])
+    assert words.unknown_words_ == [("café", 2), ("é", 1), ("a", 1)]
+
+
+def test_a_letter_that_unicode_composes_no_more_is_still_found():
+    """U+0958 is written as two characters in every normal form, but vectors may hold it as one."""
+    assert WordSequences(make_vectors(["क़"])).tokenize("क़") == ["क़"]
+    assert WordSequences(make_vectors(["क़"])).tokenize("क़") == ["क़"]
+
+
+def test_emoji_are_found_whatever_their_looks():
+    assert WordSequences(VECTORS).tokenize("❤️ 1️⃣")[::2] == ["❤", "1", "⃣"]
+
+
 def test_words_with_their_own_vector_stay_whole():
     assert WordSequences(make_vectors(["don't", "it's"])).tokenize("Don't it's I'm") == [
         "don't",
@@ -70,8 +109,12 @@ def test_words_with_their_own_vector_stay_whole():
 def test_tokens_keep_every_letter_and_hold_no_space(text):
     tokens = WordSequences(VECTORS).tokenize(text)
     assert all(token and not any(c.isspace() for c in token) for token in tokens)
-    letters = [c for c in text.lower() if c.isalnum()]
-    assert [c for token in tokens for c in token if c.isalnum()] == letters
+    assert [letter for token in tokens for letter in letters_of(token)] == letters_of(text.lower())
+
+
+def letters_of(text):
+    """Return letters and digits without accents: whether these are characters of their own is a matter of spelling."""
+    return [c for c in unicodedata.normalize("NFD", text) if c.isalnum()]
 
 
 @given(words=st.lists(st.sampled_from(WORDS)))

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skaba.estimators._data import check_targets
+from skaba._targets import check_targets
+
+ROUNDING = 1e-6
+"""By so much a probability may lie beyond 0 and 1: what rounding does to single floats."""
 
 
 def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -18,19 +21,31 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
     ValueError
         If y holds no column numbers, or the probabilities are none of classes that exclude each other.
     """
-    p, classes = np.asarray(probabilities, dtype=np.float64), np.asarray(y)
+    _check_unmasked(y, "y")
+    _check_unmasked(probabilities, "probabilities")
+    p, classes = np.asarray(probabilities), np.asarray(y)
     _check_single_label(classes)
+    if p.dtype.kind not in "biuf":
+        raise ValueError(f"probabilities holds {p.dtype} values and must hold numbers from 0 to 1.")
+    p = p.astype(np.float64)
     if p.ndim != 2 or p.shape[1] < 2 or len(p) == 0:
         raise ValueError(
-            f"probabilities has shape {p.shape} and must have (n, n_classes), one column a class and at least one "
-            "row. Of two classes pass both columns, np.column_stack([1 - p, p])."
+            f"probabilities has shape {p.shape} and must have (n, n_classes), one column per class and at least "
+            "one row. Of two classes pass both columns, np.column_stack([1 - p, p])."
         )
     if len(p) != len(classes):
         raise ValueError(f"y has {len(classes)} samples, but probabilities has {len(p)}.")
-    if not np.all(p >= 0) or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
+    if not np.isfinite(p).all():
+        bad = ~np.isfinite(p).all(axis=1)
         raise ValueError(
-            "probabilities must be non-negative rows that sum to 1. Of logits take the softmax; of several labels "
-            "a sample ask label by label, np.column_stack([1 - p[:, i], p[:, i]])."
+            f"probabilities holds NaN or infinity in {bad.sum()} of {len(p)} rows, the first of them row "
+            f"{bad.argmax()}: the classifier has no answer there. Mend it, or drop these samples."
+        )
+    if p.min() < -ROUNDING or p.max() > 1 + ROUNDING or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            f"probabilities holds values from {p.min():.4g} to {p.max():.4g} and must hold rows of values from 0 to 1 "
+            "that sum to 1. Of logits take the softmax; of several labels per sample ask label by label, "
+            "np.column_stack([1 - p[:, i], p[:, i]])."
         )
     if classes.dtype.kind not in "biu" or classes.min() < 0 or classes.max() >= p.shape[1]:
         raise ValueError(
@@ -61,9 +76,14 @@ def column_numbers(estimator: Any, y: Any) -> NDArray[np.int64]:
     return np.asarray(columns, dtype=np.int64)
 
 
+def _check_unmasked(values: Any, name: str) -> None:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array with masked values: drop these samples, or fill them.")
+
+
 def _check_single_label(y: NDArray[Any]) -> None:
     if y.ndim != 1:
         raise ValueError(
-            f"y has shape {y.shape}; calibration is that of one class a sample, y of shape (n,). For several "
+            f"y has shape {y.shape}; calibration is that of one class per sample, y of shape (n,). For several "
             "labels ask label by label: y[:, i] with np.column_stack([1 - p[:, i], p[:, i]])."
         )

@@ -33,8 +33,9 @@ class ReliabilityCurve:
     @property
     def error(self) -> float:
         """The expected calibration error: the mean of ``|accuracy - confidence|``, weighted by the samples."""
-        gaps = np.abs(self.accuracy - self.confidence)
-        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+        filled = self.counts > 0
+        gaps = np.abs(self.accuracy - self.confidence)[filled]
+        return float(np.average(gaps, weights=self.counts[filled]))
 
 
 def reliability_curve(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from skaba.evaluation.fidelity._masking import Masking, Plan, measure
 from skaba.evaluation.fidelity._parts import scores_of
+from skaba.evaluation.fidelity._units import Ranked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -172,8 +173,8 @@ def units_in(shares: NDArray[np.float64], counts: Tensor) -> Tensor:
 def most_first(shares: NDArray[np.float64]) -> Plan:
     """Return the plan that masks shares of the most important units."""
 
-    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
-        masked = units_in(shares, counts)
+    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        masked = units_in(shares, ranked.counts)
         return torch.zeros_like(masked), masked
 
     return plan
@@ -182,8 +183,8 @@ def most_first(shares: NDArray[np.float64]) -> Plan:
 def least_first(shares: NDArray[np.float64]) -> Plan:
     """Return the plan that masks shares of the least important units."""
 
-    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
-        masked, every = units_in(shares, counts), counts.unsqueeze(1)
+    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        masked, every = units_in(shares, ranked.counts), ranked.counts.unsqueeze(1)
         return every - masked, every.expand_as(masked)
 
     return plan
@@ -193,8 +194,8 @@ def both_orders(shares: NDArray[np.float64]) -> Plan:
     """Return the plan that does the one and then the other."""
     plans = most_first(shares), least_first(shares)
 
-    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
-        (low, high), (other_low, other_high) = (each(counts, n_units) for each in plans)
+    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        (low, high), (other_low, other_high) = (each(ranked) for each in plans)
         return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
 
     return plan

@@ -129,7 +129,7 @@ def fidelity(
 
     Notes
     -----
-    The interval is a percentile bootstrap over samples: it speaks of other samples, not of other fits. Scores
+    The interval is Student's t over samples: it speaks of other samples, not of other fits. Scores
     close to 0 weigh much, as a sample's curve is divided by its unmasked score.
 
     Where all is masked, both curves have the same value, so that what a network makes of the fill alone
@@ -173,7 +173,7 @@ def fidelity(
             "curves are no shares of it.",
             stacklevel=2,
         )
-    interval = paired_interval(areas, level=level, random_state=masking.get("random_state", 0))
+    interval = paired_interval(areas, level=level)
     return Fidelity(float(areas.mean()), interval, float(level), curves)
 
 

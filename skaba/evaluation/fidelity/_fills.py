@@ -13,11 +13,12 @@ from torch import Tensor
 from skaba._validation import unknown_name
 from skaba.attribution._spatial import blur, positions
 from skaba.evaluation.fidelity._parts import Part, Parts
+from skaba.evaluation.fidelity._units import Units
 
-FILLS = ("zero", "mean", "random", "blur")
+FILLS = ("zero", "mean", "sample_mean", "region_mean", "random", "blur")
 
-Filler = Callable[[Part], Tensor]
-"""Returns the fill of a part: of x's shape, or broadcasting over x with a first axis of 1."""
+Filler = Callable[[Part, Units], Tensor]
+"""Returns the fill of a part and its units: of x's shape, or broadcasting over x with a first axis of 1."""
 
 
 def check_fill(fill: Any) -> None:
@@ -31,18 +32,19 @@ def check_fill(fill: Any) -> None:
 
 def filler(fill: str | float, parts: Parts, rng: np.random.Generator) -> Filler:
     """Return what makes a fill; "mean" and "random" go through all samples first."""
-    if fill == "blur":
-        return _blurred
+    own = {"blur": _blurred, "sample_mean": _sample_mean, "region_mean": _region_mean}
+    if isinstance(fill, str) and fill in own:
+        return own[fill]
     if not isinstance(fill, str) or fill == "zero":
         value = 0.0 if isinstance(fill, str) else float(fill)
-        return lambda part: part.x.new_full((1,) * part.x.dim(), value)
+        return lambda part, units: part.x.new_full((1,) * part.x.dim(), value)
     moments = parts.each(_moments)  # (n, 2, channels), or of a table (n, 2, features)
     mean = moments[:, 0].mean(axis=0)
     if fill == "mean":
-        return lambda part: _to_x(torch.as_tensor(mean), part)
+        return lambda part, units: _to_x(torch.as_tensor(mean), part)
     deviation = np.sqrt(np.maximum(moments[:, 1].mean(axis=0) - mean**2, 0))
 
-    def noise(part: Part) -> Tensor:
+    def noise(part: Part, units: Units) -> Tensor:
         normal = rng.standard_normal(tuple(part.x.shape))
         drawn = torch.as_tensor(normal, device=part.x.device).to(part.x.dtype)
         return _to_x(torch.as_tensor(mean), part) + _to_x(torch.as_tensor(deviation), part) * drawn
@@ -62,7 +64,7 @@ def _moments(part: Part) -> Tensor:
 
 
 def _to_x(values: Tensor, part: Part) -> Tensor:
-    """Give a value a channel (a table: a feature) the axes that let it broadcast over x."""
+    """Give a value per channel (of a table: per feature) the axes that let it broadcast over x."""
     x = part.x
     values = values.to(x.device, x.dtype)
     if x.dim() == 2:
@@ -72,7 +74,36 @@ def _to_x(values: Tensor, part: Part) -> Tensor:
     return values.reshape(shape)
 
 
-def _blurred(part: Part) -> Tensor:
+def _sample_mean(part: Part, units: Units) -> Tensor:
+    """Return the mean of each channel over the sample's own positions."""
+    x = part.x
+    if x.dim() == 2:
+        raise ValueError(
+            f'fill="sample_mean" averages over positions, which a table, X of shape {tuple(x.shape)}, has not: "mean".'
+        )
+    mean = _moments(part)[:, 0].to(x.dtype)
+    return mean.reshape(*mean.shape, *[1] * (x.dim() - 2)).movedim(1, part.channels)
+
+
+def _region_mean(part: Part, units: Units) -> Tensor:
+    """Return the mean of each channel over the unit that a value belongs to."""
+    x = part.x
+    if units.n_units == len(units.of_site):
+        raise ValueError(
+            'fill="region_mean" fills a unit with its own mean, which leaves units of a single position as they are: '
+            "set window to the side of the regions."
+        )
+    per_feature = units.sites == x.shape[1:]
+    by_channel = x.unsqueeze(1) if per_feature else x.movedim(part.channels, 1)
+    values = by_channel.flatten(2).double()  # (m, channels or 1, n_sites)
+    weights = values.new_ones(len(values), values.shape[2]) if units.real is None else units.real.double()
+    total = units.sums((values * weights.unsqueeze(1)).flatten(0, 1)).reshape(*values.shape[:2], units.n_units)
+    mean = total / units.sums(weights).clamp(min=1).unsqueeze(1)
+    filled: Tensor = mean[..., units.of_site].reshape(by_channel.shape).to(x.dtype)
+    return filled.squeeze(1) if per_feature else filled.movedim(1, part.channels)
+
+
+def _blurred(part: Part, units: Units) -> Tensor:
     x = part.x
     if x.dim() == 2:
         raise ValueError(f'fill="blur" needs neighbours, which a table, X of shape {tuple(x.shape)}, has not: "mean".')

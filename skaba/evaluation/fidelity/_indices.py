@@ -15,6 +15,7 @@ from skaba._validation import unknown_name
 from skaba.evaluation.fidelity._curves import least_first, most_first, shares_of, units_in
 from skaba.evaluation.fidelity._masking import Masking, Plan, measure
 from skaba.evaluation.fidelity._parts import probabilities_of, scores_of
+from skaba.evaluation.fidelity._units import Ranked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -153,7 +154,7 @@ def feature_impact_index(
     X: Any,
     attribution: Any,
     *,
-    share: float = 50.0,
+    share: float | None = None,
     targets: ArrayLike | None = None,
     **masking: Unpack[MaskingOptions],
 ) -> FeatureImpact:
@@ -163,8 +164,9 @@ def feature_impact_index(
     ----------
     estimator, X, attribution
         As for :func:`deletion_score`.
-    share : float, default=50.0
-        Percent of the units that count as important.
+    share : float, default=None
+        Percent of the units that count as important, those of the highest values. By default 50; of binary masks, such
+        as those of ``HillClimbing``, which hold 0 and 1 alone, the units that are 1, and a share is refused.
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
@@ -178,11 +180,12 @@ def feature_impact_index(
     Raises
     ------
     TypeError, ValueError
-        As :func:`deletion_score`.
+        As :func:`deletion_score`; and if binary masks come with a share, or cut through units.
 
     References
     ----------
-    Santos (2023), a thesis on right-reasons data augmentation, chapter 7.
+    Santos (2023), a thesis on right-reasons data augmentation, chapter 7: equation 7.2, and algorithm 5 for masks. Of
+    other maps it takes the highest 512 of 1024 pixels as important.
 
     Examples
     --------
@@ -196,16 +199,35 @@ def feature_impact_index(
     True
     """
     how = Masking(**masking)
-    if not isinstance(share, Real) or not 0 < float(share) < 100:
-        raise ValueError(f"share={share!r} must be a percentage between 0 and 100.")
+    if share is not None and (not isinstance(share, Real) or not 0 < float(share) < 100):
+        raise ValueError(f"share={share!r} must be a percentage between 0 and 100, or None.")
 
-    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
-        important, none = units_in(np.array([float(share)]), counts), torch.zeros_like(counts).unsqueeze(1)
-        low, high = [none, none, important], [none, important, counts.unsqueeze(1)]
+    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        important, every = _important(ranked, share), ranked.counts.unsqueeze(1)
+        none = torch.zeros_like(every)
+        low, high = [none, none, important], [none, important, every]
         return torch.cat(low, dim=1), torch.cat(high, dim=1)
 
     unmasked, *masked = measure(probabilities_of(estimator, X), attribution, targets, how, plan).values.T
     return FeatureImpact(*(float(np.abs(values - unmasked).mean()) for values in masked))
+
+
+def _important(ranked: Ranked, share: float | None) -> Tensor:
+    """Return how many units of each sample are important, (m, 1)."""
+    if ranked.full is None:
+        return units_in(np.array([50.0 if share is None else float(share)]), ranked.counts)
+    if share is not None:
+        raise ValueError(
+            f"share={share!r} ranks units by their values, but the maps are binary masks, of 0 and 1 alone. "
+            "Leave share out, and the units that are 1 count as important."
+        )
+    marked = ranked.values == ranked.full
+    if not (marked | (ranked.values == 0)).all():
+        raise ValueError(
+            "The binary masks cut through units, of which they mark a part: set unit='feature' for masks that differ "
+            "between channels, and window=1 or the window that the masks were made with."
+        )
+    return (marked & (ranked.full > 0)).sum(dim=1, keepdim=True)
 
 
 def u_occurrence_rate(
@@ -236,7 +258,9 @@ def u_occurrence_rate(
         sample.
     **masking
         See :class:`Masking`. The source masks patches: set ``window``, a tenth or a third of the side, which also
-        bounds the cost, a row a unit.
+        bounds the cost, one row per unit. Its six fills are ``"zero"``, ``1.0``, ``"random"`` (Gaussian noise; on
+        standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the image) and
+        ``"region_mean"`` (of the patch).
 
     Returns
     -------
@@ -250,7 +274,8 @@ def u_occurrence_rate(
 
     References
     ----------
-    Santos (2023), a thesis on right-reasons data augmentation, chapter 7.
+    Santos (2023), a thesis on right-reasons data augmentation, algorithm 4 and section 7.4.1. The text names
+    the kinds of noise in part; the six are those of its code.
 
     Examples
     --------
@@ -276,9 +301,9 @@ def u_occurrence_rate(
 
 
 def _one_by_one(order: str) -> Plan:
-    def plan(counts: Tensor, n_units: int) -> tuple[Tensor, Tensor]:
-        every = counts.unsqueeze(1)
-        masked = torch.minimum(torch.arange(n_units + 1, device=counts.device), every)
+    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        every = ranked.counts.unsqueeze(1)
+        masked = torch.minimum(torch.arange(ranked.units.n_units + 1, device=every.device), every)
         if order == "most":
             return torch.zeros_like(masked), masked
         return every - masked, every.expand_as(masked)

@@ -14,14 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from skaba._validation import unknown_name, validate_parameters
-from skaba.attribution._targets import ClassScore
+from skaba.attribution import IBA
+from skaba.evaluation._nets import includes
 from skaba.evaluation.fidelity._fills import Filler, check_fill, filler
+from skaba.evaluation.fidelity._followed import Followed
 from skaba.evaluation.fidelity._parts import Part, Parts
-from skaba.evaluation.fidelity._units import Units, broadcastable, importances, is_constant, places, ranks, units_of
+from skaba.evaluation.fidelity._units import (
+    Ranked,
+    Units,
+    broadcastable,
+    is_constant,
+    places,
+    ranked_by,
+    ranks,
+    units_of,
+)
 
-Plan = Callable[[Tensor, int], tuple[Tensor, Tensor]]
-"""Takes how many units of each sample can be masked, (m,), and how many there are with padding; returns two integer
-tensors (m, k), low and high.
+Plan = Callable[[Ranked], tuple[Tensor, Tensor]]
+"""Takes what the maps say of the units of m samples; returns two integer tensors (m, k), low and high.
 
 Variant j of sample i masks the units at the places low[i, j] to high[i, j] - 1 of the order, the most important first.
 """
@@ -53,19 +63,21 @@ class Masking:
         either is a column.
     window : int, default=1
         Positions along each spatial axis that are masked together: squares of an image, stretches of a series.
-        The last ones may be smaller.
+        The last ones may be smaller. It must not be larger than the samples.
     reduction : {"sum", "abs"}, default="sum"
         How a map becomes one importance a unit: the sum of its values over channels and window, which keeps
         evidence and counter-evidence apart, or the sum of their absolute values.
-    fill : float or {"zero", "mean", "random", "blur"}, default="zero"
-        What takes a masked unit's place: a number; the mean of the channel (of a table: the column) over all
-        samples; normal noise of that mean and of the channel's standard deviation, drawn once a sample; or the
-        sample smoothed by a Gaussian whose deviation is an eighth of its shortest spatial axis.
+    fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
+        What takes a masked unit's place: a number; ``"mean"``, that of the channel (of a table: the column) over all
+        samples; ``"sample_mean"``, that of the channel over the sample; ``"region_mean"``, that of the channel over the
+        masked unit itself, which takes a window; ``"random"``, normal noise of the first mean and of the channel's
+        standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
+        eighth of its shortest spatial axis. Padding counts in no mean.
     rows_at_once : int, default=64
         Masked variants in one pass through the estimator, which bounds the memory. It changes no result but by
         rounding. A CPU's caches hold about so many small images; a GPU is faster with more.
     random_state : int, default=0
-        Decides ties, noise, draws of the attribution method, and resamples.
+        Decides ties, noise and draws of the attribution method.
 
     Raises
     ------
@@ -142,8 +154,8 @@ def measure(
     values = np.asarray(parts.each(probe), dtype=np.float64)
     if probe.n_constant:
         warnings.warn(
-            f"The maps of {probe.n_constant} of {parts.n_samples} samples are constant: they rank nothing, and their "
-            "units are masked in random order.",
+            f"The maps of {probe.n_constant} of {parts.n_samples} samples are constant: they rank nothing. Where an "
+            "order is needed, their units come in random order.",
             stacklevel=3,
         )
     return Measured(values, np.concatenate(probe.targets))
@@ -156,7 +168,7 @@ class _Probe:
         self, parts: Parts, attribution: Any, targets: ArrayLike | None, masking: Masking, plan: Plan, read: Read
     ) -> None:
         self.masking, self.plan, self.read = masking, plan, read
-        self.criterion = parts.criterion
+        self.criterion, self.task = parts.criterion, parts.task
         self.attribution = _checked_attribution(attribution, parts.n_samples)
         self.given = None if targets is None else _checked_targets(targets, parts.n_samples)
         # Streams of their own: how samples are split into parts must not decide what is drawn.
@@ -171,10 +183,10 @@ class _Probe:
         scores = self._unmasked(part)
         targets = self._targets(part, scores)
         units = units_of(part, self.masking.unit, self.masking.window)
-        values = importances(self._maps(part, targets), part, units, self.masking.reduction)
-        self.n_constant += int(is_constant(values, units).sum())
-        rank = ranks(values, units, self.ties)
-        low, high = self.plan(units.counts(len(part.x)), units.n_units)
+        ranked = ranked_by(self._maps(part, targets), part, units, self.masking.reduction)
+        self.n_constant += int(is_constant(ranked.values, units).sum())
+        rank = ranks(ranked.values, units, self.ties)
+        low, high = self.plan(ranked)
         columns, back = torch.unique(torch.stack([low, high]), dim=2, return_inverse=True)
         return self._masked(part, units, rank, columns, self.read(scores, targets), targets)[:, back]
 
@@ -203,9 +215,7 @@ class _Probe:
         if part.model is None:
             raise ValueError("An attribution method needs a network (a skaba estimator or an nn.Module): pass maps.")
 
-        def target(logits: Tensor, y: Any, **_: Any) -> ClassScore:
-            return ClassScore(targets)
-
+        target = Followed(targets, self.task if includes(self.attribution, IBA) else "classes")
         answer = self.attribution(
             part.model, part.x, None, target=target, criterion=self.criterion, generator=self.generator
         )
@@ -223,7 +233,7 @@ class _Probe:
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
     ) -> Tensor:
         """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
-        (low, high), fill = columns.float(), self.fill(part)
+        (low, high), fill = columns.float(), self.fill(part, units)
         place, fills = places(rank, units), bool(fill.any())
         values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
         if not masks.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,14 +14,21 @@ from sklearn.base import is_regressor
 from skorch.dataset import get_len
 from torch import Tensor, nn
 
-from skaba.attribution import FromLayer, asking, channel_axis, first_output, rows_of, unwrapped
+from skaba._samples import check_samples
+from skaba.attribution import FromLayer, asking, channel_axis, logits_of, rows_of, unwrapped
 from skaba.attribution._method import require_floats
-from skaba.estimators._data import check_samples
+from skaba.estimators import ABAMultiLabelClassifier
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
 
+ROUNDING = 1e-3
+"""By so much a probability may lie beyond 0 and 1: what rounding does to half precision."""
+
 PART = 128
 """Samples that are held at once, unless a net has a batch size of its own."""
+
+Task = Literal["classes", "labels", "values"]
+"""What a score stands for: one of the classes that exclude each other, a label of its own, or a regression's value."""
 
 Ask = Callable[[Tensor, Tensor], Tensor]
 """Takes rows (r, ...) and the place in the part of the sample that each was made of; returns scores (r, n_outputs)."""
@@ -69,6 +76,10 @@ class Parts(Protocol):
     def criterion(self) -> Any:
         """The loss, for a method that asks for it."""
 
+    @property
+    def task(self) -> Task:
+        """What a score stands for."""
+
     def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
         """Apply a function to part after part, in order, and join what it returns."""
 
@@ -90,6 +101,13 @@ class NetParts:
     def criterion(self) -> Any:
         """The net's loss."""
         return unwrapped(self.net.criterion_)
+
+    @property
+    def task(self) -> Task:
+        """What a score stands for."""
+        if isinstance(self.net, ABAMultiLabelClassifier):
+            return "labels"
+        return "values" if is_regressor(self.net) else "classes"
 
     def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
         """Apply a function to part after part."""
@@ -117,6 +135,7 @@ class ArrayParts:
     model: nn.Module | None = None
 
     criterion = None
+    task: ClassVar[Task] = "classes"
 
     @property
     def n_samples(self) -> int:
@@ -156,11 +175,13 @@ def probabilities_of(estimator: Any, X: Any) -> Parts:
     if hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator):
         raise TypeError(f"A {type(estimator).__name__} has no probabilities: use perturbation_curves or fidelity.")
     if (net := find_net(estimator)) is not None:
-        return _net_parts(estimator, net, X, net._get_predict_nonlinearity())
+        nonlinearity = net._get_predict_nonlinearity()
+        return _net_parts(estimator, net, X, lambda scores: _probabilities(nonlinearity(scores)))
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _softmax)
     if hasattr(estimator, "predict_proba"):
-        return ArrayParts(_tensor(X), _reader(estimator.predict_proba))
+        own = _reader(estimator.predict_proba)
+        return ArrayParts(_tensor(X), lambda rows, index: _probabilities(own(rows, index)))
     if hasattr(estimator, "decision_function"):
         raise TypeError(f"A {type(estimator).__name__} has no predict_proba: use perturbation_curves or fidelity.")
     ask = _reader(_function(estimator))
@@ -199,7 +220,7 @@ def _tensor(X: Any) -> Tensor:
 def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
     def ask(rows: Tensor, index: Tensor) -> Tensor:
         with torch.no_grad():
-            return nonlinearity(_checked(first_output(rows_of(model, index)(rows)), len(rows)))
+            return nonlinearity(_checked(logits_of(rows_of(model, index)(rows)), len(rows)))
 
     return ask
 
@@ -262,6 +283,16 @@ def _softmax(scores: Tensor) -> Tensor:
             "at least two classes, for example (-score, score), or use perturbation_curves or fidelity."
         )
     return torch.softmax(scores, dim=1)
+
+
+def _probabilities(values: Tensor) -> Tensor:
+    """Return values between 0 and 1 as they are; NaN is refused where scores are read."""
+    if (values < -ROUNDING).any() or (values > 1 + ROUNDING).any():
+        raise ValueError(
+            f"predict_proba returned values from {float(values.min()):.4g} to {float(values.max()):.4g}, which are no "
+            "probabilities: of logits take the softmax or the sigmoid, for skaba's estimators by predict_nonlinearity=."
+        )
+    return values
 
 
 def _as_it_is(scores: Tensor) -> Tensor:

@@ -68,6 +68,11 @@ def units_of(part: Part, unit: str, window: int) -> Units:
             f"window={window} joins neighbours, but the columns of a table, X of shape {tuple(x.shape)}, have none: "
             "set window=1. A series needs a channel axis, (n, channels, length)."
         )
+    if x.dim() > 2 and window > max(along := positions(x, part.channels)):
+        raise ValueError(
+            f"window={window} is larger than the samples, which have {' x '.join(map(str, along))} positions: each "
+            "would be a single unit, and nothing could be ranked. Set a smaller window."
+        )
     sites = x.shape[1:] if per_feature else positions(x, part.channels)
     channel_axis = part.channels % x.dim() - 1 if per_feature and x.dim() > 2 else None
     number = torch.zeros((), dtype=torch.long, device=x.device)
@@ -108,6 +113,36 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     if units.real is not None:
         values = values * units.real
     return units.sums(values)
+
+
+class Ranked(NamedTuple):
+    """What the maps of a part's samples say of its units.
+
+    Parameters
+    ----------
+    units : Units
+    values : double Tensor of shape (m, n_units)
+        The importance of each unit.
+    full : double Tensor of shape (m, n_units) or None
+        The importance that each unit would have if its map were 1 everywhere. None unless the maps are binary masks,
+        which hold 0 and 1 alone, and 1 somewhere.
+    """
+
+    units: Units
+    values: Tensor
+    full: Tensor | None
+
+    @property
+    def counts(self) -> Tensor:
+        """How many units of each sample can be masked, (m,)."""
+        return self.units.counts(len(self.values))
+
+
+def ranked_by(maps: Tensor, part: Part, units: Units, reduction: str) -> Ranked:
+    """Return what maps say of the units; for the parameters see :func:`importances`."""
+    binary = bool(((maps == 0) | (maps == 1)).all() and (maps == 1).any())
+    full = importances(torch.ones_like(maps), part, units, reduction) if binary else None
+    return Ranked(units, importances(maps, part, units, reduction), full)
 
 
 def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:

@@ -26,12 +26,15 @@ class MaskedCorrelation(NamedTuple):
         Correlation of the two dimensions' maps in the corners, from -1 to 1; higher is better.
     r_DB : float
         The same at the decision boundary, where one of the maps is turned by 90 degrees.
+    r_ideal : float
+        Correlation with the :func:`ideal_map` at the decision boundary, over both dimensions.
     nonzero_C, nonzero_DB : float
         Share of values there that are not negligible, at least 1 % of the map's largest absolute value.
     """
 
     r_C: float  # noqa: N815 (as the source writes it)
     r_DB: float  # noqa: N815 (as the source writes it)
+    r_ideal: float
     nonzero_C: float  # noqa: N815 (as the source writes it)
     nonzero_DB: float  # noqa: N815 (as the source writes it)
 
@@ -167,7 +170,8 @@ def masked_dimension_correlation(
     """Return how the maps of two dimensions correlate in the corners and at the decision boundary.
 
     In the corners, where the model is sure, both inputs should count alike. At the decision boundary, where it is
-    not, the map of one dimension should be that of the other, turned by 90 degrees.
+    not, the map of one dimension should be that of the other, turned by 90 degrees. Beside these two correlations of
+    the source stands one of ours, with the :func:`ideal_map` at the decision boundary.
 
     Parameters
     ----------
@@ -183,8 +187,8 @@ def masked_dimension_correlation(
     Returns
     -------
     MaskedCorrelation
-        ``(r_C, r_DB, nonzero_C, nonzero_DB)``. NaN where nothing can be said: a correlation, if one of the maps is
-        constant there; all of a region, if it has fewer than two points.
+        ``(r_C, r_DB, r_ideal, nonzero_C, nonzero_DB)``. NaN where nothing can be said: a correlation, if one of the
+        maps is constant there; all of a region, if it has fewer than two points.
 
     Raises
     ------
@@ -193,12 +197,19 @@ def masked_dimension_correlation(
 
     Notes
     -----
-    Pearson's coefficient does not see a map's sign, scale or offset where both dimensions share them. Defects of
-    the measure that one has to know:
+    What each figure can tell, and what it cannot:
 
-    * Two equal maps have ``r_C = 1``, even if they are noise.
-    * The :func:`ideal_map` has ``r_DB = 1`` but ``r_C`` near 0. Only ``r_DB`` sees the assumption about the
-      decision boundary, and ``r_C`` rewards something else.
+    * ``r_C`` tells whether the two maps agree in the corners. Two equal maps have ``r_C = 1``, even if they are noise,
+      and the :func:`ideal_map` has ``r_C`` near 0.
+    * ``r_DB`` tells whether the map is symmetric: whether the one input is treated at the decision boundary as the
+      other is. It does not tell what is attributed there. The ideal map has ``r_DB = 1``, and so have one minus it, its
+      negative, the ideal map with its dimensions swapped, and noise that depends on the map's own input alone.
+    * ``r_ideal`` tells these apart: 1, -1, -1, about -0.56, and a value near 0. It rests on our
+      formula for the ideal map, which is one of many that agree with the source's two assumptions, and it speaks of
+      the decision boundary alone. A signed map, such as the gradient, is compared with its sign, so where the sign
+      changes from one corner to the next it can be near 0 although the absolute map agrees well.
+    * Pearson's coefficient does not see scale and offset, and ``r_C`` and ``r_DB`` do not see a sign that both
+      dimensions share.
     * The direction of the turn matters for maps that the point itself is a factor of (input times gradient): the
       other one flips the sign of their ``r_DB``. The source does not say which it took.
     * A signed map of occlusion, integrated gradients or the like has another ``r_DB`` than its absolute value,
@@ -216,8 +227,11 @@ def masked_dimension_correlation(
     >>> grid = unit_grid(50)
     >>> sure = np.abs(grid - 0.5).min(axis=2) > 0.2
     >>> found = masked_dimension_correlation(ideal_map(grid), np.where(sure, 1.0, 0.5))
-    >>> round(found.r_DB, 6)
-    1.0
+    >>> round(found.r_DB, 6), round(found.r_ideal, 6)
+    (1.0, 1.0)
+    >>> opposite = masked_dimension_correlation(-ideal_map(grid), np.where(sure, 1.0, 0.5))
+    >>> round(opposite.r_DB, 6), round(opposite.r_ideal, 6)
+    (1.0, -1.0)
     """
     maps = check_maps(A)
     probability = np.asarray(P, dtype=np.float64)
@@ -230,10 +244,12 @@ def masked_dimension_correlation(
     boundary = ~corners
     first, second = np.moveaxis(maps, -1, 0)
     turned = np.rot90(second, int(rotation))
+    ideal = ideal_map(unit_grid(len(maps)).astype(np.float64)) if len(maps) > 1 else maps
     counts = np.abs(maps) > NEGLIGIBLE * np.abs(maps).max()
     return MaskedCorrelation(
         _correlation(first[corners], second[corners]),
         _correlation(first[boundary], turned[boundary]),
+        _correlation(maps[boundary].ravel(), ideal[boundary].ravel()),
         _mean(counts[corners]),
         _mean(counts[boundary]),
     )

@@ -19,7 +19,7 @@ class GroundTruthScores:
     d : ndarray of shape (n_seeds,)
         The :func:`dimensional_difference` a step, ``d / S``: from 0 to 1, whatever the grid. Lower is meant to be
         better.
-    r_C, r_DB, nonzero_C, nonzero_DB : ndarray of shape (n_seeds,)
+    r_C, r_DB, r_ideal, nonzero_C, nonzero_DB : ndarray of shape (n_seeds,)
         Of :func:`masked_dimension_correlation`; NaN where it is.
 
     Examples
@@ -27,7 +27,7 @@ class GroundTruthScores:
     >>> import numpy as np
     >>> from skaba.evaluation.ground_truth import GroundTruthScores
     >>> nan = np.full(3, np.nan)
-    >>> scores = GroundTruthScores(np.array([0.3, 0.2, 0.4]), nan, np.array([0.9, np.nan, 0.7]), nan, nan)
+    >>> scores = GroundTruthScores(np.array([0.3, 0.2, 0.4]), nan, np.array([0.9, np.nan, 0.7]), nan, nan, nan)
     >>> scores.summary()["d"], scores.summary()["r_DB"]
     ('0.30 [0.20, 0.40]', '0.80 [0.70, 0.90] (2 of 3)')
     """
@@ -35,6 +35,7 @@ class GroundTruthScores:
     d: NDArray[np.float64]
     r_C: NDArray[np.float64]  # noqa: N815 (as the source writes it)
     r_DB: NDArray[np.float64]  # noqa: N815 (as the source writes it)
+    r_ideal: NDArray[np.float64]
     nonzero_C: NDArray[np.float64]  # noqa: N815 (as the source writes it)
     nonzero_DB: NDArray[np.float64]  # noqa: N815 (as the source writes it)
 
@@ -69,7 +70,7 @@ class GroundTruthComparison:
         str
             A row a method: median and range over the seeds.
         """
-        header = ["method", "d / S", "r_C", "r_DB", "nonzero_C", "nonzero_DB"]
+        header = ["method", "d / S", "r_C", "r_DB", "r_ideal", "nonzero_C", "nonzero_DB"]
         rows = [[name, *scores.summary().values()] for name, scores in self.scores.items()]
         return markdown_table(header, rows)
 

@@ -15,15 +15,18 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
+from skaba.attribution import IBA, HillClimbing, Loss
 from skaba.attribution._targets import ClassScore
 from skaba.estimators import ABARegressor
 from skaba.evaluation._folds import seeded
-from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, refuse_trained_instance, sharing
+from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, includes, sharing
 from skaba.evaluation.ground_truth._data import make_xor
 from skaba.evaluation.ground_truth._metrics import dimensional_difference, masked_dimension_correlation, unit_grid
 from skaba.evaluation.ground_truth._results import GroundTruthComparison, GroundTruthScores
 
 _MAX_TRIES = 5
+_SEARCHES = IBA, HillClimbing
+"""Methods that search for what speaks for a label: of one output alone they would everywhere explain class 1."""
 
 
 class XORBenchmark(BaseEstimator):
@@ -31,7 +34,8 @@ class XORBenchmark(BaseEstimator):
 
     Several networks are trained, each on a sample of its own (``make_xor``). A method is then asked for the maps
     of all points of a grid on the unit square at once. What is explained is the network's last output as it is: the
-    prediction of a regressor, the logit of class 1 of a classifier; everywhere the same one.
+    prediction of a regressor, the logit of class 1 of a classifier; everywhere the same one. ``IBA`` and
+    ``HillClimbing`` search for what speaks for a label, and are handed minus the loss of the point's own label.
 
     Parameters
     ----------
@@ -69,8 +73,11 @@ class XORBenchmark(BaseEstimator):
     * They speak of two inputs and a network of ten units. That a method which scores well here also makes a better
       augmentation, or better maps of images, has not been shown.
     * The measures have defects: equal maps of pure noise have the best d and r_C there are, and the
-      :func:`ideal_map` has r_C near 0 and a d no better than noise. Only r_DB sees whether a map is right at the
-      decision boundary. See :func:`dimensional_difference` and :func:`masked_dimension_correlation`.
+      :func:`ideal_map` has r_C near 0 and a d no better than noise. r_DB tells only whether the one
+      map is the other, turned, at the decision boundary: maps that are wrong in the same way for both inputs have
+      r_DB = 1. r_ideal, the
+      correlation with the ideal map there, tells a right map from a wrong one, as far as our formula for the ideal map
+      is right. Read both. See :func:`dimensional_difference` and :func:`masked_dimension_correlation`.
     * The networks differ, and so do the scores: read medians together with their ranges. There is no single
       figure of quality.
     * The baseline decides much. Here 0.5 is the point that stands for "nothing": ``IntegratedGradients(
@@ -103,8 +110,8 @@ class XORBenchmark(BaseEstimator):
     >>> bool((scores.r_DB > 0.9).all())
     True
     >>> print(benchmark.compare({"gradient": Gradient(), "times input": InputXGradient()}).table())
-    | method | d / S | r_C | r_DB | nonzero_C | nonzero_DB |
-    |---|---|---|---|---|---|
+    | method | d / S | r_C | r_DB | r_ideal | nonzero_C | nonzero_DB |
+    |---|---|---|---|---|---|---|
     | gradient | 0... [0..., 0...] | ...
     | times input | 0... [0..., 0...] | ...
     """
@@ -150,13 +157,11 @@ class XORBenchmark(BaseEstimator):
         """
         validate_parameters(self)
         template = _default_estimator() if self.estimator is None else self.estimator
-        net = find_net(template)
-        if net is None:
+        if find_net(template) is None:
             raise TypeError(
                 f"estimator={template!r} is no skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
                 "that ends in one, or None for the default."
             )
-        refuse_trained_instance(net)
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_seeds).tolist()
         learned = [self._learn(template, seed) for seed in seeds]
         self.estimators_ = [fitted for fitted, _, _ in learned]
@@ -257,6 +262,16 @@ class _LastOutput(BaseEstimator):
         return ClassScore(torch.full((len(logits),), logits.shape[1] - 1, device=logits.device))
 
 
+class _LabelScore(BaseEstimator):
+    """Minus the loss of every sample's own label."""
+
+    def __call__(
+        self, logits: Tensor, y: Tensor | None, *, criterion: Any = None, generator: Any = None
+    ) -> Callable[[Tensor], Tensor]:
+        loss = Loss()(logits, y, criterion=criterion)
+        return lambda logits: -loss(logits)
+
+
 class _Network(nn.Sequential):
     """The source's network."""
 
@@ -296,7 +311,8 @@ def _maps_of(estimator: Any, attribution: Any, grid_size: int) -> NDArray[Any]:
     points = _points(grid_size)
     net = sharing(fitted_net(estimator), iterator_valid__batch_size=len(points))
     y = np.not_equal(*(points > 0.5).T).astype(np.int64)
-    maps = net.attribute(as_seen_by_net(estimator, points), y, attribution=attribution, target=_LastOutput())
+    target = _LabelScore() if includes(attribution, _SEARCHES) else _LastOutput()
+    maps = net.attribute(as_seen_by_net(estimator, points), y, attribution=attribution, target=target)
     if maps.shape != points.shape or not np.isfinite(maps).all():
         raise ValueError(
             f"{attribution!r} returned maps of shape {maps.shape} with {(~np.isfinite(maps)).sum()} values that are "

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skaba.estimators._data import check_length, check_samples
+from skaba._samples import check_length, check_samples
 from skaba.evaluation._nets import find_net
 
 
@@ -22,12 +23,16 @@ def check_scorable(estimator: Any) -> None:
         If it has no ``score``, or is a class.
     skorch.exceptions.NotInitializedError
         If it is one of skaba's, or ends in one, and is not fitted.
+    sklearn.exceptions.NotFittedError
+        If it is one of scikit-learn's and not fitted.
     """
     if isinstance(estimator, type) or not callable(getattr(estimator, "score", None)):
         raise TypeError(f"estimator={estimator!r} is no estimator: pass a fitted one, which has score(X, y).")
     net = find_net(estimator)
     if net is not None:
         net.check_is_fitted()
+    elif type(estimator).__module__.startswith("sklearn."):
+        check_is_fitted(estimator)
 
 
 def as_array(X: Any, y: Any) -> NDArray[Any]:

@@ -48,7 +48,7 @@ def score_under_attack(
     TypeError
         If the estimator is none of skaba's.
     ValueError
-        If the attack or a parameter is not allowed, or X or y does not fit.
+        If the attack or a parameter is not allowed, X or y does not fit, or the attack returns NaN or infinity.
 
     Notes
     -----
@@ -145,6 +145,8 @@ def _probabilities(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
 
     def answer(inputs: Any, targets: Any) -> Tensor:
         model, _, x = net._before_and_after(inputs, targets, generator)
+        if not torch.isfinite(x).all():
+            raise ValueError("The attack returned NaN or infinity for some samples: they have no score.")
         with torch.no_grad(), asking(model):
             return nonlinearity(first_output(model(x)))  # type: ignore[no-any-return]
 

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from skaba.evaluation.calibration import brier_score, expected_calibration_error
+from skaba.evaluation.calibration import (
+    ReliabilityCurve,
+    brier_score,
+    expected_calibration_error,
+    reliability_curve,
+)
 
 
 def test_a_case_by_hand() -> None:
@@ -84,10 +89,9 @@ def test_stays_between_the_gap_of_the_means_and_one(seed: int, n_bins: int, stra
 @pytest.mark.parametrize(
     ("y", "p", "message"),
     [
-        ([[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.8]], "one class a sample"),
+        ([[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.8]], "one class per sample"),
         ([0, 1], [[0.2, 0.7], [0.9, 0.8]], "sum to 1"),
-        ([0, 1], [[1.5, -0.5], [0.5, 0.5]], "non-negative"),
-        ([0, 1], [[np.nan, 0.5], [0.5, 0.5]], "non-negative"),
+        ([0, 1], [[1.5, -0.5], [0.5, 0.5]], "from 0 to 1"),
         ([0, 1], [0.2, 0.7], "both columns"),
         ([0, 1], [[1.0], [1.0]], "both columns"),
         ([], np.zeros((0, 2)), "at least one"),
@@ -95,12 +99,25 @@ def test_stays_between_the_gap_of_the_means_and_one(seed: int, n_bins: int, stra
         (["a", "b"], [[0.5, 0.5]] * 2, "searchsorted"),
         ([0, 2], [[0.5, 0.5]] * 2, "from 0 to 1"),
         ([-1, 1], [[0.5, 0.5]] * 2, "from 0 to 1"),
+        ([0, 1], [[0.5, 0.5], [np.nan, 0.5]], "NaN or infinity in 1 of 2 rows, the first of them row 1"),
+        ([0, 1], [[0.5, 0.5], [np.inf, 0.5]], "NaN or infinity"),
+        ([0, 1], [[1.0005, 0.0], [0.5, 0.5]], "from 0 to 1"),
+        ([0, 1], [["0.5", "0.5"]] * 2, "must hold numbers"),
+        ([0, 1], [[0.5 + 0j, 0.5]] * 2, "must hold numbers"),
+        ([0, 1], np.ma.masked_equal([[0.5, 0.5], [0.0, 1.0]], 0), "probabilities is a masked array"),
+        (np.ma.masked_equal([0, 1], 0), [[0.5, 0.5]] * 2, "y is a masked array"),
     ],
 )
 def test_what_is_refused(y: Any, p: Any, message: str) -> None:
-    for judge in (expected_calibration_error, brier_score):
+    for judge in (expected_calibration_error, brier_score, reliability_curve):
         with pytest.raises(ValueError, match=message):
             judge(y, p)
+
+
+def test_a_bin_without_a_value_has_no_error_unless_it_is_empty() -> None:
+    nan, edges = np.nan, np.array([0, 0.5, 1])
+    assert ReliabilityCurve(edges, np.array([0, 4]), np.array([nan, 0.5]), np.array([nan, 0.75])).error == 0.25
+    assert np.isnan(ReliabilityCurve(edges, np.array([1, 4]), np.array([nan, 0.5]), np.array([nan, 0.75])).error)
 
 
 @pytest.mark.parametrize("n_bins", [0, 2.5, "15"])

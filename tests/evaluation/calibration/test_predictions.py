@@ -20,7 +20,7 @@ def test_finds_each_label_wherever_its_column_is(classes: list[Any]) -> None:
     ("y", "message"),
     [
         (["a", "d"], r"not seen in fit: \['d'\].*Known: \['a', 'b'\]"),
-        ([["a"], ["b"]], "one class a sample"),
+        ([["a"], ["b"]], "one class per sample"),
         (["a", None], "None or NaN"),
     ],
 )

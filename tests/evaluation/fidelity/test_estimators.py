@@ -14,7 +14,7 @@ from skorch.exceptions import NotInitializedError
 
 from skaba import ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import FromLayer, InputXGradient, PredictedClass, RandomMap
-from skaba.evaluation.fidelity import deletion_score, perturbation_curves
+from skaba.evaluation.fidelity import deletion_score, feature_impact_index, insertion_score, perturbation_curves
 from tests.evaluation.conftest import SETTINGS, table_net
 from tests.evaluation.fidelity.oracle import samples
 from tests.tiny_nets import trace_of
@@ -88,6 +88,23 @@ def test_the_mean_of_texts_is_that_of_their_words(texts: Any, text_classifier: A
     with torch.no_grad():
         expected = rest(torch.where(words.unsqueeze(2), mean, hidden)).numpy()
     np.testing.assert_allclose(curves.lif[:, -1], expected[np.arange(30), curves.targets], rtol=1e-4, atol=1e-5)
+
+
+def test_means_of_a_text_and_of_its_windows_are_those_of_its_words(texts: Any, text_classifier: Any) -> None:
+    net = text_classifier().fit(*texts)
+    ids = np.array([[3, 4, 5, 0, 0, 0, 0], [6, 7, 8, 9, 1, 0, 0]])
+    rest = FromLayer(net.module_.eval(), "embedding", torch.as_tensor(ids))
+    for fill, windows in (("sample_mean", [[3], [5]]), ("region_mean", [[2, 1], [2, 2, 1]])):
+        hidden = rest.features()
+        for vectors, sizes in zip(hidden, windows, strict=True):
+            start = 0
+            for size in sizes:
+                vectors[start : start + size] = vectors[start : start + size].mean(dim=0)
+                start += size
+        with torch.no_grad():
+            expected = rest(hidden).numpy()
+        curves = perturbation_curves(net, ids, RandomMap(), step=50, fill=fill, window=2)
+        np.testing.assert_allclose(curves.lif[:, -1], expected[np.arange(2), curves.targets], rtol=1e-4, atol=1e-5)
 
 
 def test_windows_of_words_leave_padding_alone_too(texts: Any, text_classifier: Any) -> None:
@@ -204,13 +221,24 @@ class Returning(torch.nn.Module):
         return self.change(X)
 
 
-@pytest.mark.parametrize("change", [lambda x: x[:, 0], lambda x: x[:1], lambda x: x[:, None], lambda x: x[:, :0]])
+@pytest.mark.parametrize("change", [lambda x: x[:1], lambda x: x[:, None], lambda x: x[:, :0]])
 def test_scores_of_another_shape_are_refused_of_whoever_returns_them(change: Any) -> None:
     X = samples(3, 4)
     for estimator in (change, Returning(change)):
         for score in (perturbation_curves, deletion_score):
             with pytest.raises(ValueError, match=r"returned scores of shape .* for 3 samples"):
                 score(estimator, X, X)
+
+
+def test_a_module_may_return_one_score_per_sample_without_an_axis_of_its_own() -> None:
+    # A function may not: what it returns could as well be labels.
+    X, maps = np.abs(samples(5, 4)), samples(5, 4)
+    flat, column = (
+        perturbation_curves(Returning(change), X, maps) for change in (lambda x: x[:, 0], lambda x: x[:, :1])
+    )
+    same(flat, column)
+    with pytest.raises(ValueError, match=r"returned scores of shape \(5,\) for 5 samples"):
+        perturbation_curves(lambda x: x[:, 0], X, maps)
 
 
 def test_whole_scores_become_floats_and_labels_are_refused() -> None:
@@ -224,3 +252,18 @@ def test_whole_scores_become_floats_and_labels_are_refused() -> None:
 def test_samples_with_a_gradient_are_read() -> None:
     X = torch.as_tensor(samples(3, 4)).requires_grad_()
     same(perturbation_curves(lambda rows: rows, X, X), perturbation_curves(lambda rows: rows, X.detach(), X.detach()))
+
+
+def test_values_that_are_no_probabilities_are_refused(table: Any, classifier: Any) -> None:
+    X, y = table
+
+    class Logits(LogisticRegression):
+        def predict_proba(self, X: Any) -> Any:
+            return 2 * self.decision_function(X)
+
+    own = Logits().fit(X, y)
+    net = classifier(predict_nonlinearity=None).fit(X, y)
+    for estimator in (own, net):
+        for score in (deletion_score, insertion_score, feature_impact_index):
+            with pytest.raises(ValueError, match="which are no probabilities"):
+                score(estimator, X, X)

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from skaba.attribution import RandomMap
+from skaba.attribution import HillClimbing, RandomMap
 from skaba.evaluation.fidelity import (
     deletion_score,
     feature_impact_index,
@@ -77,6 +77,55 @@ def test_impact_by_hand() -> None:
     np.testing.assert_allclose(impact, [(0.5 + 0.6) / 2, 0])
     impact = feature_impact_index(sure, X, maps, share=25, fill=1.0)
     np.testing.assert_allclose(impact, [(0.5 + 0.4) / 2, (0.0 + 0.2) / 2], atol=1e-12)
+
+
+def masked_impact(X: np.ndarray, masks: np.ndarray, fill: float) -> list[float]:
+    """Return equation 7.2 for algorithm 5's two samples: without what a mask marks, and without the rest."""
+    own = np.arange(len(X)), probabilities(X).argmax(axis=1)
+    selected = [np.where(masks > 0, fill, X), np.where(masks > 0, X, fill)]
+    return [float(np.abs(probabilities(x)[own] - probabilities(X)[own]).mean()) for x in selected]
+
+
+def test_a_binary_mask_says_itself_what_is_important() -> None:
+    """Of 32 % of the units, half would be filled up with units that are tied at 0, drawn at random."""
+    X = samples(20, 2, 5, 5)
+    masks = np.zeros((20, 1, 25))
+    for row, mask in enumerate(masks):
+        mask[0, np.random.default_rng(row).permutation(25)[: 8 if row else 3]] = 1
+    masks = masks.reshape(20, 1, 5, 5)
+    every_channel = np.repeat(masks, 2, axis=1)
+    expected = masked_impact(X, every_channel, 0.3)
+    for maps in (every_channel, masks[:, 0], masks[:, 0].astype(bool)):
+        assert feature_impact_index(polynomial, X, maps, fill=0.3) == pytest.approx(expected)
+    rest = feature_impact_index(polynomial, X, 1 - every_channel, fill=0.3)
+    assert rest == pytest.approx(expected[::-1])
+
+
+def test_the_mask_of_a_search_and_a_mask_of_single_features() -> None:
+    net, X = torch.nn.Linear(12, 3), samples(6, 12).astype(np.float32)
+    with torch.no_grad():
+        net.weight.copy_(torch.randn(3, 12, generator=torch.Generator().manual_seed(0)))
+    found = []
+
+    def climbed(model: Any, x: Any, y: Any, **asked: Any) -> Any:
+        found.append(HillClimbing(start=0.4)(model, x, y, **asked))
+        return found[-1]
+
+    impact = feature_impact_index(net, X, climbed)
+    assert impact == feature_impact_index(net, X, HillClimbing(start=0.4))
+    assert impact == pytest.approx(feature_impact_index(net, X, found[0].numpy()))
+    images, single = samples(3, 2, 4), (samples(3, 2, 4, seed=1) > 0).astype(float)
+    with pytest.raises(ValueError, match=r"cut through units.*unit='feature'"):
+        feature_impact_index(polynomial, images, single)
+    impact = feature_impact_index(polynomial, images, single, unit="feature", fill=0.3)
+    assert impact == pytest.approx(masked_impact(images, single, 0.3))
+
+
+def test_other_maps_take_half_by_default_and_masks_take_no_share() -> None:
+    X, maps = samples(4, 6), samples(4, 6, seed=1)
+    assert feature_impact_index(polynomial, X, maps) == feature_impact_index(polynomial, X, maps, share=50)
+    with pytest.raises(ValueError, match="binary masks"):
+        feature_impact_index(polynomial, X, maps > 0, share=50)
 
 
 @pytest.mark.parametrize("share", [0, 100, -1, "50", np.nan])

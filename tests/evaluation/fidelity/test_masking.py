@@ -9,7 +9,7 @@ import torch
 from skaba.attribution import Gradient, IntegratedGradients
 from skaba.attribution._spatial import blur
 from skaba.evaluation.fidelity import Masking, perturbation_curves, u_occurrence_rate
-from tests.evaluation.fidelity.oracle import loop, polynomial, samples
+from tests.evaluation.fidelity.oracle import loop, polynomial, samples, units
 
 SHARES = np.arange(0, 101, 25)
 
@@ -20,6 +20,47 @@ def test_the_mean_is_that_of_the_channel_or_column_over_all_samples(shape: Any, 
     curves = perturbation_curves(polynomial, X, maps, step=25, fill="mean")
     expected = loop(polynomial, X, maps, SHARES, most=True, fill=X.mean(axis=axes, keepdims=True))
     np.testing.assert_allclose(curves.mif, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((2, 8), (2,)), ((2, 4, 6), (2, 3))])
+def test_the_mean_of_the_sample_itself(shape: Any, axes: Any) -> None:
+    X, maps = samples(6, *shape), samples(6, *shape, seed=1)
+    curves = perturbation_curves(polynomial, X, maps, step=25, fill="sample_mean")
+    expected = loop(polynomial, X, maps, SHARES, most=True, fill=X.mean(axis=axes, keepdims=True))
+    np.testing.assert_allclose(curves.mif, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("unit", ["position", "feature"])
+@pytest.mark.parametrize("shape", [(2, 8), (2, 4, 7)])
+def test_the_mean_of_the_masked_region(shape: Any, unit: str) -> None:
+    """By channel, also where the last regions are smaller."""
+    X, maps = samples(5, *shape), samples(5, *shape, seed=1)
+    fill = np.empty_like(X)
+    for x, filled in zip(X, fill, strict=True):
+        for places in units(shape, "feature", 3).values():
+            for place in places:
+                filled[place] = np.mean([x[each] for each in places])
+    curves = perturbation_curves(polynomial, X, maps, step=25, fill="region_mean", window=3, unit=unit)
+    expected = loop(polynomial, X, maps, SHARES, most=True, fill=fill, window=3, unit=unit)
+    np.testing.assert_allclose(curves.mif, expected, rtol=1e-10)
+
+
+def test_u_occurrences_take_the_six_fills_of_their_source() -> None:
+    X, maps = samples(20, 2, 6, 6), samples(20, 2, 6, 6, seed=1)
+    rates = [
+        u_occurrence_rate(polynomial, X, maps, window=2, fill=fill)
+        for fill in ("zero", 1.0, "random", "mean", "sample_mean", "region_mean")
+    ]
+    assert all(0 <= rate <= 1 for rate in rates)
+    assert len(set(rates)) > 3
+
+
+def test_means_of_what_has_no_regions_are_refused() -> None:
+    with pytest.raises(ValueError, match="set window"):
+        perturbation_curves(polynomial, samples(3, 2, 6), samples(3, 2, 6), fill="region_mean")
+    for fill in ("sample_mean", "region_mean"):
+        with pytest.raises(ValueError, match=f'fill="{fill}"'):
+            perturbation_curves(polynomial, samples(3, 6), samples(3, 6), fill=fill)
 
 
 def test_the_blurred_sample() -> None:
@@ -56,6 +97,14 @@ def test_ties_are_broken_at_random() -> None:
     assert set(first) == {1.0, 2.0}
     assert 150 < (first == 1).sum() < 250
     assert set(curves.lif[:, 1]) == {3.0}
+
+
+@pytest.mark.parametrize(("shape", "largest"), [((2, 7), 7), ((2, 4, 6), 6)])
+def test_windows_larger_than_the_samples_are_refused(shape: Any, largest: int) -> None:
+    X = samples(3, *shape)
+    perturbation_curves(polynomial, X, X, step=50, window=largest)
+    with pytest.raises(ValueError, match=f"window={largest + 1} is larger than the samples"):
+        perturbation_curves(polynomial, X, X, step=50, window=largest + 1)
 
 
 @pytest.mark.parametrize(

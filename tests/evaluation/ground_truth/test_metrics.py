@@ -30,6 +30,12 @@ def sure_in_corners(size=40):
     return np.where(sure, (first > 0.5) != (second > 0.5), 0.5)
 
 
+def solved_xor(size):
+    """A model whose logit of class 1 is ``-30 (x1 - 0.5) (x2 - 0.5)``."""
+    first, second = np.moveaxis(unit_grid(size).astype(np.float64) - 0.5, -1, 0)
+    return 1 / (1 + np.exp(30 * first * second))
+
+
 # ------------------------------------------------------------------------- grid and ideal map
 
 
@@ -120,11 +126,13 @@ def test_the_correlation_equals_scipys_point_by_point(rotation):
         turned = np.array([[turned[j, 11 - i] for j in range(12)] for i in range(12)])
     corners = [(i, j) for i in range(12) for j in range(12) if P[i, j] < 0.2 or P[i, j] > 0.8]
     boundary = [(i, j) for i in range(12) for j in range(12) if 0.2 <= P[i, j] <= 0.8]
+    ideal = [(2 * abs(j / 11 - 0.5), 2 * abs(i / 11 - 0.5)) for i, j in boundary]
     expected = [
         pearsonr([A[at][0] for at in corners], [A[at][1] for at in corners]),
         pearsonr([A[at][0] for at in boundary], [turned[at] for at in boundary]),
+        pearsonr([A[at][k] for at in boundary for k in (0, 1)], [pair[k] for pair in ideal for k in (0, 1)]),
     ]
-    assert [found.r_C, found.r_DB] == pytest.approx([result.statistic for result in expected])
+    assert [found.r_C, found.r_DB, found.r_ideal] == pytest.approx([result.statistic for result in expected])
 
 
 def test_a_quarter_turn_takes_the_point_to_its_place():
@@ -140,6 +148,28 @@ def test_the_ideal_map_is_right_at_the_boundary_and_not_seen_in_the_corners():
     found = masked_dimension_correlation(ideal_map(unit_grid(100)), sure_in_corners(100))
     assert found.r_DB > 0.99
     assert abs(found.r_C) < 0.1
+
+
+def own_coordinate_noise(size):
+    """Values that depend on the map's own input alone, symmetric as the square's quarter turn wants it."""
+    values = np.random.default_rng(3).random(size)
+    return np.stack(np.broadcast_arrays(values[:, None], values[::-1][None]), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("maps", "r_ideal"),
+    [
+        (ideal_map(unit_grid(200)), 1),
+        (1 - ideal_map(unit_grid(200)), -1),
+        (-ideal_map(unit_grid(200)), -1),
+        (ideal_map(unit_grid(200))[..., ::-1], -0.57),
+        (own_coordinate_noise(200), 0.0),
+    ],
+)
+def test_right_and_wrong_maps_that_r_db_likes_are_told_apart_by_the_ideal_map(maps, r_ideal):
+    found = masked_dimension_correlation(maps, solved_xor(200))
+    assert found.r_DB == pytest.approx(1, abs=1e-6)
+    assert found.r_ideal == pytest.approx(r_ideal, abs=1e-6 if abs(r_ideal) == 1 else 0.3 if r_ideal == 0 else 0.02)
 
 
 def test_equal_noise_has_the_best_score_in_the_corners():
@@ -181,7 +211,8 @@ def test_nothing_is_said_of_constant_maps():
 @pytest.mark.parametrize(("level", "missing"), [(1.0, "DB"), (0.5, "C")])
 def test_nothing_is_said_of_a_region_without_points(level, missing):
     found = masked_dimension_correlation(noise(10), np.full((10, 10), level))._asdict()
-    assert {name for name, value in found.items() if math.isnan(value)} == {f"r_{missing}", f"nonzero_{missing}"}
+    undefined = {f"r_{missing}", f"nonzero_{missing}", *(["r_ideal"] if missing == "DB" else [])}
+    assert {name for name, value in found.items() if math.isnan(value)} == undefined
 
 
 # ------------------------------------------------------------------------------------ bad input

@@ -10,7 +10,17 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skaba import ABAClassifier, ABARegressor
-from skaba.attribution import Gradient, InputXGradient, IntegratedGradients, Occlusion, RandomMap
+from skaba.attribution import (
+    IBA,
+    Gradient,
+    HillClimbing,
+    InputXGradient,
+    IntegratedGradients,
+    Loss,
+    Occlusion,
+    RandomMap,
+    SmoothGrad,
+)
 from skaba.evaluation.ground_truth import (
     Absolute,
     GroundTruthComparison,
@@ -147,6 +157,33 @@ def test_the_logit_of_class_1_is_explained_everywhere():
     assert seen == [True]
 
 
+def test_methods_that_search_are_asked_for_what_speaks_for_the_points_own_label(benchmark):
+    """Class 1's output alone would have them explain class 1 at the points of class 0 too."""
+
+    def of_the_loss(model, x, y, *, target, criterion, generator):
+        return IBA(beta=1e-9)(model, x, y, target=Loss(), criterion=criterion, generator=generator)
+
+    own, by_hand = benchmark.score(IBA(beta=1e-9)), benchmark.score(of_the_loss)
+    for measure in ("d", "r_C", "r_DB", "r_ideal"):
+        assert getattr(own, measure) == pytest.approx(getattr(by_hand, measure))
+
+
+@pytest.mark.parametrize("wrap", [lambda method: method, Absolute, SmoothGrad])
+@pytest.mark.parametrize("kind", [IBA, HillClimbing])
+def test_the_target_of_a_search_is_the_same_within_another_method(benchmark, kind, wrap, monkeypatch):
+    told = []
+
+    def attribute(self, model, x, fix, generator):
+        score, outputs = fix(model(x)), torch.tensor([[0.25]]).expand(len(x), 1)
+        told.append(torch.unique(score(outputs)).tolist())
+        return x.clone()
+
+    monkeypatch.setattr(kind, "_attribute", attribute)
+    benchmark.score(wrap(kind()))
+    assert all(values == [-0.5625, -0.0625] for values in told), "minus the squared distance to the labels 1 and 0"
+    assert len(told) >= 3
+
+
 def test_a_pipeline_is_asked_at_its_network():
     halves = FunctionTransformer(lambda X: X / 2)
     double = ABARegressor(lambda: nn.Sequential(Doubled(), Solved()), **NO_TRAINING)
@@ -205,10 +242,10 @@ def test_the_table_tells_median_and_range_and_what_is_missing(benchmark):
 
 def test_seeds_without_a_value_are_counted():
     r = np.array([0.5, np.nan, -0.001])
-    scores = GroundTruthScores(np.zeros(3), r, np.full(3, np.nan), r, r)
+    scores = GroundTruthScores(np.zeros(3), r, np.full(3, np.nan), r, r, r)
     assert scores.summary()["r_C"] == "0.25 [0.00, 0.50] (2 of 3)"
     assert scores.summary()["r_DB"] == "not defined"
-    single = GroundTruthScores(*np.array([[0.1], [0.2], [0.3], [0.4], [0.5]]))
+    single = GroundTruthScores(*np.array([[0.1], [0.2], [0.3], [0.4], [0.5], [0.6]]))
     assert single.summary()["r_C"] == "0.20"
 
 
@@ -280,8 +317,8 @@ def test_there_is_something_to_compare(benchmark, methods):
     [
         (Gradient, "must be an instance or a function"),
         ("gradient", "must be an instance or a function"),
-        (lambda model, x, y, **_: x[:, 0], r"must have shape \(900, 2\)"),
-        (lambda model, x, y, **_: x * torch.nan, "1800 values that are not finite"),
+        (lambda model, x, y, **_: x[:, 0], r"of shape \(900,\) for a batch of shape \(900, 2\)"),
+        (lambda model, x, y, **_: x * torch.nan, "NaN or infinity for 900 of 900 samples"),
     ],
 )
 def test_maps_that_are_none_are_refused(benchmark, method, message):
@@ -304,10 +341,14 @@ def test_what_the_benchmark_promises_of_trained_networks():
         "occlusion": Occlusion(baseline=0.5),
         "ideal": ideal,
         "noise": RandomMap(),
+        "IBA": IBA(beta=1e-9),
     }
     scores = trained.compare(methods).scores
     others = [values.r_C for name, values in scores.items() if name != "occlusion"]
     assert (scores["occlusion"].r_C > np.max(others, axis=0)).all()
     assert (scores["saliency"].r_DB > 0.6).all()
     assert (scores["ideal"].r_DB > 0.99).all()
+    assert (scores["ideal"].r_ideal > 0.99).all()
     assert np.abs([scores["noise"].r_C, scores["noise"].r_DB]).max() < 0.1
+    # Asked about class 1 everywhere, the bottleneck has an r_C of about 0.67.
+    assert (np.abs(scores["IBA"].r_C) < 0.3).all()

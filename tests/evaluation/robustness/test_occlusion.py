@@ -143,4 +143,4 @@ def test_what_is_no_fitted_estimator_or_no_array_is_refused(table: Any, classifi
     with pytest.raises(NotInitializedError):
         occlusion_scores(classifier(), *table, size=1)
     with pytest.raises(TypeError, match="X is a dict"):
-        occlusion_scores(LogisticRegression(), {"X": table[0]}, table[1], size=1)
+        occlusion_scores(LogisticRegression().fit(*table), {"X": table[0]}, table[1], size=1)

@@ -206,3 +206,10 @@ def test_samples_without_their_targets_are_refused(table: Any, classifier: Any) 
     net = classifier(max_epochs=1).fit(*table)
     with pytest.raises(ValueError, match="60 samples"):
         score_under_attack(net, table[0], table[1][:5], fgsm(), 0.1)
+
+
+def test_an_attack_that_returns_nan_has_no_score(table: Any, classifier: Any) -> None:
+    """The class of the highest NaN is the first, so that there would be one."""
+    net = classifier().fit(*table)
+    with pytest.raises(ValueError, match="attack returned NaN"):
+        score_under_attack(net, *table, lambda model, x, y, **_: x / 0 * 0, 0.1)

@@ -1,0 +1,89 @@
+"""Checks of targets: what was given, what is allowed, what to do; before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from skaba._samples import check_mask, check_no_arrays, check_values, is_missing, numbers_of
+
+
+def check_targets(y: Any) -> np.ndarray:
+    """Turn targets into an array without missing values.
+
+    Parameters
+    ----------
+    y : array-like or Tensor of shape (n, ...)
+        Numbers, or labels of any kind that can be sorted.
+
+    Returns
+    -------
+    ndarray of the same shape
+        Objects that are numbers, such as those of pandas' nullable columns, become numbers.
+
+    Raises
+    ------
+    ValueError
+        If y is a scalar, has masked or missing values, or holds arrays, bytes, complex numbers, dates,
+        or floats that are not finite in float32.
+    """
+    if sparse.issparse(y):
+        raise ValueError("y is a sparse matrix; pass y.toarray().")
+    check_mask(y, "y")
+    targets = as_array(y)
+    if targets.ndim == 0:
+        raise ValueError(f"y must hold one target per sample, got the scalar {targets!r}.")
+    if targets.dtype == object:
+        targets = _from_objects(targets)
+    if targets.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y has complex numbers.")
+    if targets.dtype.kind == "S":
+        raise ValueError("y holds bytes, which scikit-learn's metrics cannot read; pass text, y.astype(str).")
+    if targets.dtype.kind in "mM":
+        raise ValueError(
+            f"y holds {targets.dtype} values. Turn dates into labels, y.astype(str), or into numbers in a unit of your "
+            "choice, (y - y.min()) / np.timedelta64(1, 'D')."
+        )
+    check_values(targets, "y")
+    return targets
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Return targets as an array; a list of scalar tensors too.
+
+    Parameters
+    ----------
+    values : array-like or Tensor
+        On any device.
+
+    Returns
+    -------
+    ndarray
+        A tensor's values are not copied, except from a device or from bfloat16, which NumPy lacks.
+
+    Raises
+    ------
+    ValueError
+        If the values have no common shape.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return np.asarray((values.float() if values.dtype == torch.bfloat16 else values).numpy())
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"y has targets of different lengths ({error}); every sample needs as many.") from error
+
+
+def _from_objects(y: np.ndarray) -> np.ndarray:
+    check_no_arrays(y, "y")
+    if any(map(is_missing, y.ravel())):
+        raise ValueError("y contains None or NaN (or pandas' NA): every sample needs a target; drop those without one.")
+    try:
+        return numbers_of(y)
+    except (TypeError, ValueError):  # labels, which need not be numbers
+        return y

@@ -1,0 +1,125 @@
+"""What a method is given and what it returns, checked in one place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from skaba.attribution._targets import Criterion, Score
+
+Target = Callable[..., Score]
+"""``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
+
+Fix = Callable[[Tensor], Score]
+"""A target that lacks only the logits: what a method asks once, for the clean batch."""
+
+
+def as_labels(y: Any, device: torch.device) -> Tensor | None:
+    """Return labels, of which lists and arrays are taken too, as a tensor.
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers.
+    """
+    if y is None or isinstance(y, Tensor):
+        return y
+    try:
+        return torch.as_tensor(y, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"y must hold numbers, class indices or targets; got a {type(y).__name__}: {error}") from error
+
+
+def fixed(target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None) -> Fix:
+    """Return a target that lacks only the logits."""
+
+    def fix(logits: Tensor) -> Score:
+        try:
+            score = target(logits.detach(), y, criterion=criterion, generator=generator)
+        except TypeError as error:
+            require_form(target, TARGET, error)
+            raise
+        if callable(score):
+            return score
+        raise TypeError(
+            f"target={target!r} returned a {type(score).__name__}; it must return a score, a function that takes "
+            "logits (n, n_outputs) and returns one value per row, shape (n,)."
+        )
+
+    return fix
+
+
+class Form(NamedTuple):
+    """How something of the user's is called."""
+
+    name: str
+    positional: tuple[str, ...]
+    keywords: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join((*self.positional, '*', *self.keywords))})"
+
+
+TARGET = Form("target", ("logits", "y"), ("criterion", "generator"))
+METHOD = Form("attribution", ("model", "x", "y"), ("target", "criterion", "generator"))
+
+
+def require_form(function: Any, form: Form, error: TypeError) -> None:
+    """Raise a TypeError if a call failed because the function does not take its arguments; not if it failed inside."""
+    if isinstance(function, type):
+        name = function.__name__
+        raise TypeError(f"{form.name}={name} is a class: pass an instance, {name}(...).") from error
+    try:
+        inspect.signature(function).bind(*form.positional, **dict.fromkeys(form.keywords))
+    except (TypeError, ValueError) as unfit:
+        raise TypeError(f"{form.name}={function!r} must be callable as {form}; it is not: {unfit}.") from error
+
+
+def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
+    """Return a map if it is one: what every method's result has to pass, an own function's too.
+
+    Parameters
+    ----------
+    map_ : object
+        What the method returned.
+    x : Tensor of shape (n, ...)
+        What it was asked about.
+    method : callable
+        Named in the errors.
+
+    Returns
+    -------
+    Tensor of x's shape
+        Detached.
+
+    Raises
+    ------
+    ValueError
+        If it is no tensor, has another shape than x, or holds NaN or infinity.
+    """
+    if not isinstance(map_, Tensor) or map_.shape != x.shape:
+        got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
+        raise ValueError(
+            f"{_named(method)} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of "
+            "that shape."
+        )
+    # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
+    if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
+        bad = ~finite.reshape(len(x), -1).all(1)
+        raise ValueError(
+            f"{_named(method)} returned a map with NaN or infinity for {int(bad.sum())} of {len(bad)} samples, the "
+            f"first of them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is "
+            "not finite either, training has diverged: lower lr, or scale X."
+        )
+    return map_.detach()
+
+
+def _named(method: Any) -> str:
+    try:
+        return repr(method)
+    except AttributeError:  # of a method that does not keep its parameters, which scikit-learn wants to print
+        return type(method).__name__

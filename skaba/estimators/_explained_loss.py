@@ -1,0 +1,105 @@
+"""The loss that maps explain: the criterion, or a subclass's own ``get_loss``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skaba.attribution import first_output, unwrapped
+
+
+@contextmanager
+def explained_loss(net: Any, y: Any) -> Iterator[Any]:
+    """Hold the criterion with which the targets of a batch are explained.
+
+    Parameters
+    ----------
+    net : AugmentedNet
+        Initialised.
+    y : Tensor or None
+        The batch's targets, as ``get_loss`` receives them in training.
+
+    Yields
+    ------
+    callable
+        The net's ``criterion_``; if a subclass, or the instance, has a ``get_loss`` of its own, an
+        :class:`OwnLoss`.
+    """
+    if getattr(net.get_loss, "__func__", None) is type(net)._loss_of_criterion or not isinstance(y, Tensor):
+        yield unwrapped(net.criterion_)
+        return
+    loss = OwnLoss(net, tuple(y.shape[1:]))
+
+    def note(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+        loss.inputs, loss.output = args[0] if args else named, output
+
+    handle = unwrapped(net.module_).register_forward_hook(note, with_kwargs=True)
+    try:
+        yield loss
+    finally:
+        handle.remove()
+
+
+class OwnLoss:
+    """A net's own ``get_loss`` as a criterion of logits and targets.
+
+    It is called for one sample at a time, so that every sample has its own loss, however
+    ``get_loss`` comes to its value; with all outputs of the module, with the module's inputs as X and
+    with ``training=False``, since attribution asks the module in evaluation mode.
+
+    Parameters
+    ----------
+    net : AugmentedNet
+    target_shape : tuple of int
+        Shape of one sample's target in training.
+    """
+
+    # Read by the target Loss, which sets "none" on a copy. Whoever calls it as a criterion gets the mean.
+    reduction = "mean"
+
+    inputs: Any = None
+    output: Any = None
+
+    def __init__(self, net: Any, target_shape: tuple[int, ...]) -> None:
+        self.net = net
+        self.target_shape = target_shape
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        inputs, output = self._pass_of(logits)
+        y = y.reshape(len(y), *self.target_shape)
+        n = len(logits)
+        losses = [
+            self.net.get_loss(_sample(output, i, n), y[i : i + 1], X=_sample(inputs, i, n), training=False).mean()
+            for i in range(n)
+        ]
+        return torch.stack(losses) if self.reduction == "none" else torch.stack(losses).mean()
+
+    def _pass_of(self, logits: Tensor) -> tuple[Any, Any]:
+        """Return the module's inputs and outputs of the pass that the logits come from."""
+        output = None if self.output is None else first_output(self.output)
+        # Their memory is compared: an output of shape (n,) is explained as a view of it, (n, 1).
+        if output is not None and (output.data_ptr(), output.numel()) == (logits.data_ptr(), logits.numel()):
+            return self.inputs, self.output
+        if isinstance(self.output, Tensor):
+            return (self.inputs if self.output.shape == logits.shape else None), logits
+        raise ValueError(
+            f"{type(self.net).__name__}.get_loss takes all outputs of the module, but this attribution method hands on "
+            "the first alone. Explain something else than the loss, for example target=PredictedClass(), or use "
+            "attribution=Gradient()."
+        )
+
+
+def _sample(value: Any, i: int, n: int) -> Any:
+    """Return sample i of what a module takes or returns for n samples; what has no n rows is kept whole."""
+    if isinstance(value, Tensor):
+        return value[i : i + 1] if value.dim() > 0 and len(value) == n else value
+    if isinstance(value, Mapping):
+        return {name: _sample(part, i, n) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        parts = [_sample(part, i, n) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return value

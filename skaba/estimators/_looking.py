@@ -1,0 +1,157 @@
+"""Looking at what training sees: augmented samples and attribution maps of a fitted net."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from skorch.helper import SliceDataset
+from skorch.utils import is_dataset, to_numpy
+from torch import Tensor, nn
+from torch.utils.data import IterableDataset
+
+from skaba._samples import check_length
+from skaba._validation import validate_parameters
+from skaba.attribution import FromLayer, Gradient, PredictedClass, attributed
+from skaba.estimators._data import has_no_targets
+from skaba.estimators._explained_loss import explained_loss
+from skaba.estimators._random import cuda_devices, resolve_seed
+
+if TYPE_CHECKING:
+    # The mixin stands left of the step, whose methods it uses; only the type checker is told so.
+    from skaba.estimators._step import AugmentedStep as _Step
+else:
+    _Step = object
+
+
+class LookingNet(_Step):
+    """Asks a fitted net about samples, and leaves no trace of it."""
+
+    def augment(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return X as training would see it.
+
+        Every call starts from ``random_state`` anew and leaves training's own draws alone.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...)
+            The targets; a Dataset may hold them itself.
+
+        Returns
+        -------
+        ndarray of X's shape, or of the layer's output
+            Float, in the module's precision. With ``layer=`` all of it is held in memory at once,
+            so pass a few samples.
+
+        Raises
+        ------
+        ValueError
+            If X or y is not allowed, or a label was not seen in ``fit``.
+        """
+        self.check_is_fitted()
+        generator = self._fresh_generator()
+
+        def change(inputs: Any, y: Any) -> Tensor:
+            if not self._augments():
+                return _features(self._asked(inputs, {}), inputs)
+            return self._before_and_after(inputs, y, generator)[2]
+
+        return self._over_batches(self._with_targets(X, y), y, change)
+
+    def attribute(self, X: Any, y: Any = None, *, attribution: Any = None, target: Any = None) -> np.ndarray:
+        """Return the signed attribution maps of X.
+
+        Parameters
+        ----------
+        X : array-like, Tensor or Dataset of n samples
+        y : array-like of shape (n, ...), default=None
+            The targets. Without y a Dataset's own are used, if ``target`` is given.
+        attribution : callable, default=None
+            The method; by default the augmenter's own, or ``Gradient()``.
+        target : callable, default=None
+            What is explained. By default, with y the true class (multi-label and
+            regression: the loss), without y the predicted class.
+
+        Returns
+        -------
+        ndarray of X's shape, or of the layer's output
+
+        Raises
+        ------
+        ValueError
+            If X or y is not allowed, or a label was not seen in ``fit``.
+        """
+        self.check_is_fitted()
+        generator = self._fresh_generator()
+        method: Any = getattr(self.augmenter_, "attribution", Gradient()) if attribution is None else attribution
+        if target is None:
+            target = PredictedClass() if y is None else self._default_target()
+        _check_callable("attribution", method)
+        _check_callable("target", target)
+        if not isinstance(target, PredictedClass):
+            X = self._with_targets(X, y)
+
+        def explain(inputs: Any, labels: Any) -> Tensor:
+            model = self._asked(inputs, {})
+            x = _features(model, inputs, getattr(method, "mode", "eval"), generator)
+            with explained_loss(self, labels) as criterion:
+                return attributed(method, model, x, labels, target=target, criterion=criterion, generator=generator)
+
+        return self._over_batches(X, y, explain)
+
+    def _with_targets(self, X: Any, y: Any) -> Any:
+        """Return X; if it is a Dataset whose own targets count, one that yields them as training wants them."""
+        return self._encoded(X) if y is None and is_dataset(X) and not has_no_targets(X) else X
+
+    def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
+        """Apply a function to the batches of X in order, and leave the global random state alone."""
+        self._check_parameters()
+        X = self._check_known(X)
+        if y is not None:
+            y = self._read_targets(y)
+            check_length(X, y)
+            y = self._encode_targets(y)
+            X = _samples_of(X)
+        has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
+        results = []
+        with torch.random.fork_rng(cuda_devices(self.device)):
+            for batch in self.get_iterator(self.get_dataset(X, y), training=False):
+                inputs, targets = self._on_device(batch)
+                result = function(inputs, targets if has_targets else None)
+                results.append(to_numpy(result.float() if result.dtype == torch.bfloat16 else result))
+        return np.concatenate(results)
+
+    def _fresh_generator(self) -> torch.Generator:
+        """Return a generator that starts where ``random_state`` says; drawing from it changes nothing else."""
+        return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
+
+    def _before_and_after(self, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
+        """Return what is asked, the features that it is asked about, and those augmented."""
+        model = self._asked(inputs, {})
+        x = _features(model, inputs)
+        x_augmented = self._augment(model, x, y, generator)
+        if isinstance(model, FromLayer):
+            x_augmented = x + model.without_padding(x_augmented - x)
+        return model, x, x_augmented
+
+
+def _samples_of(X: Any) -> Any:
+    """Return X; of a Dataset its samples alone, as y is given beside it."""
+    if isinstance(X, IterableDataset):
+        raise ValueError("y cannot be matched with the samples of an IterableDataset; let it yield the targets.")
+    return SliceDataset(X, 0) if is_dataset(X) else X
+
+
+def _features(model: nn.Module, inputs: Tensor, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
+    """Return what a network is asked about: the batch, or what a layer makes of it in a mode."""
+    return model.features(mode, generator) if isinstance(model, FromLayer) else inputs
+
+
+def _check_callable(name: str, component: Any) -> None:
+    if isinstance(component, type) or not callable(component):
+        raise ValueError(f"{name}={component!r} must be an instance or a function, for example Gradient() or Loss().")
+    validate_parameters(component)

@@ -1,0 +1,88 @@
+"""What training costs: counted in operations, and measured in seconds."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from skaba.estimators._net import AugmentedNet
+
+TURNS = 5
+"""Epochs of each kind that are timed, one after the other: bursts of other work hardly move their median."""
+
+
+def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
+    """Count the floating-point operations of one training epoch, on a copy of a fitted net.
+
+    Counted are products of matrices, convolutions and attention, forward and backward, as PyTorch's own counter
+    does; sorting and sums of single values are not.
+
+    Parameters
+    ----------
+    net : AugmentedNet
+        Fitted. It is left as it is.
+    X : array-like of n samples
+        As the net sees them.
+    y : array-like of shape (n, ...)
+
+    Returns
+    -------
+    float
+    """
+    counter = FlopCounterMode(display=False)
+    (trained,) = _brief(copy.deepcopy(net))
+    with torch.random.fork_rng(), counter:
+        trained.partial_fit(X, y)
+    return float(counter.get_total_flops())
+
+
+def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
+    """Count the floating-point operations of the fit of a fitted net; see :func:`operations_of_epoch`."""
+    return operations_of_epoch(net, X, y) * len(net.history)
+
+
+def counted_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the operations of an epoch of one net's training, in units of another's.
+
+    Parameters
+    ----------
+    own, plain : AugmentedNet
+        Unfitted.
+    X : array-like of n samples
+        As the nets see them.
+    y : array-like of shape (n, ...)
+
+    Returns
+    -------
+    float
+    """
+    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(own, plain)]
+    if not counts[1]:
+        raise ValueError("None of the network's operations can be counted: measure them, cost='measured'.")
+    return counts[0] / counts[1]
+
+
+def measured_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the time of an epoch of one net's training, in units of another's; see :func:`counted_cost`.
+
+    The two take turns, and the median of the ratios is returned.
+    """
+    nets = [net.fit(X, y) for net in _brief(own, plain)]  # the first epoch is slow, so none is timed
+    seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
+    return float(np.median(seconds[:, 0] / seconds[:, 1]))
+
+
+def _brief(*nets: AugmentedNet) -> list[AugmentedNet]:
+    """Return nets that train for one epoch, without what might stop or record it."""
+    return [net.set_params(callbacks=None, max_epochs=1, verbose=0) for net in nets]
+
+
+def _epoch(net: AugmentedNet, X: Any, y: Any) -> float:
+    start = time.perf_counter()
+    net.partial_fit(X, y)
+    return time.perf_counter() - start
