@@ -81,8 +81,10 @@ class OwnLoss:
     def _pass_of(self, logits: Tensor) -> tuple[Any, Any]:
         """Return the module's inputs and outputs of the pass that the logits come from."""
         output = None if self.output is None else first_output(self.output)
-        # Their memory is compared: an output of shape (n,) is explained as a view of it, (n, 1).
-        if output is not None and (output.data_ptr(), output.numel()) == (logits.data_ptr(), logits.numel()):
+        # Their memory is compared: an output of shape (n,) is explained as a view of it, (n, 1). A leaf that has a
+        # gradient of its own shares the memory, but its graph does not reach the other outputs.
+        same_memory = output is not None and (output.data_ptr(), output.numel()) == (logits.data_ptr(), logits.numel())
+        if same_memory and not (logits.is_leaf and logits.requires_grad):
             return self.inputs, self.output
         if isinstance(self.output, Tensor):
             return (self.inputs if self.output.shape == logits.shape else None), logits

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 from sklearn.utils.validation import validate_data
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
@@ -31,6 +31,13 @@ from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
 from skaba.estimators._saving import LearnedState
 from skaba.estimators._scoring import scored_by_label
+from skaba.estimators._settings import (
+    check_components,
+    check_device,
+    check_monitors,
+    check_trainable,
+    unknown_parameters,
+)
 from skaba.estimators._step import AugmentedStep, accepted
 
 
@@ -54,6 +61,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         "strength": [Interval(Real, 0, None, closed="left")],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
+        "lr": [Interval(Real, 0, None, closed="left"), Tensor],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+        "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [
             Interval(RealNotInt, 0, 1, closed="neither"),
             Interval(Integral, 2, None, closed="left"),
@@ -188,7 +199,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         return check_targets(y)
 
     def _check_parameters(self) -> None:
+        check_components(self)
         validate_parameters(self, self._parameter_constraints)
+        check_device(self.device)
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
@@ -254,7 +267,33 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         module = super()._get_module(name, msg)
         return LearnedState(self, module) if name == "module_" else module
 
+    def initialize_callbacks(self) -> Any:
+        """Initialise the callbacks, and check that there is what they wait for.
+
+        Returns
+        -------
+        self
+        """
+        super().initialize_callbacks()
+        check_monitors(self.callbacks_, self.train_split)
+        return self
+
+    def _validate_params(self) -> None:
+        # Not before the net is initialised: a subclass may bring modules with parameters of their own.
+        unknown = unknown_parameters(self._params_to_validate, self.prefixes_, self.get_params(deep=False))
+        if unknown is not None:
+            raise ValueError(unknown)
+        super()._validate_params()
+
+    def __repr__(self) -> str:
+        state, *module = super().__repr__().partition("[")[2].split("\n")
+        own = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
+        return "\n".join([f"{type(self).__name__}[{state}", *own, *module])
+
     def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
+        if not self.initialized_:
+            self.initialize()
+        check_trainable(self.get_all_learnable_params())
         self.output_checked_ = False
         return super().partial_fit(X, y, **fit_params)
 

@@ -48,6 +48,8 @@ class AugmenterParameters(_Net):
         with self._own_random_state():
             super()._initialize_module(reason)
         module: Any = self.module_
+        if not isinstance(module, nn.Module):
+            raise ValueError(f"module={self.module!r} returned {module!r}; it must return an nn.Module.")
         self.precision_ = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         if self.layer is not None:
             find_layer(module, self.layer)

@@ -130,7 +130,7 @@ def test_a_module_given_as_instance_starts_from_its_own_weights(table: Any, clas
     [
         ({"cost": 0}, "cost"),
         ({"cost": "2"}, "cost"),
-        ({"cost": "mesured"}, "'counted', 'measured'"),
+        ({"cost": "mesured"}, "'counted' or 'measured'"),
         ({"random_state": -1}, "random_state"),
     ],
 )
@@ -158,15 +158,15 @@ def test_changes_that_are_nan_have_no_size(table: Any, classifier: Any) -> None:
 def test_the_counted_cost_is_that_of_the_passes(classifier: Any, augmenter: Any, cost: float) -> None:
     """Of a net whose first layer is small, so that it is no matter whether the input needs a gradient."""
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(40, 2)).astype("float32"), np.arange(40) % 3
+    X, y = rng.normal(size=(400, 2)).astype("float32"), np.arange(400) % 3
 
     def net() -> nn.Sequential:
         return nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
 
-    fitted = classifier(module=net, augmenter=augmenter, max_epochs=100).fit(X, y)
+    fitted = classifier(module=net, augmenter=augmenter, max_epochs=1).fit(X, y).set_params(max_epochs=100)
     before = torch.get_rng_state()
     longer = controls(fitted, X, y, cost="counted")["longer plain training"]
-    assert longer.max_epochs == pytest.approx(100 * cost, abs=5)
+    assert longer.max_epochs == pytest.approx(100 * cost, abs=8)  # Challenger augments about half of a batch
     assert torch.equal(torch.get_rng_state(), before)
 
 

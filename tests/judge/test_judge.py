@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from skaba import ABAClassifier
+from skaba import ABAClassifier, ABAMultiLabelClassifier
 from skaba.attribution import IBA, METHODS, Gradient, IntegratedGradients
 from skaba.cli import app
 from skaba.evaluation.fidelity import fidelity
@@ -98,6 +98,19 @@ def test_images_have_methods_that_xor_has_not(monkeypatch):
     assert found.fidelities.keys() >= SPATIAL
     assert not found.ground_truth.keys() & SPATIAL
     assert next(row for row in found.rows() if row[0] == "GradCAM")[2:] == ["", "", "", ""]
+
+
+def test_figures_of_several_labels_are_readable(data, monkeypatch):
+    """Shares of a logit close to 0 were in the thousands."""
+    for slow in SLOW:
+        monkeypatch.delitem(METHODS, slow)
+    X = data[0]
+    network = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2))
+    clf = ABAMultiLabelClassifier(network, augmenter=None, max_epochs=1, random_state=0, verbose=0)
+    benchmark = XORBenchmark(solved(), grid_size=5, n_seeds=1, **QUICK)
+    found = judge(clf.fit(X, (X[:, :2] > 0).astype(int)), X, benchmark=benchmark)
+    assert all(abs(value) < 200 for each in found.fidelities.values() for value in (each.area, *each.interval))
+    assert len(found.fidelities) > 5
 
 
 def test_a_method_without_ground_truth_keeps_its_fidelity(fitted, data, monkeypatch):

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from skaba.evaluation.fidelity._masking import MaskingOptions
 
 
+CLOSE_TO_0 = 0.1
+"""A score below this share of the usual one is too small to measure others by."""
+
+FEW = 5
+"""Fewer samples than these do not tell what score is usual in a column."""
+
+
 @dataclass(frozen=True, eq=False)
 class PerturbationCurves:
     """Scores of samples of which more and more is masked. Made by :func:`perturbation_curves`.
@@ -60,15 +67,31 @@ class PerturbationCurves:
         Returns
         -------
         PerturbationCurves
-            Of those samples alone whose unmasked score is above 0: a share of nothing, or of a negative
-            score, would turn falling into rising.
+            Of the :meth:`countable` samples alone.
         """
-        unmasked = self.mif[:, :1]
-        counted = unmasked[:, 0] > 0
-        scale = unmasked[counted]
+        counted = self.countable()
+        scale = self.mif[counted, :1]
         return PerturbationCurves(
             self.shares, self.mif[counted] / scale, self.lif[counted] / scale, self.targets[counted]
         )
+
+    def countable(self) -> NDArray[np.bool_]:
+        """Return which samples have an unmasked score that others can be a share of.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            True where it is above a tenth of what is usual: the median absolute score of the samples that are followed
+            in the same column, or, if those are fewer than five, of all samples. Shares of a negative score would turn
+            falling into rising, and a few scores close to 0 would outweigh all others.
+        """
+        scores, usual = self.mif[:, 0], np.empty(len(self.mif))
+        usual[:] = np.median(np.abs(scores)) if len(scores) else 0
+        for column in np.unique(self.targets):
+            same = self.targets == column
+            if same.sum() >= FEW:
+                usual[same] = np.median(np.abs(scores[same]))
+        return np.asarray((scores > 0) & (scores > CLOSE_TO_0 * usual))
 
     def areas(self) -> NDArray[np.float64]:
         """Return the area between the LIF and the MIF curve of each sample, with shares in percent.
@@ -95,8 +118,10 @@ def perturbation_curves(
     ----------
     estimator : estimator, nn.Module or callable
         Fitted. A skaba estimator, also within a Pipeline or a search, and an ``nn.Module`` answer with their
-        network's outputs, the logits; any other estimator with ``decision_function``, or with
-        ``predict_proba`` if it has no such; a function takes an array (n, ...) and returns scores (n, n_outputs).
+        network's outputs, the logits, but for an ``ABAMultiLabelClassifier``, which answers with the probabilities of
+        its labels: the logit of a label has no zero that means "nothing". Any other estimator answers with
+        ``decision_function``, or with ``predict_proba`` if it has no such; a function takes an array (n, ...) and
+        returns scores (n, n_outputs).
     X : array-like of n samples
         What the estimator takes. Masked is what the network sees of it: with a Pipeline, what the steps before
         make of X; with ``layer=``, that layer's output. Axis 1 holds channels, at an embedding's output the last.

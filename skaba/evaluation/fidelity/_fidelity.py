@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from skaba.evaluation._intervals import paired_interval
@@ -120,17 +121,19 @@ def fidelity(
     Raises
     ------
     TypeError, ValueError
-        As :func:`perturbation_curves`; and if the unmasked score is above 0 in fewer than two samples.
+        As :func:`perturbation_curves`; and if fewer than two samples are countable, see
+        :meth:`PerturbationCurves.countable`.
 
     Warns
     -----
     UserWarning
-        If maps are constant, or samples are left out because their unmasked score is not above 0.
+        If maps are constant, or samples are left out because their unmasked score is not above 0 or close to 0; how
+        many, by the column that they are followed in.
 
     Notes
     -----
-    The interval is Student's t over samples: it speaks of other samples, not of other fits. Scores
-    close to 0 weigh much, as a sample's curve is divided by its unmasked score.
+    The interval is Student's t over samples: it speaks of other samples, not of other fits. A sample's
+    curve is divided by its unmasked score, so low scores weigh more than high ones.
 
     Where all is masked, both curves have the same value, so that what a network makes of the fill alone
     does not count. How far away the masked samples are from those it was trained on does count; training with
@@ -161,20 +164,25 @@ def fidelity(
         raise ValueError(f"level={level!r} must be a number between 0 and 1, for example 0.95.")
     curves = perturbation_curves(estimator, X, attribution, step=step, targets=targets, **masking)
     areas = curves.normalised().areas()
-    left_out = len(curves.targets) - len(areas)
     if len(areas) < 2:
         raise ValueError(
-            f"The unmasked score is above 0 in {len(areas)} of {len(curves.targets)} samples, and an interval needs "
-            "two: pass more samples, or a function whose scores are positive, such as probabilities."
+            f"The unmasked score is far enough above 0 in {len(areas)} of {len(curves.targets)} samples, and an "
+            "interval needs two: pass more samples, or a function whose scores are positive, such as probabilities."
         )
-    if left_out:
-        warnings.warn(
-            f"{left_out} of {len(curves.targets)} samples are left out: their unmasked score is not above 0, so their "
-            "curves are no shares of it.",
-            stacklevel=2,
-        )
+    if len(areas) < len(curves.targets):
+        warnings.warn(_left_out(curves), stacklevel=2)
     interval = paired_interval(areas, level=level)
     return Fidelity(float(areas.mean()), interval, float(level), curves)
+
+
+def _left_out(curves: PerturbationCurves) -> str:
+    """Say how many samples do not count, by the column that they are followed in."""
+    columns, left_out = curves.targets, curves.targets[~curves.countable()]
+    counts = [f"{(left_out == c).sum()} of {(columns == c).sum()} in column {c}" for c in np.unique(left_out)]
+    return (
+        f"{len(left_out)} of {len(columns)} samples are left out: their unmasked score is not above 0, or close to 0 "
+        f"beside what is usual in its column, so that other scores are no shares of it ({', '.join(counts)})."
+    )
 
 
 def compare_fidelity(estimator: Any, X: Any, attributions: Mapping[str, Any], **parameters: Any) -> Fidelities:

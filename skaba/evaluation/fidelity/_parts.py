@@ -154,12 +154,14 @@ class ArrayParts:
 def scores_of(estimator: Any, X: Any) -> Parts:
     """Return samples whose scores are logits, or what comes nearest.
 
-    A skaba estimator, or a Pipeline or search that holds one, answers with its network's output; any other with
+    A skaba estimator, or a Pipeline or search that holds one, answers with its network's output, one of several labels
+    per sample with their probabilities; any other with
     ``decision_function`` or, without one, ``predict_proba``; an ``nn.Module`` and a function with what they return.
     """
     estimator = _best(estimator)
     if (net := find_net(estimator)) is not None:
-        return _net_parts(estimator, net, X, _as_it_is)
+        several = isinstance(net, ABAMultiLabelClassifier)
+        return _net_parts(estimator, net, X, net._get_predict_nonlinearity() if several else _as_it_is)
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _as_it_is)
     if hasattr(estimator, "decision_function"):

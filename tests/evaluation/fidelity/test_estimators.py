@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.exceptions import NotInitializedError
+from torch import nn
 
 from skaba import ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import FromLayer, InputXGradient, PredictedClass, RandomMap
@@ -130,12 +131,14 @@ def test_several_labels_and_real_targets(table: Any) -> None:
     several.fit(X, np.column_stack([y > 0, y == 1]))
     real = ABARegressor(table_net, module__n_outputs=1, random_state=0, **SETTINGS).fit(X, y.astype(np.float32))
     maps = samples(*X.shape, seed=1)
-    for estimator in (several, real):
+    for estimator in (several, make_pipeline(several), real):
         curves = perturbation_curves(estimator, X, maps)
-        with torch.no_grad():
-            logits = estimator.module_(torch.as_tensor(X)).numpy()
-        np.testing.assert_allclose(curves.mif[:, 0], logits.max(axis=1), rtol=1e-5, atol=1e-6)
-        same(curves, perturbation_curves(estimator.module_, X, maps))
+        np.testing.assert_allclose(curves.mif[:, 0], estimator.predict_proba(X).max(axis=1), rtol=1e-5, atol=1e-6)
+    same(perturbation_curves(real, X, maps), perturbation_curves(real.module_, X, maps))
+    same(
+        perturbation_curves(several, X, maps),
+        perturbation_curves(nn.Sequential(several.module_, nn.Sigmoid()), X, maps),
+    )
     with pytest.raises(TypeError, match="ABARegressor has no probabilities"):
         deletion_score(real, X, maps)
 

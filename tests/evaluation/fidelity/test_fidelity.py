@@ -1,5 +1,6 @@
 """The area between the curves, against closed forms; and what a random, a constant and the true map get."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.attribution import METHODS, Gradient, RandomMap, available
+from skaba import ABAMultiLabelClassifier
+from skaba.attribution import METHODS, Gradient, InputXGradient, RandomMap, available
 from skaba.evaluation import paired_interval
-from skaba.evaluation.fidelity import compare_fidelity, fidelity
+from skaba.evaluation.fidelity import compare_fidelity, fidelity, perturbation_curves
 from tests.evaluation.fidelity.oracle import samples
 
 
@@ -81,8 +83,41 @@ def test_samples_without_a_positive_score_are_left_out_with_a_warning() -> None:
     assert found.area == fidelity(total, X[:2], X[:2]).area
     assert len(found.curves.mif) == 4
     for few in (X[1:], -X[:2], X[:1]):
-        with pytest.raises(ValueError, match=r"unmasked score is above 0 in [01] of"):
+        with pytest.raises(ValueError, match=r"unmasked score is far enough above 0 in [01] of"):
             fidelity(total, few, few)
+
+
+def test_scores_close_to_0_are_left_out_and_counted_by_column() -> None:
+    """The second column's scores are small all along, and that alone leaves none out."""
+    X = np.abs(samples(20, 6)) + 0.5
+    X[[0, 10]] = [1.0, -1.0, 1.0, -1.0, 0.5, -0.49]  # whose curves would be some hundred times their score
+    columns, normal = np.repeat([0, 1], 10), np.delete(np.arange(20), [0, 10])
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        return rows.sum(axis=1, keepdims=True) * [1, 0.001]
+
+    with pytest.warns(UserWarning, match=r"2 of 20 samples are left out.*1 of 10 in column 0, 1 of 10 in column 1"):
+        found = fidelity(scores, X, X, targets=columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found.area == pytest.approx(fidelity(scores, X[normal], X[normal], targets=columns[normal]).area)
+
+
+def test_areas_of_several_labels_are_shares_of_a_probability() -> None:
+    """Of logits about 0, which is no "nothing" to a label, they were in the thousands."""
+    X = samples(40, 5).astype(np.float32)
+    several = ABAMultiLabelClassifier(
+        nn.Linear, module__in_features=5, module__out_features=3, augmenter=None, verbose=0
+    )
+    several.set_params(max_epochs=1, random_state=0).fit(X, (X[:, :3] > 0).astype(int))
+    with torch.no_grad():
+        several.module_.bias.fill_(-0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fidelity(several, X, InputXGradient())
+    assert 0 < found.area < 100
+    by_logits = perturbation_curves(several.module_, X, X).normalised().areas()
+    assert np.abs(by_logits).max() > 100
 
 
 @pytest.mark.parametrize("level", [0, 1, 95, "0.95", np.nan])
