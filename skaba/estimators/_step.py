@@ -90,7 +90,6 @@ class AugmentedStep(_Net):
         """Augment by what is known of the samples, and learn from the step's own gradient."""
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
-        keep = partial(self.augmenter_.keep, self.categories_, index)
         movers: list[Callable[[Tensor], Tensor]] = []
         renews: list[bool] = []
 
@@ -102,6 +101,7 @@ class AugmentedStep(_Net):
                 dear = self.layer is not None and not x.requires_grad
                 renews.append(self.augmenter_.renews(self.categories_, index, self.generator_, dear=dear))
                 movers.append(self._recall(index, x, padding))
+            keep = partial(self.augmenter_.keep, self.categories_, index, padding=padding)
             return watched(movers[0](x), keep) if renews[0] else movers[0](x)
 
         if not isinstance(model, FromLayer):
