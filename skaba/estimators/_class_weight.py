@@ -47,27 +47,24 @@ def class_weights(
     return np.array([float(class_weight.get(label, 1)) for label in known])
 
 
-def check_criterion_takes(name: str, criterion: Any, given: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a criterion cannot be given class weights.
+def check_takes_pos_weight(criterion: Any, given: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a criterion cannot be given weights of labels.
 
     Parameters
     ----------
-    name : str
-        The criterion's parameter for weights, ``"weight"`` or ``"pos_weight"``.
     criterion : nn.Module class or instance
     given : mapping
         The criterion's arguments that the user set.
     """
     if isinstance(criterion, nn.Module):
+        kind = type(criterion).__name__
         raise ValueError(
-            "class_weight cannot be given to a criterion that is an instance: pass "
-            f"criterion={type(criterion).__name__} and its arguments as criterion__..., or make it with {name}= and "
-            "set class_weight=None."
+            f"class_weight cannot be given to a criterion that is an instance: pass criterion={kind} and its arguments "
+            "as criterion__..., or make it with pos_weight= and set class_weight=None."
         )
-    if name in given:
-        raise ValueError(f"class_weight and criterion__{name} both weigh the classes: set one of them to None.")
-    if name not in inspect.signature(criterion).parameters:
+    if "pos_weight" in given:
+        raise ValueError("class_weight and criterion__pos_weight both weigh the labels: set one of them to None.")
+    if "pos_weight" not in inspect.signature(criterion).parameters:
         raise ValueError(
-            f"class_weight needs a criterion that takes {name}=, such as CrossEntropyLoss for one label per sample or "
-            f"BCEWithLogitsLoss for several; got {criterion!r}."
+            f"class_weight needs a criterion that takes pos_weight=, such as BCEWithLogitsLoss; got {criterion!r}."
         )

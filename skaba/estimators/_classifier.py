@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
+from skorch.utils import to_tensor
 from torch import Tensor, nn
 
 from skaba.attribution import TrueClass
@@ -65,8 +66,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
         None trains on all samples.
     class_weight : {"balanced"}, dict or None, default=None
-        Weights of the classes in the loss, by label. ``"balanced"`` weighs a class by n / (n_classes * its number of
-        samples), as scikit-learn does. The criterion must take ``weight=``.
+        Weights of the classes in the loss of training, by label. ``"balanced"`` weighs a class by n / (n_classes * its
+        number of samples), as scikit-learn does. Other than ``criterion__weight``, whose weights count within a batch
+        alone, they are those of the whole training set.
     **parameters
         All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
@@ -105,7 +107,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _stratifies: ClassVar[bool] = True
-    _weight_argument: ClassVar[str] = "weight"
+    class_weights_: Tensor | None = None
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
@@ -244,16 +246,30 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         self.classes_inferred_ = found
 
     def _learn_weights(self, y: np.ndarray | None) -> None:
-        super()._learn_weights(y)
-        if y is None or self.class_weight is None:
+        self.class_weights_ = None
+        if self.class_weight is None:
             return
+        if y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
+            )
 
         def balanced() -> np.ndarray:
             present = np.unique(y)
             weights = compute_class_weight("balanced", classes=present, y=y)
             return np.array([weights[present == label][0] if label in present else 1.0 for label in self.classes_])
 
-        self.class_weights_ = class_weights(self.class_weight, self.classes_, balanced)
+        self.class_weights_ = torch.as_tensor(class_weights(self.class_weight, self.classes_, balanced)).float()
+
+    def _weighs(self) -> bool:
+        return super()._weighs() or self.class_weights_ is not None
+
+    def _loss_weights(self, y_true: Any) -> Tensor | None:
+        weights = super()._loss_weights(y_true)
+        if self.class_weights_ is None:
+            return weights
+        of_classes = self.class_weights_[to_tensor(y_true, "cpu")]
+        return of_classes if weights is None else weights * of_classes
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self._labels() is None:

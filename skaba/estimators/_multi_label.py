@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skaba._samples import check_length
 from skaba.attribution import Loss
-from skaba.estimators._class_weight import class_weights
+from skaba.estimators._class_weight import check_takes_pos_weight, class_weights
 from skaba.estimators._net import AugmentedNet
 from skaba.estimators._targets import NamedTargets
 
@@ -39,8 +39,8 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
     class_weight : {"balanced"}, dict or None, default=None
-        Weights of the labels where they are present, by column. ``"balanced"`` weighs a label by the number of samples
-        without it per sample with it. The criterion must take ``pos_weight=``.
+        Weights of the labels where they are present, by name or column. ``"balanced"`` weighs a label by the number of
+        samples without it per sample with it. The criterion must take ``pos_weight=``.
     **parameters
         All of skorch's.
 
@@ -86,7 +86,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    _weight_argument: ClassVar[str] = "pos_weight"
+    class_weights_: Tensor | None = None
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_", "target_names_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
@@ -228,15 +228,40 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         self._thresholds(self.n_labels_)
 
     def _learn_weights(self, y: np.ndarray | None) -> None:
-        super()._learn_weights(y)
-        if y is None or self.class_weight is None:
+        self.class_weights_ = None
+        if self.class_weight is None:
             return
+        if y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
+            )
 
         def balanced() -> np.ndarray:
             present = y.sum(axis=0)
             return np.where(present > 0, (len(y) - present) / np.maximum(present, 1), 1)
 
-        self.class_weights_ = class_weights(self.class_weight, np.arange(y.shape[1]), balanced)
+        labels = np.arange(y.shape[1]) if self.target_names_ is None else self.target_names_
+        self.class_weights_ = torch.as_tensor(class_weights(self.class_weight, labels, balanced)).float()
+        if self.initialized_:
+            self._initialize_criterion()
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Return the arguments of a component; those of the criterion with the weights of the labels.
+
+        Parameters
+        ----------
+        prefix : str
+            Such as ``"criterion"``.
+
+        Returns
+        -------
+        dict
+        """
+        parameters: dict[str, Any] = super().get_params_for(prefix)
+        if prefix == "criterion" and self.class_weights_ is not None:
+            check_takes_pos_weight(self.criterion, parameters)
+            parameters["pos_weight"] = self.class_weights_
+        return parameters
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:

@@ -25,7 +25,6 @@ from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
-from skaba.estimators._class_weight import check_criterion_takes
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
@@ -56,10 +55,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     # What is learned from the data beside the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
-    # A task without classes has no weights of them.
-    class_weight: Any = None
-    class_weights_: Any = None
-    _weight_argument: ClassVar[str] = ""
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -168,8 +163,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self
         """
         X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
-        if self.initialized_ and self.class_weights_ is not None:
-            self._initialize_criterion()
         return self._train(X, y, checked_weights(sample_weight, X), **fit_params)
 
     def _check_fit(
@@ -201,31 +194,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         return X, None if y is None else self._encode_targets(y)
 
     def _learn_weights(self, y: np.ndarray | None) -> None:
-        """Learn the weights of the classes, if they are weighed."""
-        self.class_weights_ = None
-        if self.class_weight is not None and y is None:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it, "
-                f"or set criterion__{self._weight_argument} to weights in the order of the logits."
-            )
-
-    def get_params_for(self, prefix: str) -> dict[str, Any]:
-        """Return the arguments of a component; those of the criterion with the weights of the classes.
-
-        Parameters
-        ----------
-        prefix : str
-            Such as ``"criterion"``.
-
-        Returns
-        -------
-        dict
-        """
-        parameters: dict[str, Any] = super().get_params_for(prefix)
-        if prefix == "criterion" and self.class_weights_ is not None:
-            check_criterion_takes(self._weight_argument, self.criterion, parameters)
-            parameters[self._weight_argument] = torch.as_tensor(self.class_weights_, dtype=torch.float32)
-        return parameters
+        """Learn the weights of the classes, if the task has classes and they are weighed."""
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:
         """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
@@ -462,9 +431,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             check_rows(output, len(y_true))
             self._check_output(output, y_true)
             self.output_checked_ = True
-        if training and self.batch_weight_ is not None:
+        weights = self._loss_weights(y_true) if training else None
+        if weights is not None:
             self.weighed_ = True
-            return weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), self.batch_weight_)
+            return weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
     # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.

@@ -85,10 +85,10 @@ class AugmentedStep(_Net):
     @contextmanager
     def _weighing(self, batch: Any) -> Iterator[None]:
         """Have ``get_loss`` weigh the samples of a batch, if they have weights."""
-        if self.train_weight_ is None:
+        if not self._weighs():
             yield
             return
-        self.batch_weight_ = self.train_weight_[batch.numbers]
+        self.batch_weight_ = None if self.train_weight_ is None else self.train_weight_[batch.numbers]
         self.weighed_ = False
         try:
             yield
@@ -96,10 +96,16 @@ class AugmentedStep(_Net):
             self.batch_weight_ = None
         if not self.weighed_:
             raise ValueError(
-                f"{type(self).__name__}.get_loss does not call super().get_loss, so it would ignore sample_weight. "
-                "Drop sample_weight, or let get_loss weigh the samples by self.batch_weight_ and set "
-                "self.weighed_ = True."
+                f"{type(self).__name__}.get_loss does not call super().get_loss, so it would ignore sample_weight and "
+                "class_weight. Drop them, or let get_loss call super().get_loss."
             )
+
+    def _weighs(self) -> bool:
+        return self.train_weight_ is not None
+
+    def _loss_weights(self, y_true: Any) -> Tensor | None:
+        """Return the weights of a batch's samples in the loss of training, None where all weigh the same."""
+        return self.batch_weight_
 
     @contextmanager
     def _changed(self, batch: Any, fit_params: dict[str, Any]) -> Iterator[Any]:
