@@ -1,7 +1,8 @@
 """Augmenters: a batch in, an augmented batch out."""
 
-from skaba.augmenters._aba import ABA
+from skaba.augmenters._aba import ABA, require_samples
 from skaba.augmenters._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
+from skaba.augmenters._calling import augmented_by, default_strength, require_augmenter
 from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Baseline, Change, Constant, Proportional
@@ -45,12 +46,16 @@ __all__ = [
     "RandomErasing",
     "RandomMapABA",
     "Selection",
+    "augmented_by",
     "challenger",
     "challenger_original",
+    "default_strength",
     "fast_aba",
     "fgsm",
     "free_aba",
     "group_of",
     "mend_aba",
     "preset",
+    "require_augmenter",
+    "require_samples",
 ]

@@ -14,19 +14,28 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba.attribution import FromLayer, Gradient, Loss, RandomTopClass, channel_axis, rows_of, scaled, stretched
+from skaba.attribution import (
+    FromLayer,
+    Gradient,
+    Loss,
+    RandomTopClass,
+    attributed,
+    channel_axis,
+    rows_of,
+    scaled,
+    stretched,
+)
 from skaba.augmenters._adjustments import AdjustmentSet
+from skaba.augmenters._batches import require_batch
 from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
-from skaba.augmenters._maps import described, finite, finite_samples, require_map
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover, check_clip, clipping
+from skaba.augmenters._finite import described, finite, finite_samples
 from skaba.augmenters._percentiles import Percentiles
 from skaba.augmenters._selections import Cutoff, Selection, differing
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-Mover = Callable[[Tensor], Tensor]
-"""Takes a batch, or a layer's output, that may be written into, and returns it augmented."""
-
 RENEWED_WHERE_DEAR = 0.2
 """Share of batches whose categories are found anew by default where the gradient at the features is dear."""
 
@@ -77,6 +86,9 @@ class ABA(BaseEstimator):
         Without ``reuse`` it must be None.
     store : path-like, default=None
         With ``reuse``, a folder on whose disk the categories are kept, in place of memory.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     References
     ----------
@@ -112,7 +124,11 @@ class ABA(BaseEstimator):
         "reuse": [StrOptions({"epoch"}), None],
         "renew": [Interval(Real, 0, 1, closed="right"), None],
         "store": [str, os.PathLike, None],
+        "clip": CLIP_CONSTRAINT,
     }
+
+    default_strength: ClassVar[float] = 0.1
+    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
 
     def __init__(
         self,
@@ -128,6 +144,7 @@ class ABA(BaseEstimator):
         reuse: str | None = None,
         renew: float | None = None,
         store: str | os.PathLike[str] | None = None,
+        clip: Clip | None = None,
     ) -> None:
         self.attribution = Gradient() if attribution is None else attribution
         self.target = RandomTopClass() if target is None else target
@@ -141,6 +158,7 @@ class ABA(BaseEstimator):
         self.reuse = reuse
         self.renew = renew
         self.store = store
+        self.clip = clip
 
     def __call__(
         self,
@@ -177,9 +195,13 @@ class ABA(BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If x is no tensor, the strength no number, or the generator none of torch's.
         ValueError
-            If the adjustments do not match the selection, or the target not the model.
+            If the adjustments do not match the selection, the target not the model, or the map not the batch; if the
+            map is not finite.
         """
+        require_batch(self, x, strength, generator)
         x = x.detach()
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
         if len(steps) == 0:
@@ -224,7 +246,7 @@ class ABA(BaseEstimator):
         if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
             # All that matters of the features is their gradient, which needs no pass of their own.
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
-            attribution: Any = x
+            attribution = x
         else:
             x = rest.features(getattr(self.attribution, "mode", "eval"), generator)
             attribution = self._attribute(rest, x, y, criterion, generator)
@@ -256,14 +278,14 @@ class ABA(BaseEstimator):
     def _mover(
         self,
         x: Tensor,
-        attribution: Any,
+        attribution: Tensor,
         steps: Tensor,
         rows: Tensor | None,
         padding: Tensor | None,
         generator: torch.Generator,
     ) -> Mover:
         """Return what moves a batch, given its samples that move, their maps, and where in them there is padding."""
-        attribution = require_map(attribution, x, self.attribution)
+        attribution = attribution.detach()
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
         categories = self.selection.sort(attribution, wanted=differing(by_category), padding=padding)
         return self._moving(x, attribution, categories, by_category, rows, padding, generator)
@@ -284,9 +306,9 @@ class ABA(BaseEstimator):
         if order is not None:
             categories, attribution = categories.permuted(order), attribution.flatten(1).gather(1, order)
         if type(self.change) is Constant:
-            return partial(categories.move, by_category=by_category, rows=rows, still=padding)
+            return clipping(partial(categories.move, by_category=by_category, rows=rows, still=padding), self.clip)
         step = self.change(x.reshape(len(x), -1), attribution.reshape(len(x), -1), categories.steps(by_category))
-        return partial(_moved, _shaped(step, x, padding, self.change), rows)
+        return clipping(partial(_moved, _shaped(step, x, padding, self.change), rows), self.clip)
 
     def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
         """Return from which feature each takes its category, (n, n_features); None: from itself."""
@@ -299,12 +321,14 @@ class ABA(BaseEstimator):
         y: Tensor | None,
         criterion: Criterion | None,
         generator: torch.Generator,
-    ) -> Any:
+    ) -> Tensor:
         asked: dict[str, Any] = {"target": self.target, "criterion": criterion, "generator": generator}
         if self.resolution == 1:
-            return self.attribution(model, x, y, **asked)
+            return attributed(self.attribution, model, x, y, **asked)
         channels = channel_axis(model)
-        return stretched(self.attribution(model, scaled(x, self.resolution, channels), y, **asked), x, channels)
+        return stretched(
+            attributed(self.attribution, model, scaled(x, self.resolution, channels), y, **asked), x, channels
+        )
 
     def recall(
         self,
@@ -384,7 +408,8 @@ class ABA(BaseEstimator):
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
-        self.adjustments.table(self.selection.n_categories)
+        self.adjustments.table(_n_categories(self.selection))
+        check_clip(self.clip)
         for name in ("attribution", "target"):
             if isinstance(getattr(self, name), type):
                 kind = getattr(self, name).__name__
@@ -409,6 +434,16 @@ class ABA(BaseEstimator):
             raise ValueError('reuse="epoch" keeps categories, not sizes: change=Proportional() needs reuse=None.')
         if self.resolution != 1:
             raise ValueError('reuse="epoch" asks for no maps, so resolution has no effect: set it to 1.')
+
+
+def _n_categories(selection: Selection) -> int:
+    try:
+        return selection.n_categories
+    except AttributeError as error:
+        raise ValueError(
+            f"selection={type(selection).__name__}() lacks an attribute: {error}. An own selection sets values, a "
+            "tuple with one number for each boundary."
+        ) from error
 
 
 def require_samples(output: Tensor, n_samples: int, layer: str) -> None:

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from skaba._random_state import random_state_kept
 from skaba._validation import validate_parameters
 from skaba.attribution._method import per_sample
+from skaba.augmenters._adjustments import AdjustmentSet
+from skaba.augmenters._changes import Change
+from skaba.augmenters._finite import described, finite, finite_samples
 from skaba.augmenters._presets import PRESETS
+from skaba.augmenters._selections import Selection
+
+NO_UNIT = "none: at 0 nothing is augmented"
+"""The unit of a strength that only switches augmentation on."""
 
 
 def augmented_by(
@@ -27,6 +34,7 @@ def augmented_by(
     strength: float,
     criterion: Any,
     generator: torch.Generator,
+    probability: float = 1.0,
 ) -> Tensor:
     """Augment a batch with an augmenter, or with a function that takes the batch alone.
 
@@ -39,7 +47,9 @@ def augmented_by(
     model, x, y, criterion, generator
         As an augmenter takes them.
     strength : float
-        An augmenter's own; for a function the probability, at most 1, that a sample is augmented.
+        An augmenter's own. A function has none: at any strength but 0 it is applied.
+    probability : float, default=1.0
+        How likely a sample is augmented.
 
     Returns
     -------
@@ -49,57 +59,152 @@ def augmented_by(
     Raises
     ------
     ValueError
-        If something else comes back.
+        If something else comes back, or NaN or infinity where the batch had none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters import augmented_by
+    >>> asked = {"strength": 0.05, "criterion": None, "generator": torch.Generator()}
+    >>> augmented_by(torch.ones_like, None, torch.zeros(1, 3), None, **asked)
+    tensor([[1., 1., 1.]])
     """
+    x = x.detach()
+    if strength == 0 or probability == 0 or len(x) == 0:
+        return x
     if is_augmenter(augmentation):
         asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
-        return _checked(augmentation(model, x.detach().clone(), y, **asked), x, augmentation).detach()
-    if strength == 0 or len(x) == 0:
-        return x.detach()
-    with _own_random_state(generator, x.device), torch.no_grad():
-        changed = _checked(augmentation(x.detach().clone()), x, augmentation).to(x)
-    if strength >= 1:
+        changed = _checked(augmentation(model, x.clone(), y, **asked), x, augmentation).detach()
+    else:
+        with _own_random_state(generator, x.device), torch.no_grad():
+            changed = _checked(augmentation(x.clone()), x, augmentation).to(x)
+    if probability >= 1:
         return changed
-    chosen = torch.rand(len(x), generator=generator) < strength
-    return torch.where(per_sample(chosen.to(x.device), x), changed, x.detach())
+    chosen = torch.rand(len(x), generator=generator) < probability
+    return torch.where(per_sample(chosen.to(x.device), x), changed, x)
+
+
+def default_strength(augmenter: Any) -> float:
+    """Return the strength that an augmenter is used at where the user gives none.
+
+    Parameters
+    ----------
+    augmenter : callable
+
+    Returns
+    -------
+    float
+        Its ``default_strength``, in its own unit, which its ``strength_unit`` names; 1 for what has none, such as a
+        function of a batch.
+
+    Examples
+    --------
+    >>> from skaba.augmenters import FPA, default_strength, mend_aba
+    >>> default_strength(mend_aba()), default_strength(FPA()), default_strength(lambda batch: batch)
+    (0.1, 1.0, 1.0)
+    """
+    return float(getattr(augmenter, "default_strength", 1.0))
 
 
 def is_augmenter(function: Any) -> bool:
     """Return whether something can be called with the arguments of an augmenter."""
-    called = function.forward if isinstance(function, nn.Module) else function
-    try:
-        signature = inspect.signature(called)
-        signature.bind(None, None, None, strength=1, criterion=None, generator=None)
-    except (TypeError, ValueError):  # a ValueError: some built-in functions have no signature
-        return False
+    signature = _signature(function)
     # A function of anything, (*args, **kwargs), takes a batch alone.
-    return all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in signature.parameters.values())
+    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+        return False
+    return _takes(function, 3, "strength", "criterion", "generator")
 
 
-def require_usable(name: str, component: Any) -> None:
-    """Raise a ValueError unless something can augment inside another augmenter; check its parameters too."""
-    if isinstance(component, str):
-        raise ValueError(f'{name}={component!r} is a name: make the augmenter, for example preset("{component}").')
+def require_augmenter(name: str, component: Any) -> None:
+    """Check that something can augment a batch, and its parameters.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls it, such as ``"augmenter"``.
+    component : object
+
+    Raises
+    ------
+    ValueError
+        If it is neither an augmenter nor a function of a batch.
+    """
     if isinstance(component, type) or component in PRESETS.values():
         raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
-    if not callable(component):
+    for part, (what, is_one) in PARTS.items():
+        if is_one(component):
+            raise ValueError(
+                f"{name}={component!r} is no augmenter: it {what}. Make one with it, ABA({part}={component!r})."
+            )
+    known = _signature(component) is not None
+    if not callable(component) or (known and not is_augmenter(component) and not _takes(component, 1)):
         raise ValueError(
-            f"{name}={component!r} cannot be called. Pass an augmenter, such as FPA() or mend_aba(), or a function "
-            "that takes a batch and returns it augmented."
+            f"{name}={component!r} must be an augmenter, such as mend_aba() or FPA(), a function that takes a batch "
+            "and returns it augmented, or callable as augmenter(model, x, y, *, strength, criterion, generator)."
         )
+    validate_parameters(component)
+
+
+def require_inner(name: str, component: Any) -> None:
+    """Check that something can augment a batch inside another augmenter."""
+    if isinstance(component, str):
+        raise ValueError(f'{name}={component!r} is a name: make the augmenter, for example preset("{component}").')
+    require_augmenter(name, component)
     if getattr(component, "reuse", None) is not None:
         raise ValueError(
             f"{name} has reuse={component.reuse!r}, which takes the gradient of an estimator's own step and cannot get "
             "at it inside another augmenter: set reuse=None, or use it as augmenter= by itself."
         )
-    validate_parameters(component)
+
+
+def _signature(function: Any) -> inspect.Signature | None:
+    """Return how something is called; None if nobody knows, as of some built-in functions."""
+    try:
+        return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
+    """Return whether something is known to take so many arguments, and others by name."""
+    signature = _signature(function)
+    if signature is None:
+        return False
+    try:
+        signature.bind(*[None] * n_positional, **dict.fromkeys(keywords))
+    except TypeError:
+        return False
+    return True
+
+
+def _draws_maps(component: Any) -> bool:
+    return not is_augmenter(component) and _takes(component, 3, "target", "criterion", "generator")
+
+
+def _is_target(component: Any) -> bool:
+    return not _takes(component, 1) and _takes(component, 2, "criterion", "generator")
+
+
+PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "attribution": ("draws maps", _draws_maps),
+    "target": ("says what maps explain", _is_target),
+    "selection": ("sorts features into categories", lambda component: isinstance(component, Selection)),
+    "adjustments": ("says how categories move", lambda component: isinstance(component, AdjustmentSet)),
+    "change": ("says what a step does to a feature", lambda component: isinstance(component, Change)),
+}
+"""Parts of an ABA that a user may take for an augmenter: what each does, and how it is recognised."""
 
 
 def _checked(result: Any, x: Tensor, augmentation: Any) -> Tensor:
-    if isinstance(result, Tensor) and result.shape == x.shape:
-        return result
-    got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-    raise ValueError(f"{augmentation!r} returned {got} for a batch of shape {tuple(x.shape)}; it must keep the shape.")
+    if not isinstance(result, Tensor) or result.shape != x.shape:
+        raise ValueError(
+            f"{augmentation!r} returned {described(result)} for a batch of shape {tuple(x.shape)}; it must keep the "
+            "shape."
+        )
+    if not finite(result) and finite(x):
+        n_bad = int((~finite_samples(result)).sum())
+        raise ValueError(f"{augmentation!r} returned NaN or infinity, in {n_bad} of {len(x)} samples.")
+    return result
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.augmenters._calling import augmented_by, require_usable
+from skaba.augmenters._aba import ABA
+from skaba.augmenters._batches import require_batch
+from skaba.augmenters._calling import augmented_by, default_strength, is_augmenter, require_inner
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 
 
 class Compose(BaseEstimator):
@@ -25,12 +28,19 @@ class Compose(BaseEstimator):
     augmenters : list of callables
         Augmenters, such as ``FPA()`` or ``mend_aba()``, and functions that take a batch and return it augmented, such
         as kornia's; what these draw from global random states is decided by the estimator's ``random_state``.
-    factors : list of float, default=None
-        What each augmenter's strength is, in strengths of the whole; by default 1. For a function of the
-        batch alone the strength is the probability, at most 1, that a sample is augmented.
+    strengths : list of float or None, default=None
+        One entry per augmenter. None: an :class:`ABA` takes the strength of the whole, any other augmenter its own
+        default, and a function is applied to every sample. A number: an augmenter's own strength, whatever that of
+        the whole is; for a function the probability that a sample is augmented. By default all are None.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     Notes
     -----
+    The strength of the whole scales what takes its strength from attribution: each ABA, and an augmenter of your own
+    that states no ``default_strength``. At 0 nothing is augmented.
+
     Parameters of the augmenters are searched by their place in the list: ``augmenter__0__p2``.
 
     An :class:`ABA` with ``reuse="epoch"`` (``free_aba``) is refused: it takes the gradient of an estimator's own
@@ -38,20 +48,46 @@ class Compose(BaseEstimator):
 
     Examples
     --------
-    Holes at full strength and MendABA at a strength of 0.1:
+    Holes, as published, and MendABA at a strength of 0.05:
 
     >>> from skaba import ABAClassifier
     >>> from skaba.augmenters import FPA, Compose, mend_aba
     >>> from skaba.modules import ConvNet
-    >>> both = Compose([FPA(), mend_aba()], factors=[1, 0.1])
-    >>> clf = ABAClassifier(ConvNet, augmenter=both, strength=1, augmenter__0__p2=0.2)
+    >>> both = Compose([FPA(), mend_aba()])
+    >>> clf = ABAClassifier(ConvNet, augmenter=both, strength=0.05, augmenter__0__p2=0.2)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"augmenters": ["array-like"], "factors": ["array-like", None]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "augmenters": ["array-like"],
+        "strengths": ["array-like", None],
+        "clip": CLIP_CONSTRAINT,
+    }
 
-    def __init__(self, augmenters: Sequence[Callable[..., Any]], factors: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        augmenters: Sequence[Callable[..., Any]],
+        strengths: Sequence[float | None] | None = None,
+        clip: Clip | None = None,
+    ) -> None:
         self.augmenters = augmenters
-        self.factors = factors
+        self.strengths = strengths
+        self.clip = clip
+
+    @property
+    def default_strength(self) -> float:
+        """That of the first augmenter which the strength scales; 1 if there is none."""
+        return next((default_strength(augmenter) for augmenter in self._scaled()), 1.0)
+
+    @property
+    def strength_unit(self) -> str:
+        """That of the first augmenter which the strength scales."""
+        return next(
+            (getattr(augmenter, "strength_unit", "its own") for augmenter in self._scaled()), "0 is off, else on"
+        )
+
+    def _scaled(self) -> list[Any]:
+        pairs = zip(self.augmenters, self._strengths(), strict=True)
+        return [augmenter for augmenter, own in pairs if own is None and _is_scaled(augmenter)]
 
     def __call__(
         self,
@@ -73,7 +109,7 @@ class Compose(BaseEstimator):
             Left unchanged.
         y : Tensor or None
         strength : float
-            Each augmenter gets it times its factor.
+            Of the whole.
         criterion : callable or None
         generator : torch.Generator on the CPU
             Decides every draw.
@@ -86,17 +122,20 @@ class Compose(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not allowed, or an augmenter does not keep the batch's shape.
+            If a parameter is not allowed, or an augmenter does not keep the batch's shape or returns NaN.
         """
         validate_parameters(self)
+        require_batch(self, x, strength, generator)
+        before = x = x.detach()
+        if strength == 0:
+            return x
         asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
-        for augmenter, factor in zip(self.augmenters, self._factors(), strict=True):
-            if strength * factor > 0:
-                x = augmented_by(augmenter, model, x, y, strength=strength * factor, **asked)
-        return x.detach()
+        for augmenter, own in zip(self.augmenters, self._strengths(), strict=True):
+            x = augmented_by(augmenter, model, x, y, **_how_much(augmenter, own, strength), **asked)
+        return clipped(x, before, self.clip)
 
-    def _factors(self) -> Sequence[float]:
-        return [1.0] * len(self.augmenters) if self.factors is None else self.factors
+    def _strengths(self) -> Sequence[float | None]:
+        return [None] * len(self.augmenters) if self.strengths is None else self.strengths
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters; the augmenters and their own are named by their place, ``"0"`` and ``"0__p2"``.
@@ -126,7 +165,7 @@ class Compose(BaseEstimator):
         Parameters
         ----------
         **parameters
-            Such as ``factors=[1, 0.1]``, or ``**{"0": FPA(), "1__every": 2}``.
+            Such as ``strengths=[None, 0.1]``, or ``**{"0": FPA(), "1__every": 2}``.
 
         Returns
         -------
@@ -141,13 +180,34 @@ class Compose(BaseEstimator):
         return self
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if an augmenter or the factors cannot be used."""
+        """Raise a ValueError if an augmenter, the strengths or the range cannot be used."""
+        check_clip(self.clip)
         for place, augmenter in enumerate(self.augmenters):
-            require_usable(f"augmenters[{place}]", augmenter)
-        factors = self._factors()
-        if len(factors) != len(self.augmenters):
+            require_inner(f"augmenters[{place}]", augmenter)
+        strengths = self._strengths()
+        if len(strengths) != len(self.augmenters):
             raise ValueError(
-                f"factors has {len(factors)} entries for {len(self.augmenters)} augmenters; give one for each, or None."
+                f"strengths has {len(strengths)} entries for {len(self.augmenters)} augmenters; give one for each, or "
+                "None for all."
             )
-        if not all(isinstance(factor, Real) and 0 <= factor < float("inf") for factor in factors):
-            raise ValueError(f"factors must be finite numbers of at least 0, got {list(factors)}.")
+        for place, (augmenter, own) in enumerate(zip(self.augmenters, strengths, strict=True)):
+            largest = float("inf") if is_augmenter(augmenter) else 1
+            if own is not None and not (isinstance(own, Real) and 0 <= own <= largest and own < float("inf")):
+                meaning = "finite and at least 0" if is_augmenter(augmenter) else "a probability, from 0 to 1"
+                raise ValueError(f"strengths[{place}]={own!r} of {augmenter!r} must be None or {meaning}.")
+
+
+def _is_scaled(augmenter: Any) -> bool:
+    """Return whether an augmenter takes the strength of the whole."""
+    if isinstance(augmenter, Compose):
+        return bool(augmenter._scaled())
+    return is_augmenter(augmenter) and (isinstance(augmenter, ABA) or not hasattr(augmenter, "default_strength"))
+
+
+def _how_much(augmenter: Any, own: float | None, strength: float) -> dict[str, Any]:
+    """Return an augmenter's strength, and how likely it augments a sample."""
+    if not is_augmenter(augmenter):
+        return {"strength": strength, "probability": 1.0 if own is None else own}
+    if own is not None:
+        return {"strength": own}
+    return {"strength": strength if _is_scaled(augmenter) else default_strength(augmenter)}

@@ -14,6 +14,8 @@ from skaba._validation import validate_parameters
 from skaba.attribution import channel_axis
 from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import positions
+from skaba.augmenters._batches import require_batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
 
 
@@ -46,6 +48,9 @@ class FPA(BaseEstimator):
         What replaces a place: a number; the batch's mean, minimum or maximum of the channel (of a table, the
         feature); normal noise of the channel's mean and deviation; or the sample blurred. Choose the fill that
         later masks features.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     See Also
     --------
@@ -53,8 +58,8 @@ class FPA(BaseEstimator):
 
     Notes
     -----
-    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1 erases, as
-    published. **Set** ``strength=1``: an estimator's default, 0.1, goes a tenth of the way.
+    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1, the default, erases, as
+    published.
 
     The defaults are the published ones for CIFAR10; for ImageNet and Food101 they are ``FPA(0.3, 0.01, 10)``.
     The algorithm as printed draws squares at every place; the text draws them at erased places, and so does this.
@@ -81,7 +86,7 @@ class FPA(BaseEstimator):
 
     >>> from skaba import ABAClassifier
     >>> from skaba.modules import ConvNet
-    >>> clf = ABAClassifier(ConvNet, augmenter=FPA(), strength=1)
+    >>> clf = ABAClassifier(ConvNet, augmenter=FPA(), strength=1.0)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -90,7 +95,11 @@ class FPA(BaseEstimator):
         "max_side": [Interval(Integral, 1, None, closed="left")],
         "probability": [Interval(Real, 0, 1, closed="both")],
         "fill": FILL_CONSTRAINT,
+        "clip": CLIP_CONSTRAINT,
     }
+
+    default_strength: ClassVar[float] = 1.0
+    strength_unit: ClassVar[str] = "share of the way to the fill, at most 1"
 
     def __init__(
         self,
@@ -99,12 +108,14 @@ class FPA(BaseEstimator):
         max_side: int = 3,
         probability: float = 0.5,
         fill: Fill = "zero",
+        clip: Clip | None = None,
     ) -> None:
         self.p1_max = p1_max
         self.p2 = p2
         self.max_side = max_side
         self.probability = probability
         self.fill = fill
+        self.clip = clip
 
     def __call__(
         self,
@@ -139,17 +150,19 @@ class FPA(BaseEstimator):
         Raises
         ------
         TypeError
-            If x is not floating-point.
+            If x is no floating-point tensor, the strength no number, or the generator none of torch's.
         ValueError
             If a parameter is not allowed, samples have no features, or a table is to be blurred.
         """
         validate_parameters(self)
+        require_batch(self, x, strength, generator)
         require_features("FPA", x)
         x = x.detach()
         if strength == 0 or torch.rand((), generator=generator) >= self.probability:
             return x
         places = self._draw(x, channel_axis(model), generator)
-        return erased(x, places, self.fill, strength=strength, model=model, generator=generator)
+        result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)
+        return clipped(result, x, self.clip)
 
     def _draw(self, x: Tensor, channels: int, generator: torch.Generator) -> Tensor:
         """Return which places are erased, of shape (n, *positions)."""
@@ -162,6 +175,10 @@ class FPA(BaseEstimator):
         squares = torch.rand(shape, **own) < self.p2
         sides = torch.randint(1, self.max_side + 1, shape, dtype=torch.int32, **own)
         return covered(torch.where(squares, sides, 1) * chosen, self.max_side)
+
+    def _check_consistency(self) -> None:
+        """Raise a ValueError if the range has no inside."""
+        check_clip(self.clip)
 
 
 def covered(sides: Tensor, max_side: int) -> Tensor:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from skaba._validation import validate_parameters
 from skaba.attribution import normal_like
+from skaba.augmenters._batches import require_batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 
 
 class GaussianNoise(BaseEstimator):
@@ -18,6 +21,12 @@ class GaussianNoise(BaseEstimator):
     The oldest input regularizer, and a control for attribution: change everywhere, not where the
     model looks. The strength is the noise's standard deviation; set it to the root mean square of
     a method's changes to compare at the same norm.
+
+    Parameters
+    ----------
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     References
     ----------
@@ -33,6 +42,14 @@ class GaussianNoise(BaseEstimator):
     >>> round(noisy.std().item(), 1)
     0.5
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"clip": CLIP_CONSTRAINT}
+
+    default_strength: ClassVar[float] = 0.1
+    strength_unit: ClassVar[str] = "standard deviation, in units of the input, or of the layer's output"
+
+    def __init__(self, clip: Clip | None = None) -> None:
+        self.clip = clip
 
     def __call__(
         self,
@@ -58,5 +75,20 @@ class GaussianNoise(BaseEstimator):
         Returns
         -------
         Tensor of x's shape
+            Detached.
+
+        Raises
+        ------
+        TypeError
+            If x is no tensor, the strength no number, or the generator none of torch's.
+        ValueError
+            If a parameter is not allowed.
         """
-        return x.detach() + strength * normal_like(x, generator)
+        validate_parameters(self)
+        require_batch(self, x, strength, generator)
+        x = x.detach()
+        return clipped(x + strength * normal_like(x, generator), x, self.clip)
+
+    def _check_consistency(self) -> None:
+        """Raise a ValueError if the range has no inside."""
+        check_clip(self.clip)

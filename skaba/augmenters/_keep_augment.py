@@ -12,11 +12,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import Gradient, TrueClass, channel_axis, scaled, stretched
+from skaba.attribution import Gradient, TrueClass, channel_axis, rows_of, scaled, stretched
 from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import positions, to_channels
-from skaba.augmenters._calling import augmented_by, require_usable
+from skaba.augmenters._batches import require_batch
+from skaba.augmenters._calling import NO_UNIT, augmented_by, default_strength, require_inner
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import boxes, require_places
+from skaba.augmenters._finite import described, finite
 from skaba.augmenters._percentiles import Percentiles
 
 
@@ -50,12 +53,16 @@ class KeepAugment(BaseEstimator):
     target : callable, default=None
         What is explained, by default ``TrueClass()``. Several labels and real targets have no true class: there
         set ``Loss()``.
+    probability : float, default=1.0
+        How likely a sample is augmented. The others are not asked about.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     Notes
     -----
-    The strength is handed to an augmenter. For a function of the batch alone it is the probability, at most 1,
-    that a sample is augmented. So 0 is no augmentation; **set** ``strength=1`` for what is published, since an
-    estimator's default is 0.1.
+    The strength is that of the augmentation inside, and so are its unit and its default. A function of the batch
+    alone has none: it is applied at any strength but 0.
 
     Regions are drawn for each sample anew. Scores equal to the quantile count both as high and as low, so a
     map without differences (a network that ignores its input) makes every region eligible.
@@ -89,6 +96,8 @@ class KeepAugment(BaseEstimator):
         "resolution": [Interval(Real, 0, 1, closed="right")],
         "attribution": [callable],
         "target": [callable],
+        "probability": [Interval(Real, 0, 1, closed="both")],
+        "clip": CLIP_CONSTRAINT,
     }
 
     def __init__(
@@ -100,6 +109,8 @@ class KeepAugment(BaseEstimator):
         resolution: float = 1.0,
         attribution: Callable[..., Tensor] | None = None,
         target: Callable[..., Any] | None = None,
+        probability: float = 1.0,
+        clip: Clip | None = None,
     ) -> None:
         self.augmentation = augmentation
         self.variant = variant
@@ -108,6 +119,18 @@ class KeepAugment(BaseEstimator):
         self.resolution = resolution
         self.attribution = Gradient() if attribution is None else attribution
         self.target = TrueClass() if target is None else target
+        self.probability = probability
+        self.clip = clip
+
+    @property
+    def default_strength(self) -> float:
+        """That of the augmentation inside."""
+        return default_strength(self.augmentation)
+
+    @property
+    def strength_unit(self) -> str:
+        """That of the augmentation inside."""
+        return str(getattr(self.augmentation, "strength_unit", NO_UNIT))
 
     def __call__(
         self,
@@ -130,7 +153,7 @@ class KeepAugment(BaseEstimator):
         y : Tensor or None
             The labels, if the target needs them.
         strength : float
-            An augmenter's own; for a function the probability, at most 1, that a sample is augmented.
+            Of the augmentation inside.
         criterion : callable or None
             The loss, if the target needs it.
         generator : torch.Generator on the CPU
@@ -148,20 +171,28 @@ class KeepAugment(BaseEstimator):
             attribution does not keep their shape.
         """
         validate_parameters(self)
+        require_batch(self, x, strength, generator)
         require_places("KeepAugment", x)
         x = x.detach()
         if strength == 0 or len(x) == 0:
             return x
-        asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
+        asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
+        if self.probability == 1:
+            return clipped(self._augmented(model, x, y, **asked), x, self.clip)
+        rows = (torch.rand(len(x), generator=generator) < self.probability).nonzero().squeeze(1).to(x.device)
+        if len(rows) == 0:
+            return x
+        own = self._augmented(rows_of(model, rows), x[rows], None if y is None else y[rows], **asked)
+        return clipped(x.index_copy(0, rows, own), x, self.clip)
+
+    def _augmented(
+        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, *, strength: float, **asked: Any
+    ) -> Tensor:
+        """Augment all samples of a batch."""
         channels = channel_axis(model)
         attribution = self._attribute(model, x, y, channels, asked)
-        if attribution.dim() != x.dim() or positions(attribution, channels) != positions(x, channels):
-            raise ValueError(
-                f"{self.attribution!r} returned maps of shape {tuple(attribution.shape)} for samples of shape "
-                f"{tuple(x.shape)}; they must have the same places."
-            )
         importance = attribution.abs().amax(dim=channels)
-        region = to_channels(self._region(importance, generator), x, channels)
+        region = to_channels(self._region(importance, asked["generator"]), x, channels)
         changed = augmented_by(self.augmentation, model, x, y, strength=strength, **asked)
         return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)
 
@@ -169,9 +200,23 @@ class KeepAugment(BaseEstimator):
         self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channels: int, asked: dict[str, Any]
     ) -> Tensor:
         if self.resolution == 1:
-            return self.attribution(model, x, y, target=self.target, **asked)
-        small = self.attribution(model, scaled(x, self.resolution, channels), y, target=self.target, **asked)
-        return stretched(small, x, channels)
+            return self._checked(self.attribution(model, x, y, target=self.target, **asked), x, channels)
+        small = scaled(x, self.resolution, channels)
+        map_ = self._checked(self.attribution(model, small, y, target=self.target, **asked), small, channels)
+        return stretched(map_, x, channels)
+
+    def _checked(self, map_: Any, x: Tensor, channels: int) -> Tensor:
+        """Return a map if it has all places of the samples; it may have a single channel."""
+        is_map = isinstance(map_, Tensor) and map_.dim() == x.dim() and map_.device == x.device
+        if not is_map or positions(map_, channels) != positions(x, channels):
+            raise ValueError(
+                f"attribution={self.attribution!r} returned {described(map_)} for samples of shape {tuple(x.shape)} on "
+                f"{x.device}; its maps must be a torch.Tensor with the same places."
+            )
+        if not finite(map_):
+            raise ValueError(f"attribution={self.attribution!r} returned maps with NaN or infinity.")
+        checked: Tensor = map_
+        return checked
 
     def _region(self, importance: Tensor, generator: torch.Generator) -> Tensor:
         """Draw a region of each sample: bool, of the shape (n, *places) of what matters how much."""
@@ -190,7 +235,8 @@ class KeepAugment(BaseEstimator):
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the augmentation cannot be used, or for a class in place of an instance."""
-        require_usable("augmentation", self.augmentation)
+        check_clip(self.clip)
+        require_inner("augmentation", self.augmentation)
         for name in ("attribution", "target"):
             if isinstance(getattr(self, name), type):
                 kind = getattr(self, name).__name__

@@ -15,6 +15,8 @@ from torch import Tensor
 from skaba._validation import validate_parameters
 from skaba.attribution import channel_axis
 from skaba.attribution._spatial import positions
+from skaba.augmenters._batches import require_batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
 
 ATTEMPTS = 100
@@ -38,6 +40,9 @@ class RandomErasing(BaseEstimator):
     fill : float or {"zero", "mean", "min", "max", "random", "blur"}, default="random"
         What replaces a place: a number; the batch's mean, minimum or maximum of the channel; normal noise of
         the channel's mean and deviation (the paper: uniform noise over all grey values); or the sample blurred.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
 
     See Also
     --------
@@ -45,8 +50,8 @@ class RandomErasing(BaseEstimator):
 
     Notes
     -----
-    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1 erases, as
-    published. **Set** ``strength=1``: an estimator's default, 0.1, goes a tenth of the way.
+    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1, the default, erases, as
+    published.
 
     A sample stays as it is if none of a hundred rectangles fits, which happens where even small areas are less
     than a place or longer than the sample.
@@ -72,7 +77,11 @@ class RandomErasing(BaseEstimator):
         "max_area": [Interval(Real, 0, 1, closed="both")],
         "min_aspect": [Interval(Real, 0, 1, closed="right")],
         "fill": FILL_CONSTRAINT,
+        "clip": CLIP_CONSTRAINT,
     }
+
+    default_strength: ClassVar[float] = 1.0
+    strength_unit: ClassVar[str] = "share of the way to the fill, at most 1"
 
     def __init__(
         self,
@@ -81,12 +90,14 @@ class RandomErasing(BaseEstimator):
         max_area: float = 0.4,
         min_aspect: float = 0.3,
         fill: Fill = "random",
+        clip: Clip | None = None,
     ) -> None:
         self.probability = probability
         self.min_area = min_area
         self.max_area = max_area
         self.min_aspect = min_aspect
         self.fill = fill
+        self.clip = clip
 
     def __call__(
         self,
@@ -121,11 +132,12 @@ class RandomErasing(BaseEstimator):
         Raises
         ------
         TypeError
-            If x is not floating-point.
+            If x is no floating-point tensor, the strength no number, or the generator none of torch's.
         ValueError
             If a parameter is not allowed, or samples are neither images nor series.
         """
         validate_parameters(self)
+        require_batch(self, x, strength, generator)
         require_features("RandomErasing", x)
         require_places("RandomErasing", x)
         x = x.detach()
@@ -134,7 +146,8 @@ class RandomErasing(BaseEstimator):
         sides = positions(x, channel_axis(model))
         start, size = self._draw(len(x), sides, generator)
         places = boxes(start.to(x.device), size.to(x.device), sides)
-        return erased(x, places, self.fill, strength=strength, model=model, generator=generator)
+        result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)
+        return clipped(result, x, self.clip)
 
     def _draw(self, n_samples: int, sides: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return each sample's box, its start and its size, of shape (n, n_axes); the size is 0 for no box."""
@@ -154,7 +167,8 @@ class RandomErasing(BaseEstimator):
         return start, size * chosen.unsqueeze(1)
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if there is no area to draw."""
+        """Raise a ValueError if there is no area to draw, or the range has no inside."""
+        check_clip(self.clip)
         if self.min_area > self.max_area:
             raise ValueError(
                 f"min_area={self.min_area} is larger than max_area={self.max_area}: they are the ends of a range."

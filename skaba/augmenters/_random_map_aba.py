@@ -22,7 +22,7 @@ class RandomMapABA(ABA):
 
     Parameters
     ----------
-    attribution, target, selection, adjustments, change, randomize, share, every, resolution, reuse, renew, store
+    attribution, target, selection, adjustments, change, randomize, share, every, resolution, reuse, renew, store, clip
         As for :class:`ABA`, whose defaults are MendABA's.
 
     See Also

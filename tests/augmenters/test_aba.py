@@ -182,7 +182,7 @@ def test_a_map_that_is_not_finite_is_refused(bad, selection, n_features):
         map_[1, 3] = bad
         return map_
 
-    with pytest.raises(ValueError, match=r"maps of attribution=<function .*> hold NaN or infinity, in 1 of 4 samples"):
+    with pytest.raises(ValueError, match=r"<function .*> returned a map with NaN or infinity for 1 of 4 samples"):
         augmented(ABA(attribution, selection=selection, adjustments=AdjustmentSet([3])), torch.randn(4, n_features))
 
 
@@ -200,7 +200,7 @@ def test_a_finite_map_may_have_a_sum_that_is_not():
 )
 def test_a_map_must_be_a_tensor_of_the_batchs_shape(returned):
     aba = ABA(lambda model, x, y, **_: returned(x), adjustments=AdjustmentSet([3]))
-    with pytest.raises(ValueError, match=r"attribution=<function .* returned .* for a batch of shape \(4, 10\)"):
+    with pytest.raises(ValueError, match=r"<function .* returned .* for a batch of shape \(4, 10\)"):
         augmented(aba, torch.randn(4, 10))
 
 

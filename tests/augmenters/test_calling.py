@@ -7,13 +7,31 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.augmenters import FPA, Compose, GaussianNoise, fast_aba
-from skaba.augmenters._calling import augmented_by, is_augmenter
+from skaba.attribution import Gradient, Loss, RandomTopClass
+from skaba.augmenters import (
+    FPA,
+    AdjustmentSet,
+    Compose,
+    GaussianNoise,
+    KeepAugment,
+    Percentiles,
+    Proportional,
+    RandomErasing,
+    RandomMapABA,
+    augmented_by,
+    default_strength,
+    fast_aba,
+    free_aba,
+    mend_aba,
+    require_augmenter,
+)
+from skaba.augmenters._calling import is_augmenter
 from tests.tiny_nets import seeded
 
 
-def called(function, x, seed=0, strength=1):
-    return augmented_by(function, None, x, None, strength=strength, criterion=None, generator=seeded(seed))
+def called(function, x, seed=0, strength=1, **parameters):
+    asked = {"strength": strength, "criterion": None, "generator": seeded(seed)}
+    return augmented_by(function, None, x, None, **asked, **parameters)
 
 
 def noisy(x):
@@ -67,12 +85,19 @@ def test_the_result_has_the_batchs_dtype_and_no_gradient():
     assert (result.dtype, result.requires_grad) == (torch.float32, False)
 
 
-def test_strength_is_the_share_of_samples_and_0_calls_nobody():
-    x = torch.zeros(2000, 2)
-    changed = called(lambda batch: batch + 1, x, strength=0.2)
-    assert torch.equal(changed[:, 0], changed[:, 1])
-    assert 0.17 < changed[:, 0].mean() < 0.23
+def test_a_function_has_no_strength_and_0_calls_nobody():
+    x = torch.zeros(20, 2)
+    for strength in (0.01, 0.1, 1, 5):
+        assert torch.equal(called(lambda batch: batch + 1, x, strength=strength), x + 1)
     assert torch.equal(called(lambda batch: 1 / 0, x, strength=0), x)
+
+
+@pytest.mark.parametrize("function", [lambda batch: batch + 1, GaussianNoise()], ids=["function", "augmenter"])
+def test_the_probability_is_the_share_of_samples(function):
+    x = torch.zeros(2000, 2)
+    changed = called(function, x, strength=0.3, probability=0.2) != 0
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    assert 0.17 < changed[:, 0].float().mean() < 0.23
 
 
 class Own(nn.Module):
@@ -113,6 +138,108 @@ def test_an_augmenter_is_handed_everything():
 def test_what_is_no_batch_of_the_shape_is_refused(result):
     with pytest.raises(ValueError, match="it must keep the shape"):
         called(lambda x: result, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_refused_and_named(bad):
+    def broken(x):
+        x[1, 0] = bad
+        return x
+
+    with pytest.raises(ValueError, match=r"broken.* returned NaN or infinity, in 1 of 3 samples"):
+        called(broken, torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="returned NaN or infinity, in 3 of 3"):
+        called(lambda model, x, y, **asked: x * bad, torch.zeros(3, 2) + (1 if bad > 0 else 0))
+    assert called(torch.sqrt, torch.tensor([[float("nan"), 4.0]]))[0, 1] == 2  # the batch was not finite before
+
+
+# --- what can augment, and what cannot
+
+
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        (
+            Gradient(),
+            r"Gradient\(\) is no augmenter: it draws maps\. Make one with it, ABA\(attribution=",
+        ),
+        (lambda model, x, y, *, target, criterion, generator: x, r"draws maps.* ABA\(attribution="),
+        (RandomTopClass(), r"says what maps explain\. Make one with it, ABA\(target=RandomTopClass\(\)\)"),
+        (Loss(), r"ABA\(target=Loss\(\)\)"),
+        (Percentiles(0.1, 0.9), r"sorts features into categories\..* ABA\(selection=Percentiles\(0\.1, 0\.9\)\)"),
+        (AdjustmentSet([3]), r"says how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
+        (Proportional(), r"ABA\(change=Proportional\(\)\)"),
+        (mend_aba, r"mend_aba makes an augmenter: call it, mend_aba\(\)"),
+        (FPA, r"FPA makes an augmenter: call it, FPA\(\)"),
+        (3, "=3 must be an augmenter, such as mend_aba"),
+        (lambda x, y: x, "must be an augmenter, .* or callable as augmenter"),
+        (lambda: None, "a function that takes a batch"),
+        (FPA(p2=7), "'p2' parameter of FPA"),
+    ],
+)
+def test_what_cannot_augment_is_named(component, message):
+    with pytest.raises(ValueError, match=message):
+        require_augmenter("augmenter", component)
+
+
+@pytest.mark.parametrize("component", [mend_aba(), FPA(), torch.sin, lambda x: x, nn.Identity(), Own()], ids=repr)
+def test_what_can(component):
+    require_augmenter("augmenter", component)
+
+
+# --- strengths
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "wanted"),
+    [
+        (mend_aba(), 0.1),
+        (free_aba(), 0.1),
+        (RandomMapABA(), 0.1),
+        (GaussianNoise(), 0.1),
+        (FPA(), 1.0),
+        (RandomErasing(), 1.0),
+        (lambda x: x, 1.0),
+        (Own(), 1.0),
+    ],
+)
+def test_every_augmenter_states_its_usual_strength_and_its_unit(augmenter, wanted):
+    assert default_strength(augmenter) == wanted
+    if not callable(getattr(augmenter, "forward", None)) and hasattr(augmenter, "get_params"):
+        assert isinstance(augmenter.strength_unit, str)
+        assert "strength" not in augmenter.get_params()
+
+
+EVERY = pytest.mark.parametrize(
+    "augmenter",
+    [mend_aba(), FPA(), RandomErasing(), GaussianNoise(), KeepAugment(torch.sin), Compose([torch.sin])],
+    ids=lambda augmenter: type(augmenter).__name__,
+)
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("changed", "kind", "message"),
+    [
+        (
+            {"x": np.zeros((2, 1, 4), dtype="float32")},
+            TypeError,
+            r"torch.Tensor, got a numpy.ndarray",
+        ),
+        ({"x": [[[0.0]]]}, TypeError, "torch.Tensor, got a list"),
+        ({"x": None}, TypeError, "torch.Tensor, got None"),
+        ({"strength": [0.1, 0.2]}, TypeError, r"strength=\[0.1, 0.2\] must be a number, one for the whole batch"),
+        ({"strength": "0.1"}, TypeError, "strength='0.1' must be a number"),
+        ({"strength": torch.tensor([0.1])}, TypeError, "must be a number"),
+        ({"strength": float("nan")}, ValueError, "strength=nan must be finite"),
+        ({"generator": None}, TypeError, "pass generator=torch.Generator"),
+        ({"generator": 0}, TypeError, "pass generator=torch.Generator"),
+    ],
+)
+def test_an_own_loop_gets_one_clear_error(augmenter, changed, kind, message):
+    asked = {"x": torch.zeros(2, 1, 4), "strength": 0.1, "generator": seeded(), **changed}
+    with pytest.raises(kind, match=message):
+        augmenter(None, asked.pop("x"), None, criterion=None, **asked)
 
 
 def test_kornias_augmentations():

@@ -25,17 +25,84 @@ def augmented(augmenter, x, y=None, model=None, strength=1.0, generator=None):
     return augmenter(model, x, y, strength=strength, **asked)
 
 
-@pytest.mark.parametrize("factors", [None, [1, 0.1, 2], [0.5, 0, 1]])
-def test_is_the_same_as_calling_one_after_another(factors):
+@pytest.mark.parametrize("strengths", [None, [None, 0.1, 2], [0.5, 0, None]])
+def test_is_the_same_as_calling_one_after_another(strengths):
     net, x, y = conv_net(), images(), torch.tensor([0, 1, 2])
     parts = [RandomErasing(probability=1), mend_aba(k=2), GaussianNoise()]
-    got = augmented(Compose(parts, factors), x, y, net, strength=0.5)
+    got = augmented(Compose(parts, strengths), x, y, net, strength=0.5)
     generator, wanted = seeded(), x
-    for part, factor in zip(parts, factors or [1, 1, 1], strict=True):
-        if factor:
-            wanted = augmented(part, wanted, y, net, strength=0.5 * factor, generator=generator)
+    # An ABA takes the strength of the whole; erasing and noise have their own.
+    for part, usual, own in zip(parts, [1.0, 0.5, 0.1], strengths or [None] * 3, strict=True):
+        if own != 0:
+            wanted = augmented(part, wanted, y, net, strength=usual if own is None else own, generator=generator)
     assert torch.equal(got, wanted)
     assert not torch.equal(got, x)
+
+
+class Counting:
+    """A function of a batch that counts the samples it changes, and an augmenter that notes its strength."""
+
+    def __init__(self):
+        self.n_samples = 0
+
+    def __call__(self, x):
+        self.n_samples += len(x)
+        return x + 1
+
+
+@pytest.mark.parametrize("strength", [0.01, 0.05, 0.1, 1, 2])
+def test_a_function_is_applied_to_every_sample_whatever_the_strength(strength):
+    function, net, x = Counting(), conv_net(), images(40)
+    only = augmented(Compose([function, mend_aba(k=2)], [None, 0]), x, model=net, strength=strength)
+    assert torch.equal(only, x + 1)
+    both = augmented(Compose([function, mend_aba(k=2)]), x, model=net, strength=strength)
+    assert function.n_samples == 80
+    moved = (both - (x + 1)).flatten(1)
+    assert (moved.abs().amax(dim=1) > 0).all()
+    twice = augmented(Compose([function, mend_aba(k=2)]), x, model=net, strength=2 * strength) - (x + 1)
+    torch.testing.assert_close(twice.flatten(1), 2 * moved, rtol=1e-2, atol=1e-5)
+
+
+def test_kornia_is_applied_to_every_image_at_a_small_strength():
+    kornia = pytest.importorskip("kornia.augmentation")
+    x = torch.rand(60, 3, 8, 8, generator=seeded())
+    flipped = kornia.RandomHorizontalFlip(p=1.0)
+    result = augmented(Compose([flipped, mend_aba(k=2)], [None, 0]), x, strength=0.05)
+    assert torch.equal(result, x.flip(3))
+    some = augmented(Compose([flipped], [0.3]), x, strength=0.05)
+    turned = (some == x.flip(3)).flatten(1).all(1)
+    assert 0.1 < turned.float().mean() < 0.5
+    assert torch.equal(some[~turned], x[~turned])
+
+
+def test_a_number_is_the_probability_of_a_function():
+    x = torch.zeros(2000, 2)
+    changed = augmented(Compose([lambda batch: batch + 1], [0.2]), x, strength=0.7)
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    assert 0.17 < changed[:, 0].mean() < 0.23
+
+
+def test_what_the_strength_scales():
+    seen = []
+
+    def own(model, x, y, *, strength, criterion, generator):
+        seen.append(strength)
+        return x
+
+    def stated(model, x, y, *, strength, criterion, generator):
+        seen.append(strength)
+        return x
+
+    stated.default_strength = 7.0
+    augmented(Compose([own, stated, Compose([own, stated]), Compose([stated])]), images(), strength=0.2)
+    assert seen == [0.2, 7.0, 0.2, 7.0, 7.0]
+
+
+def test_the_default_strength_is_that_of_the_part_that_is_scaled():
+    kept = [Compose([torch.sin, FPA(), mend_aba()]), Compose([torch.sin, FPA()]), Compose([mend_aba(), FPA()], [2, 3])]
+    assert [compose.default_strength for compose in kept] == [0.1, 1.0, 1.0]
+    assert Compose([Compose([FPA(), fast_aba()])]).default_strength == 0.1
+    assert Compose([FPA(), mend_aba()]).strength_unit == mend_aba().strength_unit
 
 
 def test_an_aba_attributes_what_came_before_it():
@@ -52,7 +119,7 @@ def test_an_aba_attributes_what_came_before_it():
 def test_nobody_is_called_where_nothing_is_augmented():
     x = images()
     assert torch.equal(augmented(Compose([lambda batch: 1 / 0]), x, strength=0), x)
-    assert torch.equal(augmented(Compose([lambda batch: 1 / 0], factors=[0]), x), x)
+    assert torch.equal(augmented(Compose([lambda batch: 1 / 0], [0]), x), x)
     assert torch.equal(augmented(Compose([]), x), x)
 
 
@@ -72,10 +139,10 @@ def test_parameters_of_the_augmenters_are_named_by_their_place():
     parameters = compose.get_params()
     assert parameters["0__p2"] == 0.1
     assert parameters["1__0__target__k"] is None
-    compose.set_params(**{"0__p2": 0.3, "1__0__target__k": 2, "factors": [1, 2]})
+    compose.set_params(**{"0__p2": 0.3, "1__0__target__k": 2, "strengths": [1, 2]})
     assert compose.augmenters[0].p2 == 0.3
     assert compose.augmenters[1].augmenters[0].target.k == 2
-    assert compose.factors == [1, 2]
+    assert compose.strengths == [1, 2]
 
 
 def test_an_augmenter_is_replaced_before_its_parameters_are_set():
@@ -95,7 +162,7 @@ def test_parameters_that_do_not_exist_are_refused(name):
 
 
 def test_a_clone_shares_nothing():
-    compose = Compose([FPA(), mend_aba()], factors=[1, 0.1])
+    compose = Compose([FPA(), mend_aba()], strengths=[1, 0.1])
     copy = clone(compose).set_params(**{"0__p2": 0.5})
     assert compose.augmenters[0].p2 == 0.1
     assert copy.augmenters[1] is not compose.augmenters[1]
@@ -108,14 +175,15 @@ def test_a_clone_shares_nothing():
         (Compose([FPA]), r"augmenters\[0\]=FPA makes an augmenter: call it, FPA\(\)"),
         (Compose([mend_aba]), r"augmenters\[0\]=mend_aba makes an augmenter"),
         (Compose(["mend_aba"]), r"""is a name: make the augmenter, for example preset\("mend_aba"\)"""),
-        (Compose([3]), r"augmenters\[0\]=3 cannot be called"),
+        (Compose([3]), r"augmenters\[0\]=3 must be an augmenter"),
         (Compose([FPA(p2=7)]), "'p2' parameter of FPA"),
         (Compose([Compose([mend_aba(share=3)])]), "'share' parameter of ABA"),
         (Compose(FPA()), "'augmenters' parameter of Compose"),
-        (Compose([FPA()], factors=[1, 2]), "factors has 2 entries for 1 augmenters"),
-        (Compose([FPA()], factors=[-1]), "factors must be finite numbers of at least 0"),
-        (Compose([FPA()], factors=["1"]), "factors must be finite numbers of at least 0"),
-        (Compose([FPA()], factors=2), "'factors' parameter of Compose"),
+        (Compose([FPA()], [1, 2]), "strengths has 2 entries for 1 augmenters"),
+        (Compose([FPA()], [-1]), r"strengths\[0\]=-1 of FPA\(\) must be None or finite and at least 0"),
+        (Compose([FPA()], ["1"]), r"strengths\[0\]='1' of FPA\(\)"),
+        (Compose([torch.sin], [1.5]), r"strengths\[0\]=1.5 of .*sin.* must be None or a probability, from 0 to 1"),
+        (Compose([FPA()], 2), "'strengths' parameter of Compose"),
     ],
 )
 def test_what_is_not_allowed_is_named(compose, message):

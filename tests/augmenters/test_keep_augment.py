@@ -81,9 +81,10 @@ def test_a_map_without_differences_allows_every_region():
     assert set(starts.flatten().tolist()) == {0, 1, 2, 3}
 
 
-def test_a_map_that_is_not_a_number_is_no_error():
+def test_a_map_that_is_not_a_number_is_refused():
     keep = KeepAugment(torch.zeros_like, attribution=Known(torch.full((3, 1, 4), float("nan"))))
-    assert torch.isfinite(augmented(keep, torch.ones(3, 1, 4))).all()
+    with pytest.raises(ValueError, match=r"attribution=.* returned maps with NaN or infinity"):
+        augmented(keep, torch.ones(3, 1, 4))
 
 
 def test_by_default_the_gradient_of_the_label_says_what_matters():
@@ -122,11 +123,27 @@ def test_an_augmenter_gets_the_strength_and_the_model():
     assert witness.seen == (net, y, 0.3, criterion)
 
 
-def test_a_function_augments_as_many_samples_as_the_strength_says():
-    x = torch.ones(1000, 1, 4)
+@pytest.mark.parametrize("strength", [0.05, 0.1, 1, 3])
+def test_a_function_is_applied_to_all_samples_at_any_strength(strength):
+    x = torch.ones(200, 1, 4)
     keep = KeepAugment(torch.zeros_like, attribution=Known())
-    changed = (augmented(keep, x, strength=0.3) != x).flatten(1).any(1)
+    assert ((augmented(keep, x, strength=strength) != x).flatten(1).any(1)).all()
+
+
+@pytest.mark.parametrize("augmentation", [torch.zeros_like, GaussianNoise()], ids=["function", "augmenter"])
+def test_the_probability_says_how_many_samples_are_augmented_and_asked_about(augmentation):
+    x, witness = torch.randn(1000, 1, 4), Known()
+    result = augmented(KeepAugment(augmentation, attribution=witness, probability=0.3), x)
+    changed = (result != x).flatten(1).any(1)
     assert 0.25 < changed.float().mean() < 0.35
+    assert torch.equal(witness.seen[0], x[changed])
+    never = KeepAugment(augmentation, attribution=Known(), probability=0)
+    assert torch.equal(augmented(never, x), x)
+
+
+def test_its_strength_is_that_of_what_is_inside():
+    assert [KeepAugment(inside).default_strength for inside in (fast_aba(), FPA(), torch.zeros_like)] == [0.1, 1, 1]
+    assert KeepAugment(FPA()).strength_unit == FPA.strength_unit
 
 
 def test_strength_0_asks_nobody():
@@ -179,6 +196,7 @@ def test_leaves_no_trace_in_the_model(augmentation):
         ({"size": 1}, "'size' parameter of KeepAugment"),
         ({"quantile": 0}, "'quantile' parameter of KeepAugment"),
         ({"resolution": 0}, "'resolution' parameter of KeepAugment"),
+        ({"probability": 1.5}, "'probability' parameter of KeepAugment"),
         (
             {"attribution": Gradient},
             r"attribution=Gradient is a class: make an instance of it, attribution=Gradient\(\)",
@@ -187,7 +205,7 @@ def test_leaves_no_trace_in_the_model(augmentation):
         ({"augmentation": GaussianNoise}, r"augmentation=GaussianNoise makes an augmenter: call it, GaussianNoise\(\)"),
         ({"augmentation": fast_aba}, r"augmentation=fast_aba makes an augmenter: call it"),
         ({"augmentation": "fpa"}, r"augmentation='fpa' is a name"),
-        ({"augmentation": 3}, "augmentation=3 cannot be called"),
+        ({"augmentation": 3}, "augmentation=3 must be an augmenter"),
         ({"augmentation": free_aba()}, "augmentation has reuse='epoch'"),
         ({"augmentation": FPA(p2=2)}, "'p2' parameter of FPA"),
     ],
@@ -200,7 +218,7 @@ def test_parameters_that_are_not_allowed_are_named(parameters, message):
 def test_tables_and_augmentations_that_change_the_shape_are_refused():
     with pytest.raises(ValueError, match="KeepAugment needs images or series"):
         augmented(KeepAugment(torch.zeros_like), torch.zeros(2, 3))
-    with pytest.raises(ValueError, match=r"returned \(3, 2, 6\) for a batch of shape \(3, 2, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"returned a tensor of shape \(3, 2, 6\) on cpu for a batch"):
         augmented(KeepAugment(lambda x: x.mean(3), attribution=Known()), images())
 
 
@@ -218,5 +236,5 @@ def test_a_map_may_be_one_for_all_channels():
 
 
 def test_maps_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"maps of shape \(3,\) for samples of shape \(3, 2, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"returned a tensor of shape \(3,\) on cpu for samples"):
         augmented(KeepAugment(torch.zeros_like, attribution=lambda model, x, y, **_: x.mean((1, 2, 3))), images())

@@ -21,8 +21,8 @@ AUGMENTERS = {
     "RandomMapABA": RandomMapABA(),
     "KeepAugment": KeepAugment(GaussianNoise()),
     "KeepAugment of a function": KeepAugment(torch.zeros_like, variant="cut", size=0.3),
-    "Compose": Compose([FPA(p1_max=0.5, probability=1), fast_aba(k=2)], factors=[1, 0.1]),
-    "Compose with a function": Compose([torch.sin, GaussianNoise()]),
+    "Compose": Compose([FPA(p1_max=0.5, probability=1), fast_aba(k=2)]),
+    "Compose with a function": Compose([torch.sin, GaussianNoise()], [0.5, None]),
 }
 EVERY = pytest.mark.parametrize("augmenter", AUGMENTERS.values(), ids=AUGMENTERS)
 

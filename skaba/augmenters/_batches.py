@@ -1,0 +1,41 @@
+"""What every augmenter is called with, checked in one place."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skaba.augmenters._finite import described
+
+
+def require_batch(augmenter: Any, x: Any, strength: Any, generator: Any) -> None:
+    """Check the arguments that all augmenters share.
+
+    Parameters
+    ----------
+    augmenter : object
+        Is named by its class.
+    x, strength, generator : object
+
+    Raises
+    ------
+    TypeError
+        If x is no tensor, the strength no number, or the generator none of torch's.
+    ValueError
+        If the strength is not finite.
+    """
+    name = type(augmenter).__name__
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} takes a batch as torch.Tensor, got {described(x)}: pass torch.as_tensor(x).")
+    if not isinstance(strength, Real):
+        raise TypeError(f"strength={strength!r} must be a number, one for the whole batch, for example 0.1.")
+    if not math.isfinite(strength):
+        raise ValueError(f"strength={strength!r} must be finite, for example 0.1.")
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"{name} draws at random: pass generator=torch.Generator().manual_seed(0), got {described(generator)}."
+        )
