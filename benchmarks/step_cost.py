@@ -201,7 +201,7 @@ def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
         steps, rows = augmenter._draw_moved(len(x), 0.1, generator, batch.device)
         if len(steps):
             attribution = maps[: len(steps)]
-            augmenter._mover(attribution, attribution, steps, rows)(batch)
+            augmenter._mover(attribution, attribution, steps, rows, None, generator)(batch)
 
     return Contestant(select, generator)
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skaba.attribution import RandomMap
-from skaba.augmenters import GaussianNoise
+from skaba.augmenters import GaussianNoise, RandomMapABA
 from skaba.datasets import load_digits
 from skaba.demo import CONTROLS, GRIDS, HEADER, Comparison, Report, Run, compare, count_fits, make_net
 
@@ -84,7 +83,7 @@ def test_strengths_are_those_that_the_search_found(comparisons):
 def test_controls_change_as_much_as_mend_aba(comparisons):
     nets, digits = comparisons[0].nets, comparisons[0].digits
     assert isinstance(nets["Gaussian noise"].augmenter, GaussianNoise)
-    assert isinstance(nets["random map"].augmenter.attribution, RandomMap)
+    assert isinstance(nets["random map"].augmenter, RandomMapABA)
     X, y = digits.X_train.repeat(30, axis=0), digits.y_train.repeat(30)
     sizes = [np.sqrt(np.mean((nets[name].augment(X, y) - X) ** 2)) for name in ["MendABA", *CONTROLS]]
     # A tenth, a tenth or eight tenths of the pixels move: a third on average.

@@ -78,10 +78,14 @@ def test_an_augmenter_called_in_threads_keeps_the_global_state() -> None:
 
 
 def test_it_is_put_back_after_an_error_and_may_be_held_twice() -> None:
+    def fail() -> None:
+        with random_state_kept(), holding_random_state():
+            torch.rand(3)
+            raise RuntimeError("inside")
+
     state = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="inside"), random_state_kept(), holding_random_state():
-        torch.rand(3)
-        raise RuntimeError("inside")
+    with pytest.raises(RuntimeError, match="inside"):
+        fail()
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -2,7 +2,7 @@
 
 from skaba.attribution._asking import asking, first_output, logits_of, unwrapped
 from skaba.attribution._captum import ThroughCaptum
-from skaba.attribution._catalogue import DESCRIPTIONS, METHODS, Trial, Trials, available
+from skaba.attribution._catalogue import DESCRIPTIONS, METHODS, TARGETS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
@@ -28,6 +28,7 @@ __all__ = [
     "IBA",
     "LRP",
     "METHODS",
+    "TARGETS",
     "AttributionMethod",
     "DeconvNet",
     "DeepLift",

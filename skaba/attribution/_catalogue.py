@@ -16,6 +16,7 @@ from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer
+from skaba.attribution._loss import Loss
 from skaba.attribution._lrp import LRP
 from skaba.attribution._method import AttributionMethod, require_floats
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
@@ -23,7 +24,7 @@ from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
-from skaba.attribution._targets import Criterion, PredictedClass
+from skaba.attribution._targets import Criterion, PredictedClass, RandomTopClass, TrueClass
 from skaba.attribution._times_input import TimesInput
 
 METHODS: dict[str, type[AttributionMethod]] = {
@@ -53,6 +54,8 @@ METHODS: dict[str, type[AttributionMethod]] = {
         FeatureAblation,
     )
 }
+
+TARGETS: dict[str, Any] = {target.__name__: target for target in (PredictedClass, TrueClass, Loss, RandomTopClass)}
 
 DESCRIPTIONS: dict[str, str] = {
     "Gradient": "gradient of the target with respect to the input",

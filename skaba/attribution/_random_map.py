@@ -1,4 +1,4 @@
-"""The control for every claim about attribution."""
+"""The map that knows nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from skaba.attribution._targets import require_generator
 
 
 class RandomMap(AttributionMethod):
-    """Normal noise in place of a map: the same adjustments without any attribution.
+    """Normal noise in place of a map, without a pass through the model.
 
-    Augmenting with it moves the same number of features by the same amounts, but not where
-    the model looks: what a method gains over it is what attribution is worth. (The same number
-    as a map without ties; a map that is 0 in many places falls into other shares.) No pass
-    through the model.
+    A judge of maps must tell any method from it. To control for attribution in training use
+    :class:`skaba.augmenters.RandomMapABA`, which shuffles a method's own maps: noise has neither their zeros nor
+    their ties.
 
     Examples
     --------

@@ -15,6 +15,9 @@ from skaba._validation import validate_parameters
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
+USUAL_K = 4
+"""The papers' k for images, from which a class is drawn unless there are fewer."""
+
 
 class Score(Protocol):
     """What a target fixed: takes logits, returns the target's value a row."""
@@ -56,9 +59,9 @@ class RandomTopClass(BaseEstimator):
 
     Parameters
     ----------
-    k : int, default=4
-        How many of the highest logits take part, at least 1 and at most the number
-        of classes. ``k=1`` is the predicted class.
+    k : int, default=None
+        How many of the highest logits take part, at least 1 and at most the number of classes. ``k=1`` is the
+        predicted class. None means 4, or all classes if there are fewer.
 
     References
     ----------
@@ -75,9 +78,9 @@ class RandomTopClass(BaseEstimator):
     tensor([5., 3.])
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"k": [Interval(Integral, 1, None, closed="left")]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"k": [Interval(Integral, 1, None, closed="left"), None]}
 
-    def __init__(self, k: int = 4) -> None:
+    def __init__(self, k: int | None = None) -> None:
         self.k = k
 
     def __call__(
@@ -111,20 +114,22 @@ class RandomTopClass(BaseEstimator):
             If k exceeds the number of classes, or the task has no classes to draw from.
         """
         _require_classes(self, logits, y)
-        if logits.shape[1] == 1 < self.k:
+        n_classes = logits.shape[1]
+        if n_classes == 1 and self.k != 1:
             raise ValueError(
                 "The model returns a single logit per sample; to draw among classes it must return logits of shape "
                 "(n, n_classes), one per class."
             )
-        if self.k > logits.shape[1]:
+        k = min(USUAL_K, n_classes) if self.k is None else self.k
+        if k > n_classes:
             raise ValueError(
-                f"RandomTopClass(k={self.k}) draws among more classes than the model has: it returns "
-                f"{logits.shape[1]} logits per sample. Set k to at most {logits.shape[1]}, for example "
-                f"augmenter__target__k={logits.shape[1]} on the estimator."
+                f"RandomTopClass(k={k}) draws among more classes than the model has: it returns {n_classes} logits "
+                f"per sample. Set k to at most {n_classes}, for example augmenter__target__k={n_classes} on the "
+                "estimator, or to None."
             )
         generator = require_generator(generator, self)
-        rank = torch.randint(self.k, (len(logits), 1), generator=generator)
-        top = logits.topk(self.k, dim=1).indices
+        rank = torch.randint(k, (len(logits), 1), generator=generator)
+        top = logits.topk(k, dim=1).indices
         return ClassScore(top.gather(1, rank.to(logits.device)).squeeze(1))
 
 

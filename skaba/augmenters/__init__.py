@@ -9,6 +9,7 @@ from skaba.augmenters._compose import Compose
 from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
 from skaba.augmenters._keep_augment import KeepAugment
+from skaba.augmenters._percentiles import Percentiles
 from skaba.augmenters._presets import (
     PRESETS,
     challenger,
@@ -21,7 +22,7 @@ from skaba.augmenters._presets import (
 )
 from skaba.augmenters._random_erasing import RandomErasing
 from skaba.augmenters._random_map_aba import RandomMapABA
-from skaba.augmenters._selections import Cutoff, Percentiles, Selection
+from skaba.augmenters._selections import Cutoff, Selection
 
 __all__ = [
     "ABA",

@@ -16,9 +16,12 @@ from torch import Tensor
 
 from skaba.attribution import FromLayer, Gradient, Loss, RandomTopClass, channel_axis, rows_of, scaled, stretched
 from skaba.augmenters._adjustments import AdjustmentSet
+from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
-from skaba.augmenters._selections import Cutoff, Percentiles, Selection, differing
+from skaba.augmenters._maps import described, finite, finite_samples, require_map
+from skaba.augmenters._percentiles import Percentiles
+from skaba.augmenters._selections import Cutoff, Selection, differing
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 Mover = Callable[[Tensor], Tensor]
@@ -43,7 +46,7 @@ class ABA(BaseEstimator):
     attribution : callable, default=None
         The method, by default ``Gradient()``.
     target : callable, default=None
-        What is explained, by default ``RandomTopClass(k=4)``.
+        What is explained, by default ``RandomTopClass()``.
     selection : Percentiles or Cutoff, default=None
         The categories, by default ``Percentiles(0.1, 0.9)``: low, middle, high.
     adjustments : AdjustmentSet, default=None
@@ -181,12 +184,12 @@ class ABA(BaseEstimator):
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
         if len(steps) == 0:
             return x
-        chosen = x
+        chosen, padding = x, model.padding if isinstance(model, FromLayer) else None
         if rows is not None:
-            chosen, y = x.index_select(0, rows), _picked(y, rows)
+            chosen, y, padding = x.index_select(0, rows), _picked(y, rows), _picked(padding, rows)
             model = rows_of(model, rows)
         attribution = self._attribute(model, chosen, y, criterion, generator)
-        return self._mover(chosen, attribution, steps, rows)(x.clone())
+        return self._mover(chosen, attribution, steps, rows, padding, generator)(x.clone())
 
     def shift(
         self,
@@ -221,12 +224,12 @@ class ABA(BaseEstimator):
         if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
             # All that matters of the features is their gradient, which needs no pass of their own.
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
-            attribution = x
+            attribution: Any = x
         else:
             x = rest.features(getattr(self.attribution, "mode", "eval"), generator)
             attribution = self._attribute(rest, x, y, criterion, generator)
         require_samples(x, len(steps), rest.layer)
-        return self._mover(x, attribution, steps, rows, rest.padding)
+        return self._mover(x, attribution, steps, rows, rest.padding, generator)
 
     def _draw_moved(
         self, n_samples: int, strength: float, generator: torch.Generator, device: torch.device
@@ -251,16 +254,43 @@ class ABA(BaseEstimator):
         return steps
 
     def _mover(
-        self, x: Tensor, attribution: Tensor, steps: Tensor, rows: Tensor | None, still: Tensor | None = None
+        self,
+        x: Tensor,
+        attribution: Any,
+        steps: Tensor,
+        rows: Tensor | None,
+        padding: Tensor | None,
+        generator: torch.Generator,
     ) -> Mover:
-        """Return what moves a batch, given its samples that move, and where in them there is padding."""
-        attribution = attribution.detach()
+        """Return what moves a batch, given its samples that move, their maps, and where in them there is padding."""
+        attribution = require_map(attribution, x, self.attribution)
         by_category = steps.to(device=x.device, dtype=x.dtype, non_blocking=True)
-        categories = self.selection.sort(attribution, wanted=differing(by_category))
+        categories = self.selection.sort(attribution, wanted=differing(by_category), padding=padding)
+        return self._moving(x, attribution, categories, by_category, rows, padding, generator)
+
+    def _moving(
+        self,
+        x: Tensor,
+        attribution: Tensor,
+        categories: Categories,
+        by_category: Tensor,
+        rows: Tensor | None,
+        padding: Tensor | None,
+        generator: torch.Generator,
+    ) -> Mover:
+        """Return what moves samples by the steps of their categories."""
+        by_category = categories.silenced(by_category)
+        order = self._order(x, padding, generator)
+        if order is not None:
+            categories, attribution = categories.permuted(order), attribution.flatten(1).gather(1, order)
         if type(self.change) is Constant:
-            return partial(categories.move, by_category=by_category, rows=rows, still=still)
+            return partial(categories.move, by_category=by_category, rows=rows, still=padding)
         step = self.change(x.reshape(len(x), -1), attribution.reshape(len(x), -1), categories.steps(by_category))
-        return partial(_moved, _shaped(step, x, still), rows)
+        return partial(_moved, _shaped(step, x, padding, self.change), rows)
+
+    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
+        """Return from which feature each takes its category, (n, n_features); None: from itself."""
+        return None
 
     def _attribute(
         self,
@@ -269,7 +299,7 @@ class ABA(BaseEstimator):
         y: Tensor | None,
         criterion: Criterion | None,
         generator: torch.Generator,
-    ) -> Tensor:
+    ) -> Any:
         asked: dict[str, Any] = {"target": self.target, "criterion": criterion, "generator": generator}
         if self.resolution == 1:
             return self.attribution(model, x, y, **asked)
@@ -309,11 +339,8 @@ class ABA(BaseEstimator):
         steps = self._draw(len(x), strength, generator)
         categories, known = memory.recall(index)
         by_category = (steps * known.unsqueeze(1)).to(device=x.device, dtype=x.dtype, non_blocking=True)
-        categories = categories.to(x.device)
-        if type(self.change) is Constant:
-            return partial(categories.move, by_category=by_category, still=padding)
-        flat = x.detach().reshape(len(x), -1)
-        return partial(_moved, _shaped(self.change(flat, flat, categories.steps(by_category)), x, padding), None)
+        x = x.detach()  # in the place of maps, which are not kept: no change that is allowed looks at them
+        return self._moving(x, x, categories.to(x.device), by_category, None, padding, generator)
 
     def renews(self, memory: CategoryMemory, index: Tensor, generator: torch.Generator, *, dear: bool = False) -> bool:
         """Return whether a batch's categories are to be kept, in place of those of its last visit.
@@ -335,8 +362,10 @@ class ABA(BaseEstimator):
             return True
         return not memory.knows(index)
 
-    def keep(self, memory: CategoryMemory, index: Tensor, gradient: Tensor) -> None:
+    def keep(self, memory: CategoryMemory, index: Tensor, gradient: Tensor, *, padding: Tensor | None = None) -> None:
         """Keep the categories of a batch for its next visit.
+
+        A sample whose gradient is not finite, as happens in mixed precision, will not move then.
 
         Parameters
         ----------
@@ -344,8 +373,14 @@ class ABA(BaseEstimator):
         index : int64 Tensor of shape (n,)
         gradient : Tensor of shape (n, ...)
             Of the loss, at the augmented input; any positive multiple will do.
+        padding : bool Tensor, default=None
+            True where a sample has padding; the gradient's shape but for the last axis.
         """
-        memory.keep(index, self.selection.sort(gradient.detach()))
+        gradient = gradient.detach()
+        if not finite(gradient):
+            unsound = ~finite_samples(gradient)
+            gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
+        memory.keep(index, self.selection.sort(gradient, padding=padding))
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
@@ -389,10 +424,18 @@ def _picked(y: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if y is None else y.index_select(0, rows)
 
 
-def _shaped(change: Tensor, x: Tensor, still: Tensor | None) -> Tensor:
+def _shaped(change: Any, x: Tensor, still: Tensor | None, made_by: Change) -> Tensor:
     """Return a change of flat samples in x's shape, zero where there is padding."""
-    change = change.expand(len(x), x[0].numel()).reshape(x.shape)
-    return change if still is None else change.masked_fill(still.unsqueeze(-1), 0)
+    n_features = x[0].numel()
+    if not isinstance(change, Tensor) or tuple(change.shape) not in {(len(x), n_features), (len(x), 1)}:
+        raise ValueError(
+            f"change={made_by!r} returned {described(change)} for samples of shape ({len(x)}, {n_features}); it must "
+            f"return a torch.Tensor of that shape, or of shape ({len(x)}, 1)."
+        )
+    if not finite(change):
+        raise ValueError(f"change={made_by!r} returned NaN or infinity.")
+    whole: Tensor = change.expand(len(x), n_features).reshape(x.shape)
+    return whole if still is None else whole.masked_fill(still.unsqueeze(-1), 0)
 
 
 def _moved(change: Tensor, rows: Tensor | None, x: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+ONES = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
+"""How many bits of a byte are set."""
+
 PIECE = 2**14
 """Features that a CPU works on at once: few enough for what is made of them to stay in its caches."""
 
@@ -27,6 +30,8 @@ class Categories:
     bits : uint8 Tensor of shape (n_boundaries, n, ceil(n_features / 8))
         They last as long as a training step does, so they are packed.
     n_features : int
+    blank : bool Tensor of shape (n,), default=None
+        Samples whose map is the same everywhere, which says nothing; None if there is none.
 
     Examples
     --------
@@ -37,9 +42,10 @@ class Categories:
     tensor([[ 0.0000,  0.1000, -0.1000,  0.0000]])
     """
 
-    def __init__(self, bits: Tensor, n_features: int) -> None:
+    def __init__(self, bits: Tensor, n_features: int, blank: Tensor | None = None) -> None:
         self.bits = bits
         self.n_features = n_features
+        self.blank = blank
 
     @classmethod
     def packed(cls, below: Sequence[Tensor], like: Tensor) -> Categories:
@@ -60,7 +66,58 @@ class Categories:
 
     def to(self, device: torch.device) -> Categories:
         """Return the same on a device."""
-        return Categories(self.bits.to(device, non_blocking=device.type != "cpu"), self.n_features)
+        blank = None if self.blank is None else self.blank.to(device)
+        return Categories(self.bits.to(device, non_blocking=device.type != "cpu"), self.n_features, blank)
+
+    def put(self, boundary: int, rows: Tensor, below: Tensor) -> None:
+        """Replace what is known of a boundary in some samples.
+
+        Parameters
+        ----------
+        boundary : int
+        rows : int64 Tensor of shape (m,)
+        below : bool Tensor of shape (m, n_features)
+        """
+        self.bits[boundary, rows] = _packed(below)
+
+    def mark_blank(self, rows: Tensor, blank: Tensor) -> None:
+        """Mark those of some samples whose map says nothing.
+
+        Parameters
+        ----------
+        rows : int64 Tensor of shape (m,)
+        blank : bool Tensor of shape (m,)
+        """
+        if self.blank is None:
+            self.blank = torch.zeros(self.bits.shape[1], dtype=torch.bool, device=self.bits.device)
+        self.blank[rows] = blank
+
+    def counts(self) -> Tensor:
+        """Return how many features of each sample lie below each boundary: int64, (n_boundaries, n)."""
+        if self.bits.device.type == "cpu":
+            return torch.from_numpy(ONES.take(self.bits.numpy()).sum(axis=2, dtype=np.int64))
+        return torch.from_numpy(ONES).to(self.bits.device)[self.bits.int()].sum(dim=2)
+
+    def permuted(self, order: Tensor) -> Categories:
+        """Return the categories of each sample in another order.
+
+        Parameters
+        ----------
+        order : int64 Tensor of shape (n, n_features)
+            Where each feature's category is taken from.
+        """
+        below = [mask.gather(1, order) for mask in self.below()]
+        bits = [_packed(mask) for mask in below]
+        return Categories(torch.stack(bits) if bits else self.bits, self.n_features, self.blank)
+
+    def silenced(self, by_category: Tensor) -> Tensor:
+        """Return values of categories that are 0 for samples whose map says nothing.
+
+        Parameters
+        ----------
+        by_category : Tensor of shape (n, n_categories)
+        """
+        return by_category if self.blank is None else by_category.masked_fill(self.blank.unsqueeze(1), 0)
 
     def below(self) -> list[Tensor]:
         """Return, for each boundary, the features below it: bool Tensors of shape (n, n_features)."""

@@ -16,7 +16,7 @@ from skaba.augmenters._categories import Categories
 class CategoryMemory:
     """For every sample and boundary, which features lay below: one bit each.
 
-    Two categories take 1 bit a feature, three take 2. It is empty until ``allocate``.
+    Two categories take 1 bit per feature, three take 2. It is empty until ``allocate``.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ class CategoryMemory:
     Attributes
     ----------
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
+    blank : bool Tensor of shape (n_samples,), or None
+        Which samples had a map that was the same everywhere.
     known : bool Tensor of shape (n_samples,) on the CPU, or None
         Which samples have been visited.
 
@@ -36,7 +38,7 @@ class CategoryMemory:
     >>> memory = CategoryMemory()
     >>> memory.allocate(n_samples=100, n_features=784, n_boundaries=1, device=torch.device("cpu"))
     >>> memory.n_bytes
-    9900
+    10000
     >>> memory.keep(torch.tensor([7]), Cutoff(3).sort(torch.arange(784)[None]))
     >>> categories, known = memory.recall(torch.tensor([7, 8]))
     >>> categories.below()[0].sum(1).tolist(), known.tolist()
@@ -47,17 +49,18 @@ class CategoryMemory:
         self.data = data
         self.n_features = 0
         self.bits: Tensor | None = None
+        self.blank: Tensor | None = None
         self.known: Tensor | None = None
 
     @staticmethod
     def bytes_for(n_samples: int, n_features: int, n_boundaries: int) -> int:
         """Return how much memory it will take."""
-        return n_samples * (n_boundaries * -(-n_features // 8) + 1)
+        return n_samples * (n_boundaries * -(-n_features // 8) + 2)
 
     @property
     def n_bytes(self) -> int:
         """How much memory it takes."""
-        return sum(tensor.numel() for tensor in (self.bits, self.known) if tensor is not None)
+        return sum(tensor.numel() for tensor in (self.bits, self.blank, self.known) if tensor is not None)
 
     def fits(self, n_samples: int, n_features: int, n_boundaries: int) -> bool:
         """Return whether it has been allocated for this many."""
@@ -90,6 +93,7 @@ class CategoryMemory:
             # The mapping keeps the file alive after this block; it has no name and cannot be left behind.
             with tempfile.TemporaryFile(dir=folder) as file:
                 self.bits = torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
+        self.blank = torch.zeros(n_samples, dtype=torch.bool, device=self.bits.device)
         self.known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, as samples' numbers are
         self.n_features = n_features
 
@@ -105,9 +109,10 @@ class CategoryMemory:
         Categories of n samples
         known : bool Tensor of shape (n,)
         """
-        bits, known = self._allocated()
+        bits, blank, known = self._allocated()
         index = index.cpu()
-        return Categories(bits.index_select(1, index.to(bits.device, non_blocking=True)), self.n_features), known[index]
+        there = index.to(bits.device, non_blocking=True)
+        return Categories(bits.index_select(1, there), self.n_features, blank.index_select(0, there)), known[index]
 
     def knows(self, index: Tensor) -> bool:
         """Return whether all of some samples have been visited.
@@ -116,7 +121,7 @@ class CategoryMemory:
         ----------
         index : int64 Tensor of shape (n,)
         """
-        return self.known is not None and bool(self._allocated()[1][index.cpu()].all())
+        return self.known is not None and bool(self._allocated()[2][index.cpu()].all())
 
     def keep(self, index: Tensor, categories: Categories) -> None:
         """Keep what was found of some samples, in place of what was known.
@@ -131,20 +136,22 @@ class CategoryMemory:
         ValueError
             If they are of other features or boundaries than the memory was allocated for.
         """
-        bits, known = self._allocated()
+        bits, blank, known = self._allocated()
         if (len(categories.bits), categories.n_features) != (len(bits), self.n_features):
             raise ValueError(
                 f"The memory was allocated for {len(bits)} boundaries of {self.n_features} features, not "
                 f"{len(categories.bits)} of {categories.n_features}."
             )
-        bits[:, index.to(bits.device, non_blocking=True)] = categories.bits.to(bits.device)
+        there = index.to(bits.device, non_blocking=True)
+        bits[:, there] = categories.bits.to(bits.device)
+        blank[there] = False if categories.blank is None else categories.blank.to(bits.device)
         known[index.cpu()] = True
 
-    def _allocated(self) -> tuple[Tensor, Tensor]:
-        if self.bits is None or self.known is None:
+    def _allocated(self) -> tuple[Tensor, Tensor, Tensor]:
+        if self.bits is None or self.blank is None or self.known is None:
             raise ValueError("The memory of categories is empty: call allocate first.")
         self.known = self.known.cpu()  # a file that was loaded onto a device holds all there
-        return self.bits, self.known
+        return self.bits, self.blank, self.known
 
     def state_dict(self) -> dict[str, Any]:
         """Return all of it, as ``save_params(f_categories=...)`` wants it."""

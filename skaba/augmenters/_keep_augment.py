@@ -17,7 +17,7 @@ from skaba.attribution._method import generator_on
 from skaba.attribution._spatial import positions, to_channels
 from skaba.augmenters._calling import augmented_by, require_usable
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.augmenters._selections import Percentiles
+from skaba.augmenters._percentiles import Percentiles
 
 
 class KeepAugment(BaseEstimator):

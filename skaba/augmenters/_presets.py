@@ -9,10 +9,11 @@ from skaba._validation import unknown_name
 from skaba.attribution import LRP, Loss, RandomTopClass
 from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._selections import Cutoff, Percentiles
+from skaba.augmenters._percentiles import Percentiles
+from skaba.augmenters._selections import Cutoff
 
 
-def challenger(k: int = 4, **parameters: Any) -> ABA:
+def challenger(k: int | None = None, **parameters: Any) -> ABA:
     """Return Challenger: one tail of the attribution moves, or nothing does.
 
     Half of the draws leave the sample alone, which makes it the cheapest of the three
@@ -20,8 +21,8 @@ def challenger(k: int = 4, **parameters: Any) -> ABA:
 
     Parameters
     ----------
-    k : int, default=4
-        The target is drawn from the k classes that the model ranks highest.
+    k : int, default=None
+        The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
         Any parameter of :class:`ABA`, in place of the method's own.
 
@@ -50,7 +51,7 @@ def challenger(k: int = 4, **parameters: Any) -> ABA:
     return ABA(**{**own, **parameters})
 
 
-def challenger_original(k: int = 4, **parameters: Any) -> ABA:
+def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
     """Return Challenger as first published: with layer-wise relevance propagation in place of the gradient.
 
     Needs captum (``pip install "skaba[attribution]"``) and a network for whose layers LRP has
@@ -58,8 +59,8 @@ def challenger_original(k: int = 4, **parameters: Any) -> ABA:
 
     Parameters
     ----------
-    k : int, default=4
-        The target is drawn from the k classes that the model ranks highest.
+    k : int, default=None
+        The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
         Any parameter of :class:`ABA`, in place of the method's own.
 
@@ -83,15 +84,15 @@ def challenger_original(k: int = 4, **parameters: Any) -> ABA:
     return challenger(k, **{"attribution": LRP(), **parameters})
 
 
-def mend_aba(k: int = 4, **parameters: Any) -> ABA:
+def mend_aba(k: int | None = None, **parameters: Any) -> ABA:
     """Return MendABA: one of the three categories moves, by a random amount.
 
     Every sample is attributed: 1.67 times a plain step by operation count.
 
     Parameters
     ----------
-    k : int, default=4
-        The target is drawn from the k classes that the model ranks highest.
+    k : int, default=None
+        The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
         Any parameter of :class:`ABA`, in place of the method's own.
 
@@ -119,7 +120,7 @@ def mend_aba(k: int = 4, **parameters: Any) -> ABA:
     return ABA(**{**own, **parameters})
 
 
-def fast_aba(k: int = 4, **parameters: Any) -> ABA:
+def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
     """Return FastABA: two categories split at 0, so no percentile is computed.
 
     A quarter of the draws leave the sample alone: 1.50 times a plain step by operation
@@ -127,8 +128,8 @@ def fast_aba(k: int = 4, **parameters: Any) -> ABA:
 
     Parameters
     ----------
-    k : int, default=4
-        The target is drawn from the k classes that the model ranks highest.
+    k : int, default=None
+        The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
         Any parameter of :class:`ABA`, in place of the method's own.
 

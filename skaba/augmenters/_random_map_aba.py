@@ -1,34 +1,29 @@
-"""The control for attribution: ABA on a random map."""
+"""The control for attribution: a method's own maps, shuffled."""
 
 from __future__ import annotations
 
+import torch
 from sklearn.base import clone
+from torch import Tensor
 
-from skaba.attribution import RandomMap
 from skaba.augmenters._aba import ABA
-from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._changes import Change
-from skaba.augmenters._selections import Selection
+from skaba.augmenters._comparing import words_of
 
 
 class RandomMapABA(ABA):
-    """ABA on a random map: the same changes, but not where the network looks.
+    """ABA on shuffled maps: the same changes, but not where the network looks.
 
-    What a method gains over this control is what attribution is worth. No pass through the network.
+    The map of each sample is asked for as the method does, and then its entries are permuted at random. So all that
+    does not depend on where a map is high stays as it is: how many features fall into each category, with ties,
+    zeros and padding, and how far they move. What a method gains over this control is what attribution is worth.
+
+    All entries of a sample are permuted: pixels and their channels, times and their channels, at an embedding's
+    output words and their dimensions. Padding keeps its own entries, since it does not move.
 
     Parameters
     ----------
-    selection : Percentiles or Cutoff, default=None
-        The categories, by default MendABA's ``Percentiles(0.1, 0.9)``.
-    adjustments : AdjustmentSet, default=None
-        By default MendABA's ``AdjustmentSet([1, 2, 3, 4, 5, 6])``.
-    change : Constant, Proportional or Baseline, default=None
-        By default ``Constant()``.
-    randomize : bool, default=True
-    share : float, default=1.0
-    every : int, default=1
-    resolution : float, default=1.0
-        As for :class:`ABA`.
+    attribution, target, selection, adjustments, change, randomize, share, every, resolution, reuse, renew, store
+        As for :class:`ABA`, whose defaults are MendABA's.
 
     See Also
     --------
@@ -37,8 +32,11 @@ class RandomMapABA(ABA):
 
     Notes
     -----
-    A random map has no ties. Where a method's map is 0 in many places, it and its control sort
-    different shares of features into a category.
+    It costs what the method costs, and the draw of a permutation: 20,000 features of a text take about
+    0.17 ms per sample on a CPU. Permutations are drawn on the CPU, so that they are the same on every device.
+
+    With ``reuse="epoch"`` (``free_aba``) the categories that are kept are the method's own; they are permuted
+    anew whenever they are recalled.
 
     Examples
     --------
@@ -47,27 +45,6 @@ class RandomMapABA(ABA):
     AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])
     """
 
-    def __init__(
-        self,
-        selection: Selection | None = None,
-        adjustments: AdjustmentSet | None = None,
-        change: Change | None = None,
-        randomize: bool = True,
-        share: float = 1.0,
-        every: int = 1,
-        resolution: float = 1.0,
-    ) -> None:
-        super().__init__(
-            attribution=RandomMap(),
-            selection=selection,
-            adjustments=adjustments,
-            change=change,
-            randomize=randomize,
-            share=share,
-            every=every,
-            resolution=resolution,
-        )
-
     @classmethod
     def of(cls, aba: ABA) -> RandomMapABA:
         """Return the control of a method.
@@ -75,13 +52,12 @@ class RandomMapABA(ABA):
         Parameters
         ----------
         aba : ABA
-            Left unchanged. What it asks, and when (``attribution``, ``target``, ``reuse``, ``renew``, ``store``), does
-            not matter to a random map, which is drawn at once.
+            Left unchanged.
 
         Returns
         -------
         RandomMapABA
-            With copies of its other parameters.
+            With copies of all its parameters.
 
         Raises
         ------
@@ -91,3 +67,13 @@ class RandomMapABA(ABA):
         if not isinstance(aba, ABA):
             raise TypeError(f"RandomMapABA.of takes an ABA, such as mend_aba(), got {aba!r}.")
         return cls(**{name: clone(getattr(aba, name), safe=False) for name in cls._get_param_names()})
+
+    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Draw from which feature each takes its category: a permutation per sample, in which padding stays."""
+        places = torch.arange(x[0].numel())
+        order = places.repeat(len(x), 1)
+        words = None if padding is None else words_of(padding, x).cpu()
+        for row in range(len(x)):
+            own = places if words is None else places[words[row]]
+            order[row, own] = own[torch.randperm(len(own), generator=generator)]
+        return order.to(x.device)

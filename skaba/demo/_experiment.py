@@ -170,7 +170,7 @@ def make_controls(mend: ABAClassifier, X: NDArray[Any], y: NDArray[Any]) -> dict
     -------
     dict of str to ABAClassifier
         Unfitted: Gaussian noise whose root mean square is that of MendABA's changes, and
-        MendABA's own changes at places that a random map picks.
+        MendABA's own changes by shuffled maps.
     """
     made = controls(mend, X, y)
     return {name: made[name] for name in CONTROLS}

@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
-from skaba.attribution import RandomTopClass, TrueClass
+from skaba.attribution import TrueClass
 from skaba.estimators._class_weight import class_weights
 from skaba.estimators._net import AugmentedNet
 
@@ -39,8 +39,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
-        ``augmenter__target__k``. A preset given by name draws its target from the 4 highest
-        classes, or from all if there are fewer.
+        ``augmenter__target__k``.
     strength : float, default=0.1
         The s of the papers, in the units of the (scaled) input; the one parameter that
         always has to be tuned. 0 switches augmentation off.
@@ -206,15 +205,6 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             )
         super().load_learned_state(state)
 
-    def _preset(self, name: str) -> Any:
-        """Return a preset whose target draws from no more classes than there are."""
-        augmenter = super()._preset(name)
-        if self._labels() is None:
-            return augmenter
-        if isinstance(augmenter.target, RandomTopClass):
-            augmenter.target.k = min(augmenter.target.k, len(self.classes_))
-        return augmenter
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
         criterion = self.criterion if isinstance(self.criterion, type) else type(self.criterion)
@@ -309,6 +299,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "The module returns probabilities (non-negative rows that sum to 1), but logits are needed: "
                 "take the softmax out of it. predict_proba applies it."
             )
+
+    def _named_outputs(self) -> dict[Any, int]:
+        labels = self._labels()
+        return {} if labels is None else {label: index for index, label in enumerate(labels.tolist())}
 
     def _default_target(self) -> TrueClass:
         return TrueClass()

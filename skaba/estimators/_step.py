@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from numpy.typing import NDArray
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from skaba.augmenters import ABA, CategoryMemory
 from skaba.augmenters._aba import require_samples
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
+from skaba.estimators._sample_weight import weights_of
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.
@@ -34,6 +36,10 @@ class AugmentedStep(_Net):
     # What an augmenter with reuse keeps, and of how many samples.
     categories_: CategoryMemory
     n_indexed_: int = 0
+    # Weights of all samples that fit got, of those that are trained on, and of the batch that is trained on.
+    sample_weight_: NDArray[Any] | None = None
+    train_weight_: Tensor | None = None
+    batch_weight_: Tensor | None = None
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Augment a batch and train on it: once an optimiser step, however often it evaluates.
@@ -70,6 +76,33 @@ class AugmentedStep(_Net):
             With augmented inputs; with ``layer=`` the batch as it came, while that layer's
             output is shifted in every forward pass inside the block.
         """
+        with self._weighing(batch):
+            if isinstance(batch, IndexedBatch) and not self._reuses():
+                batch = batch.batch
+            with self._changed(batch, fit_params) as augmented:
+                yield augmented
+
+    @contextmanager
+    def _weighing(self, batch: Any) -> Iterator[None]:
+        """Have ``get_loss`` weigh the samples of a batch, if they have weights."""
+        if self.train_weight_ is None:
+            yield
+            return
+        self.batch_weight_ = self.train_weight_[batch.numbers]
+        self.weighed_ = False
+        try:
+            yield
+        finally:
+            self.batch_weight_ = None
+        if not self.weighed_:
+            raise ValueError(
+                f"{type(self).__name__}.get_loss does not call super().get_loss, so it would ignore sample_weight. "
+                "Drop sample_weight, or let get_loss weigh the samples by self.batch_weight_ and set "
+                "self.weighed_ = True."
+            )
+
+    @contextmanager
+    def _changed(self, batch: Any, fit_params: dict[str, Any]) -> Iterator[Any]:
         if not self._augments():
             yield batch
             return
@@ -90,7 +123,6 @@ class AugmentedStep(_Net):
         """Augment by what is known of the samples, and learn from the step's own gradient."""
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
-        keep = partial(self.augmenter_.keep, self.categories_, index)
         movers: list[Callable[[Tensor], Tensor]] = []
         renews: list[bool] = []
 
@@ -102,6 +134,7 @@ class AugmentedStep(_Net):
                 dear = self.layer is not None and not x.requires_grad
                 renews.append(self.augmenter_.renews(self.categories_, index, self.generator_, dear=dear))
                 movers.append(self._recall(index, x, padding))
+            keep = partial(self.augmenter_.keep, self.categories_, index, padding=padding)
             return watched(movers[0](x), keep) if renews[0] else movers[0](x)
 
         if not isinstance(model, FromLayer):
@@ -142,7 +175,7 @@ class AugmentedStep(_Net):
         self.categories_.allocate(self.n_indexed_, n_features, n_boundaries, x.device, self.augmenter_.store)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the iterator over a data set; if the augmenter reuses gradients, batches are numbered.
+        """Return the iterator over a data set; batches are numbered if gradients are reused or samples weighed.
 
         Parameters
         ----------
@@ -153,15 +186,21 @@ class AugmentedStep(_Net):
         -------
         iterator
         """
-        if not training or not self._augments() or getattr(self.augmenter_, "reuse", None) is None:
+        if not training or (self.sample_weight_ is None and not self._reuses()):
             return super().get_iterator(dataset, training=training)
         indexed = Indexed(dataset)
-        name, self.n_indexed_ = indexed.name(), len(indexed)
-        if self.categories_.data != name:
-            self.categories_ = CategoryMemory(name)
+        if self.sample_weight_ is not None:
+            self.train_weight_ = weights_of(dataset, self.sample_weight_)
+        if self._reuses():
+            name, self.n_indexed_ = indexed.name(), len(indexed)
+            if self.categories_.data != name:
+                self.categories_ = CategoryMemory(name)
         iterator = super().get_iterator(indexed, training=True)
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
+
+    def _reuses(self) -> bool:
+        return self._augments() and getattr(self.augmenter_, "reuse", None) is not None
 
     def _augments(self) -> bool:
         return self.augmenter is not None and self.strength > 0

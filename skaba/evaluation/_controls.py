@@ -45,7 +45,8 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
     dict of str to estimator
         Unfitted, and otherwise as the estimator is:
 
-        * ``"random map"``: the same adjustments, at places that a random map picks;
+        * ``"random map"``: the method's own maps, each shuffled over the features that are no padding
+          (:class:`skaba.augmenters.RandomMapABA`); it costs what the method costs;
         * ``"Gaussian noise"``: with the root mean square of the method's own changes, of all features that
           are no padding;
         * ``"longer plain training"``: no augmentation, ``cost`` times as many epochs, at least one.

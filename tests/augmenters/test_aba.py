@@ -164,13 +164,59 @@ def test_other_numbers_of_categories(percentiles):
     assert (augmented(aba, x, strength=1.0) - x).tolist() == [wanted]
 
 
-def test_a_random_map_moves_as_many_features_elsewhere():
-    net, x = linear(100, 5), torch.randn(6, 100, dtype=torch.float64)
-    aba = mend_aba(adjustments=AdjustmentSet([3]), randomize=False)
-    control = mend_aba(adjustments=AdjustmentSet([3]), randomize=False, attribution=RandomMap())
-    moved, controlled = ((augmented(a, x, model=net) != x) for a in (aba, control))
-    assert moved.sum(1).tolist() == controlled.sum(1).tolist() == [10] * 6
-    assert not torch.equal(moved, controlled)
+def test_a_map_of_zeros_moves_nothing():
+    x = torch.randn(4, 10)
+    x[1], x[3] = 0, 0
+    for selection, adjustments in ((Percentiles(0.1, 0.9), [3, 4, 5, 6]), (Cutoff(), [16, 17])):
+        aba = ABA(InputXGradient(), TrueClass(), selection, AdjustmentSet(adjustments))
+        result = augmented(aba, x, torch.zeros(4, dtype=torch.int64), nn.Linear(10, 2))
+        assert (result != x).any(1).tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("selection", [Percentiles(0.1, 0.9), Cutoff()], ids=repr)
+@pytest.mark.parametrize("n_features", [10, 3000])
+def test_a_map_that_is_not_finite_is_refused(bad, selection, n_features):
+    def attribution(model, x, y, **asked):
+        map_ = x.clone()
+        map_[1, 3] = bad
+        return map_
+
+    with pytest.raises(ValueError, match=r"maps of attribution=<function .*> hold NaN or infinity, in 1 of 4 samples"):
+        augmented(ABA(attribution, selection=selection, adjustments=AdjustmentSet([3])), torch.randn(4, n_features))
+
+
+def test_a_finite_map_may_have_a_sum_that_is_not():
+    x = torch.randn(2, 10).abs()
+    x[:, 0] *= -1
+    aba = ABA(lambda model, x, y, **_: 3e38 * x.sign(), adjustments=AdjustmentSet([3]))
+    assert not torch.equal(augmented(aba, x), x)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [lambda x: x[:, :3], lambda x: x[0], lambda x: x.numpy(), lambda x: None, lambda x: x.tolist()],
+    ids=["shape", "axis", "array", "None", "list"],
+)
+def test_a_map_must_be_a_tensor_of_the_batchs_shape(returned):
+    aba = ABA(lambda model, x, y, **_: returned(x), adjustments=AdjustmentSet([3]))
+    with pytest.raises(ValueError, match=r"attribution=<function .* returned .* for a batch of shape \(4, 10\)"):
+        augmented(aba, torch.randn(4, 10))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda x: x[:, :3], r"returned a tensor of shape \(4, 3\).* for samples of shape \(4, 10\)"),
+        (lambda x: x.numpy(), "returned a numpy.ndarray"),
+        (lambda x: None, "returned None"),
+        (lambda x: x / 0, "returned NaN or infinity"),
+    ],
+)
+def test_so_must_an_own_change(returned, message):
+    aba = ABA(Witness(), adjustments=AdjustmentSet([3]), change=lambda x, attribution, step: returned(x))
+    with pytest.raises(ValueError, match=f"change=<function .* {message}"):
+        augmented(aba, torch.randn(4, 10))
 
 
 # --- the batch that comes back
@@ -247,13 +293,14 @@ def test_at_an_embedding_some_samples_are_asked_about():
     result = augmented(aba, hidden, y, rest, strength=0.5)
     moved = (result != hidden).flatten(1).any(1)
     assert 0 < moved.sum() < 30
+    assert torch.equal(result[ids == 0], hidden[ids == 0])  # padding is never changed
     # The oracle: a plain backward pass from the labels' scores, with the test's own hook.
     seen = []
     handle = net.embedding.register_forward_hook(lambda *a: seen.append(a[2]))
     total = net(ids).gather(1, y[:, None]).sum()
     handle.remove()
     (gradient,) = torch.autograd.grad(total, seen[0])
-    wanted = hidden + 0.5 * torch.where(gradient < 0, -1.0, 1.0)
+    wanted = hidden + 0.5 * torch.where(gradient < 0, -1.0, 1.0) * (ids != 0).unsqueeze(2)
     torch.testing.assert_close(result[moved], wanted[moved])
 
 
@@ -309,7 +356,7 @@ def test_an_attribution_need_not_detach_its_map():
 def test_defaults():
     aba = ABA()
     assert repr(aba.attribution) == "Gradient()"
-    assert (repr(aba.target), aba.target.k) == ("RandomTopClass()", 4)
+    assert (repr(aba.target), aba.target.k) == ("RandomTopClass()", None)
     assert aba.selection == Percentiles(0.1, 0.9)
     assert aba.adjustments == AdjustmentSet([1, 2, 3, 4, 5, 6])
     assert isinstance(aba.change, Constant)

@@ -109,18 +109,28 @@ def test_it_takes_as_much_as_is_said(n_samples, n_features, n_boundaries):
     assert memory.n_bytes == 0
     memory.allocate(n_samples, n_features, n_boundaries, CPU)
     assert memory.n_bytes == CategoryMemory.bytes_for(n_samples, n_features, n_boundaries)
-    assert memory.n_bytes == sum(t.untyped_storage().nbytes() for t in (memory.bits, memory.known))
+    assert memory.n_bytes == sum(t.untyped_storage().nbytes() for t in (memory.bits, memory.blank, memory.known))
 
 
 @pytest.mark.parametrize(("selection", "bits"), [(Cutoff(), 1), (Percentiles(0.5), 1), (Percentiles(0.1, 0.9), 2)])
 def test_bits_a_feature(selection, bits):
     n_samples, n_features = 50, 784
     n_bytes = CategoryMemory.bytes_for(n_samples, n_features, selection.n_categories - 1)
-    assert (n_bytes - n_samples) * 8 == bits * n_samples * n_features  # and a byte a sample for whether it is known
+    # And two bytes per sample: whether it is known, and whether its map says nothing.
+    assert (n_bytes - 2 * n_samples) * 8 == bits * n_samples * n_features
 
 
 def test_a_part_of_a_byte_counts_as_a_byte():
-    assert [CategoryMemory.bytes_for(1, n, 1) for n in (1, 8, 9, 16, 17)] == [2, 2, 3, 3, 4]
+    assert [CategoryMemory.bytes_for(1, n, 1) for n in (1, 8, 9, 16, 17)] == [3, 3, 4, 4, 5]
+
+
+def test_maps_that_say_nothing_are_remembered_and_forgotten():
+    memory = CategoryMemory()
+    memory.allocate(4, 3, 1, CPU)
+    memory.keep(torch.tensor([0, 2]), Cutoff().sort(torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 0.0]])))
+    assert memory.recall(torch.arange(4))[0].blank.tolist() == [True, False, False, False]
+    memory.keep(torch.tensor([0]), Cutoff().sort(torch.tensor([[1.0, -1.0, 0.0]])))
+    assert not memory.recall(torch.arange(4))[0].blank.any()
 
 
 # --- on disk

@@ -71,7 +71,7 @@ def test_parameters_of_the_augmenters_are_named_by_their_place():
     compose = Compose([FPA(), Compose([mend_aba(), torch.zeros_like])])
     parameters = compose.get_params()
     assert parameters["0__p2"] == 0.1
-    assert parameters["1__0__target__k"] == 4
+    assert parameters["1__0__target__k"] is None
     compose.set_params(**{"0__p2": 0.3, "1__0__target__k": 2, "factors": [1, 2]})
     assert compose.augmenters[0].p2 == 0.3
     assert compose.augmenters[1].augmenters[0].target.k == 2

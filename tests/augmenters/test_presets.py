@@ -246,7 +246,7 @@ def test_fgsm_with_tension_has_both_directions():
 
 @pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba"])
 def test_k_is_4_by_default_and_can_be_set(name):
-    assert preset(name).target.k == 4
+    assert preset(name).target.k is None
     assert preset(name, k=6).target.k == 6
     assert isinstance(preset(name, k=6).target, RandomTopClass)
 

@@ -1,46 +1,138 @@
-"""RandomMapABA: the changes of a method, at places that a random map picks."""
+"""RandomMapABA: the changes of a method in every count, at places that chance picks."""
 
 import pytest
 import torch
 from sklearn.base import clone
+from torch import nn
 
-from skaba.attribution import RandomMap
-from skaba.augmenters import ABA, Cutoff, Percentiles, Proportional, RandomMapABA, fast_aba, free_aba, mend_aba
-from tests.tiny_nets import linear, seeded
+from skaba.attribution import LRP, FromLayer, Gradient, InputXGradient, Loss, TrueClass
+from skaba.augmenters import (
+    ABA,
+    AdjustmentSet,
+    CategoryMemory,
+    Cutoff,
+    GaussianNoise,
+    Percentiles,
+    Proportional,
+    RandomMapABA,
+    fast_aba,
+    free_aba,
+    mend_aba,
+)
+from tests.tiny_nets import TextNet, conv_net, images, seeded
+
+CRITERION = nn.CrossEntropyLoss()
 
 
-def augmented(aba, x, seed=0):
-    return aba(None, x, None, strength=0.5, criterion=None, generator=seeded(seed))
+def changes(aba, model, x, y, seed=0):
+    """What a method adds to a batch, and what its control does, by the same draws of adjustments and targets."""
+    asked = {"strength": 0.5, "criterion": CRITERION}
+    return [each(model, x, y, generator=seeded(seed), **asked) - x for each in (aba, RandomMapABA.of(aba))]
 
 
-@pytest.mark.parametrize("method", [mend_aba(), fast_aba(), mend_aba(change=Proportional(), share=0.5)])
-def test_is_the_method_with_its_map_replaced(method):
-    x = torch.randn(8, 30, generator=seeded())
-    wanted = augmented(clone(method).set_params(attribution=RandomMap()), x)
-    assert torch.equal(augmented(RandomMapABA.of(method), x), wanted)
-    assert not torch.equal(wanted, x)
+def assert_permuted(by_method, by_control):
+    by_method, by_control = (change.flatten(1).sort(dim=1).values for change in (by_method, by_control))
+    torch.testing.assert_close(by_method, by_control, rtol=1e-6, atol=1e-12)
+    assert by_method.any()
 
 
-def test_moves_as_many_features_as_the_method_by_as_much():
-    net, x = linear(40, 5), torch.randn(60, 40, dtype=torch.float64)
-    method = mend_aba(k=1)
-    by_method = method(net, x, None, strength=0.5, criterion=None, generator=seeded()) - x
-    by_control = augmented(RandomMapABA.of(method), x) - x  # adjustments and factors are drawn first, so they agree
-    torch.testing.assert_close(by_method.sort(dim=1).values, by_control.sort(dim=1).values)
-    assert not torch.allclose(by_method, by_control)
+def sparse_images(n=12):
+    """Dark images with a few bright pixels: maps that multiply by the input are 0 almost everywhere."""
+    x = images(n).double()
+    return x * (torch.rand(x.shape, generator=seeded()) < 0.15)
+
+
+@pytest.mark.parametrize("attribution", [Gradient(), InputXGradient(), LRP()], ids=repr)
+@pytest.mark.parametrize("preset", [mend_aba, fast_aba], ids=["mend_aba", "fast_aba"])
+def test_changes_of_images_are_the_methods_own_at_other_places(attribution, preset):
+    net, y = conv_net().double(), torch.arange(12) % 5
+    by_method, by_control = changes(preset(attribution=attribution), net, x := sparse_images(), y)
+    assert x.eq(0).float().mean() > 0.8
+    assert_permuted(by_method, by_control)
+    assert not torch.equal(by_method, by_control)
+
+
+def test_shares_of_categories_and_the_size_of_the_change_are_the_methods_own():
+    net, x, y = conv_net().double(), sparse_images(), torch.arange(12) % 5
+    aba = ABA(InputXGradient(), TrueClass(), adjustments=AdjustmentSet([(-1, 0.25, 2)]), randomize=False)
+    by_method, by_control = ((change / 0.5).flatten(1).round(decimals=6) for change in changes(aba, net, x, y))
+    for change in (by_method, by_control):
+        # ceil(.1 * 71) = 8 of 72 features are low, and as many high, though most of each map is 0.
+        assert [(change == value).sum(1).unique().tolist() for value in (-1, 0.25, 2)] == [[8], [56], [8]]
+    torch.testing.assert_close(by_method.square().mean(), by_control.square().mean(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("padding", ["include", "exclude"])
+@pytest.mark.parametrize("attribution", [Gradient(), InputXGradient()], ids=repr)
+def test_padding_takes_no_part_in_the_permutation(padding, attribution):
+    """12 texts of 1 to 6 words among 40: as many features of words move as by the method, and no padding does."""
+    ids = torch.randint(1, 11, (12, 40), generator=seeded())
+    ids[torch.arange(40) >= 1 + torch.arange(12).unsqueeze(1) % 6] = 0
+    net = TextNet().double().eval()
+    rest = FromLayer(net, "embedding", ids)
+    x, y = rest.features(), torch.arange(12) % 3
+    aba = mend_aba(attribution=attribution, target=Loss(), selection=Percentiles(0.1, 0.9, padding=padding))
+    by_method, by_control = changes(aba, rest, x, y)
+    assert_permuted(by_method, by_control)
+    assert not torch.equal(by_method, by_control)
+    assert not by_control[ids == 0].any()
+
+
+def test_sizes_of_the_map_go_where_its_categories_go():
+    net, x, y = conv_net().double(), images(6).double(), torch.arange(6) % 5
+    by_method, by_control = changes(mend_aba(change=Proportional()), net, x, y)
+    torch.testing.assert_close(*(each.flatten(1).sort(dim=1).values for each in (by_method, by_control)))
+    assert not torch.equal(by_method, by_control)
+
+
+def test_every_place_is_as_likely():
+    n, x = 4000, torch.arange(10.0).expand(4000, 10)
+    aba = ABA(lambda model, x, y, **_: x, adjustments=AdjustmentSet([3]), randomize=False)
+    moved = RandomMapABA.of(aba)(None, x, None, strength=1.0, criterion=None, generator=seeded()) - x
+    assert moved.sum(1).unique().tolist() == [1.0]
+    torch.testing.assert_close(moved.mean(0), torch.full((10,), 0.1), rtol=0, atol=4.5 * (0.1 * 0.9 / n) ** 0.5)
+
+
+# --- reuse
+
+
+def test_what_is_recalled_is_permuted_anew_at_every_visit():
+    gradient, index = torch.randn(30, 8, 5, generator=seeded()), torch.arange(30)
+    padding = torch.arange(8) >= torch.arange(30).unsqueeze(1) % 9
+    method = free_aba(adjustments=AdjustmentSet([3, 16]))
+    control = RandomMapABA.of(method)
+    moved = []
+    for aba in (method, control, control):
+        memory = CategoryMemory()
+        memory.allocate(30, 40, 1, torch.device("cpu"))
+        aba.keep(memory, index, gradient, padding=padding)
+        recalled = {"strength": 0.5, "generator": seeded(len(moved) // 2), "padding": padding}
+        moved.append(aba.recall(memory, index, torch.zeros(30, 8, 5), **recalled)(torch.zeros(30, 8, 5)))
+    assert_permuted(moved[0], moved[1])
+    assert not torch.equal(moved[0], moved[1])
+    assert not torch.equal(moved[1].sign(), moved[2].sign())
+    assert not moved[1][padding].any()
+
+
+# --- a control is its method in all else
+
+
+def test_takes_over_all_parameters():
+    method = free_aba(every=3, randomize=False, renew=0.5)
+    control = RandomMapABA.of(method)
+    assert control.get_params(deep=False).keys() == method.get_params(deep=False).keys()
+    assert (control.every, control.randomize, control.selection, control.reuse) == (3, False, Cutoff(0.0), "epoch")
+    assert (repr(control.attribution), repr(control.target), control.renew) == ("Gradient()", "Loss()", 0.5)
+    assert isinstance(clone(control), RandomMapABA)
 
 
 def test_default_is_the_control_of_mend_aba():
-    x = torch.randn(8, 30)
-    assert torch.equal(augmented(RandomMapABA(), x), augmented(RandomMapABA.of(mend_aba()), x))
-
-
-def test_takes_over_what_matters_to_it_and_only_that():
-    control = RandomMapABA.of(free_aba(every=3, randomize=False))
-    assert (control.every, control.randomize, control.selection) == (3, False, Cutoff(0.0))
-    assert control.reuse is None
-    assert "attribution" not in control.get_params()
-    assert isinstance(clone(control), RandomMapABA)
+    net, x, y = conv_net(), images(6), torch.arange(6)
+    first, second = (
+        control(net, x, y, strength=0.5, criterion=None, generator=seeded())
+        for control in (RandomMapABA(), RandomMapABA.of(mend_aba()))
+    )
+    assert torch.equal(first, second)
 
 
 def test_the_method_is_copied():
@@ -50,7 +142,7 @@ def test_the_method_is_copied():
     assert method.selection == Percentiles(0.1, 0.9)
 
 
-def test_only_an_aba_has_a_control_of_this_kind():
+@pytest.mark.parametrize("other", ["mend_aba", GaussianNoise(), None])
+def test_only_an_aba_has_a_control_of_this_kind(other):
     with pytest.raises(TypeError, match="takes an ABA, such as mend_aba"):
-        RandomMapABA.of("mend_aba")
-    assert isinstance(RandomMapABA(), ABA)
+        RandomMapABA.of(other)

@@ -17,24 +17,129 @@ from tests.tiny_nets import seeded
 PERCENTILES = [(), (0.5,), (0.1, 0.9), (0.3, 0.31), (0.2, 0.4, 0.6, 0.8)]
 
 
+def n_below(n_features, percentiles):
+    # 7 % of 100 is 7.000000000000001 to a computer, and 7 to the definition.
+    return [math.ceil(round(q * (n_features - 1), 6)) for q in percentiles]
+
+
 def by_hand(map_, percentiles):
-    """Categories in plain loops, from the definition."""
+    """Categories in plain loops, from the definition, of maps without ties."""
     categories = []
     for row in map_.tolist():
-        # 7 % of 100 is 7.000000000000001 to a computer, and 7 to the definition.
-        bounds = [smallest(row, math.ceil(round(q * (len(row) - 1), 6))) for q in percentiles]
+        bounds = [smallest(row, rank) for rank in n_below(len(row), percentiles)]
         categories.append([sum(value >= bound for bound in bounds) for value in row])
     return categories
 
 
+def without_ties(map_):
+    return all(len(set(row)) == len(row) for row in map_.tolist())
+
+
 @settings(deadline=None, max_examples=60)
-@given(maps(), st.sampled_from(PERCENTILES))
+@given(maps().filter(without_ties), st.sampled_from(PERCENTILES))
 def test_percentiles_are_order_statistics(map_, percentiles):
     selection = Percentiles(*percentiles)
     categories = selection.categories(map_)
     assert categories.dtype == torch.int64
     assert categories.tolist() == by_hand(map_, percentiles)
     assert selection.n_categories == len(percentiles) + 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(maps(), st.sampled_from(PERCENTILES))
+def test_ties_change_no_count_and_no_order(map_, percentiles):
+    categories = Percentiles(*percentiles).categories(map_)
+    below = [0, *n_below(map_.shape[1], percentiles), map_.shape[1]]
+    for row, found in zip(map_, categories, strict=True):
+        assert torch.bincount(found, minlength=len(percentiles) + 1).tolist() == np.diff(below).tolist()
+        assert (found[row.argsort(stable=True)].diff()[row.sort().values.diff() > 0] >= 0).all()
+
+
+def test_long_rows_with_ties_have_exact_counts():
+    maps_ = torch.randn(4, 5000, generator=seeded()).clamp(min=0)  # half of it is 0
+    maps_[1] = maps_[1].round()
+    maps_[2, 100:] = 0
+    for row in Percentiles(0.1, 0.9).categories(maps_):
+        assert torch.bincount(row).tolist() == [500, 4000, 500]
+
+
+def test_the_memory_layout_decides_no_tie():
+    map_ = torch.randint(-1, 2, (3, 2, 6, 5), generator=seeded()).float()
+    wanted = Percentiles(0.1, 0.9).categories(map_)
+    for layout in (map_.to(memory_format=torch.channels_last), map_.transpose(1, 3).contiguous().transpose(1, 3)):
+        assert torch.equal(Percentiles(0.1, 0.9).categories(layout), wanted)
+
+
+# --- padding
+
+
+def padded(map_, before, after):
+    """Put words of another value before and after those of a map (n, length, dimension), and say where."""
+    widths = (0, 0, before, after)
+    words = torch.nn.functional.pad(torch.ones_like(map_), widths)[..., 0].bool()
+    return torch.nn.functional.pad(map_, widths, value=0.25), ~words
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 9), st.integers(0, 30), st.integers(0, 30), st.booleans(), st.sampled_from(PERCENTILES))
+def test_excluded_padding_changes_nothing(n_words, before, after, tied, percentiles):
+    map_ = torch.randn(3, n_words, 4, generator=seeded(n_words))
+    map_ = map_.round() if tied else map_
+    selection = Percentiles(*percentiles, padding="exclude")
+    wanted = torch.stack(selection.sort(map_).below() or [torch.zeros(3, 4 * n_words)])
+    longer, padding = padded(map_, before, after)
+    found = torch.stack(selection.sort(longer, padding=padding).below() or [torch.zeros(3, longer[0].numel())])
+    in_words = (~padding).unsqueeze(2).expand_as(longer).flatten(1)
+    assert torch.equal(found[:, in_words].reshape(wanted.shape), wanted)
+    assert not found[:, ~in_words].any()
+
+
+def test_each_text_has_its_own_length():
+    map_ = torch.randn(3, 40, 60, generator=seeded()).transpose(1, 2).contiguous().transpose(1, 2)
+    padding = torch.arange(40) >= torch.tensor([[40], [10], [0]])
+    below = Percentiles(0.1, 0.9, padding="exclude").sort(map_, padding=padding).below()
+    assert [mask.sum(1).tolist() for mask in below] == [[240, 60, 0], [2160, 540, 0]]
+    alone = Percentiles(0.1, 0.9).sort(map_[1:2, :10]).below()
+    assert [torch.equal(a[1, :600], b[0]) for a, b in zip(below, alone, strict=True)] == [True, True]
+
+
+def test_both_branches_exclude_alike():
+    map_ = torch.randn(4, 9, 5, generator=seeded()).round().to(torch.bfloat16)
+    padding = torch.arange(9) >= torch.tensor([[9], [4], [7], [0]])
+    selection = Percentiles(0.2, 0.7, padding="exclude")
+    first, second = (selection.sort(each, padding=padding) for each in (map_, map_.float()))
+    assert torch.equal(first.bits, second.bits)
+
+
+def test_included_padding_is_the_rule_of_the_source():
+    map_, padding = padded(torch.randn(2, 6, 5, generator=seeded()), 0, 4)
+    found = Percentiles(0.1, 0.9).sort(map_, padding=padding)
+    assert torch.equal(found.bits, Percentiles(0.1, 0.9).sort(map_).bits)
+
+
+# --- maps that say nothing
+
+
+@pytest.mark.parametrize(
+    ("selection", "says_nothing"),
+    [(Percentiles(0.1, 0.9), [True, True, False]), (Cutoff(), [True, False, False]), (Cutoff(2), [True, False, False])],
+    ids=repr,
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_map_without_differences_says_nothing(selection, says_nothing, dtype):
+    map_ = torch.tensor([[0.0, -0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]], dtype=dtype)
+    categories = selection.sort(map_)
+    assert categories.blank.tolist() == says_nothing
+    values = torch.ones(3, selection.n_categories)
+    assert categories.silenced(values)[:, 0].tolist() == [float(not blank) for blank in says_nothing]
+
+
+def test_what_padding_holds_does_not_make_a_map_say_something():
+    map_, padding = padded(torch.ones(1, 3, 2), 1, 1)
+    assert Percentiles(0.1, 0.9, padding="exclude").sort(map_, padding=padding).blank.tolist() == [True]
+
+
+# --- cut-offs
 
 
 @settings(deadline=None, max_examples=40)
@@ -78,16 +183,13 @@ def test_percentiles_are_over_all_axes_of_a_sample():
     assert torch.equal(Percentiles(0.1, 0.9).categories(map_), flat.reshape(map_.shape))
 
 
-def test_a_map_of_ties_is_all_high():
-    assert Percentiles(0.1, 0.9).categories(torch.ones(2, 5)).tolist() == [[2] * 5] * 2
-
-
 def test_fewer_features_than_percents():
     # Nothing lies below a single feature.
     assert Percentiles(0.1, 0.9).categories(torch.tensor([[-4.0], [4.0]])).tolist() == [[2], [2]]
 
 
 SELECTIONS = [Percentiles(*values) for values in PERCENTILES] + [Cutoff(), Cutoff(-0.5)]
+SELECTIONS.append(Percentiles(0.1, 0.9, padding="exclude"))
 
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
@@ -190,6 +292,27 @@ def test_percentiles_must_increase(values):
 def test_percentiles_must_lie_inside_0_and_1(values):
     with pytest.raises(ValueError, match=r"must lie inside \(0, 1\), for example 0\.1 and 0\.9; got \("):
         Percentiles(*values)
+
+
+@pytest.mark.parametrize("padding", ["ignore", None, True])
+def test_there_are_two_rules_for_padding(padding):
+    with pytest.raises(ValueError, match='padding must be "include" or "exclude", got'):
+        Percentiles(0.1, 0.9, padding=padding)
+
+
+class Own(Selection):
+    def __init__(self, found):
+        self.values, self.found = (0.0, 1.0), found
+
+    def boundaries(self, attribution, wanted=None):
+        return self.found
+
+
+@pytest.mark.parametrize("found", [[0.0], [0.0, 1.0, 2.0], [0.0, torch.zeros(4)], [torch.zeros(1, 1), 1.0]])
+def test_an_own_selection_must_return_what_it_says(found):
+    with pytest.raises(ValueError, match=r"makes 3 categories, so boundaries\(\) must return 2 numbers or tensors"):
+        Own(found).sort(torch.randn(4, 5))
+    assert Own([-1.0, torch.ones(4, 1)]).sort(torch.randn(4, 5)).bits.shape == (2, 4, 1)
 
 
 def test_a_percentile_next_to_1():

@@ -22,7 +22,7 @@ from torch.utils.data import TensorDataset
 
 from skaba import ABAClassifier
 from skaba.attribution import Gradient, InputXGradient, Loss, PredictedClass, TrueClass
-from skaba.augmenters import ABA, AdjustmentSet, fast_aba, mend_aba
+from skaba.augmenters import ABA, AdjustmentSet, challenger, fast_aba, mend_aba
 from tests.estimators.conftest import SmallNet, same, weights
 
 NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -76,7 +76,7 @@ def test_tags(make_net: Any) -> None:
 
 def test_augment_is_what_the_augmenter_gives(make_net: Any, digits: Any) -> None:
     X, y = digits
-    clf = make_net(augmenter="fgsm", strength=0.25).fit(X, y)
+    clf = make_net(augmenter="fgsm", strength=0.25, lr=1e-3).fit(X, y)
     moved = clf.augment(X, y) - X
     gradient = clf.attribute(X, y, target=Loss())
     np.testing.assert_allclose(moved, np.where(gradient >= 0, 0.25, -0.25), atol=1e-6)
@@ -424,14 +424,36 @@ def test_loaded_weights_predict_without_a_fit(make_net: Any, digits: Any, tmp_pa
 # ------------------------------------------------------------- presets and the classes
 
 
-@pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba"])
-def test_a_preset_by_name_suits_two_classes(make_net: Any, digits: Any, name: str) -> None:
+@pytest.mark.parametrize("augmenter", ["challenger", "mend_aba", "fast_aba", challenger(), mend_aba(), fast_aba()])
+def test_a_preset_suits_two_classes_by_name_or_made(make_net: Any, digits: Any, augmenter: Any) -> None:
     X, y = digits
     two = y < 2
-    clf = make_net(augmenter=name, module__n_classes=2).fit(X[two], y[two])
-    assert clf.augmenter_.target.k == 2
+    clf = make_net(augmenter=augmenter, module__n_classes=2).fit(X[two], y[two])
+    own = clone(clf).set_params(augmenter__target__k=2).fit(X[two], y[two])
+    assert np.array_equal(clf.predict_proba(X), own.predict_proba(X))
     with pytest.raises(ValueError, match="k=4"):
         clf.set_params(augmenter__target__k=4).fit(X[two], y[two])
+
+
+@pytest.mark.parametrize("augmenter", ["mend_aba", mend_aba()], ids=["name", "made"])
+def test_k_is_right_whenever_the_classes_become_known(make_net: Any, digits: Any, augmenter: Any) -> None:
+    X, y = digits[0][digits[1] < 2], digits[1][digits[1] < 2]
+
+    class Hidden(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(X)
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray, int]:
+            return X[number], int(y[number])
+
+    def new(**parameters: Any) -> Any:
+        return make_net(augmenter=augmenter, module__n_classes=2, max_epochs=1, train_split=None, **parameters)
+
+    new().initialize().partial_fit(X, y)
+    new().initialize().partial_fit(X, y, classes=[0, 1])
+    new().partial_fit(X, y)
+    new(warm_start=True).initialize().fit(X, y)
+    new().fit(Hidden(), None)
 
 
 def test_a_nested_parameter_outlives_another_preset(make_net: Any, digits: Any) -> None:

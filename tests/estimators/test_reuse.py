@@ -335,7 +335,7 @@ def test_what_is_said_is_what_is_taken(free: Any, digits: Any, capsys: Any) -> N
     net = free(augmenter=aba, verbose=1, max_epochs=1, layer="features.0").fit(X, y)
     wanted = f"4,000 samples x 256 features, 2 bit(s) each, take {net.categories_.n_bytes / 1e6:.2f} MB of memory."
     assert wanted in capsys.readouterr().out
-    assert net.categories_.n_bytes == 4000 * (2 * 256 // 8 + 1)
+    assert net.categories_.n_bytes == 4000 * (2 * 256 // 8 + 2)
 
 
 @pytest.mark.parametrize(

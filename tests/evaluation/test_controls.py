@@ -10,8 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skaba.attribution import RandomMap
-from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, challenger, free_aba, mend_aba
+from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, RandomMapABA, challenger, free_aba, mend_aba
 from skaba.evaluation import controls, size_of_changes
 from tests.evaluation.conftest import table_net
 
@@ -32,7 +31,7 @@ def test_each_differs_from_the_method_in_one_thing(table: Any, classifier: Any) 
         own = control.get_params(deep=False)
         assert {name for name, value in plain.items() if str(own[name]) != str(value)} == changed
         assert not control.initialized_
-    assert isinstance(random_map.augmenter.attribution, RandomMap)
+    assert isinstance(random_map.augmenter, RandomMapABA)
     own = net.augmenter.get_params(deep=False)
     assert all(str(own[name]) == str(value) for name, value in random_map.augmenter.get_params(deep=False).items())
     assert isinstance(noise.augmenter, GaussianNoise)
@@ -82,8 +81,8 @@ def test_what_was_set_for_the_augmenter_is_kept_by_the_random_map_alone(table: A
         for control in found.values():
             control.fit(*table)
     made = found["random map"].augmenter_
-    assert made.share == 0.5
-    assert isinstance(made.attribution, RandomMap)
+    assert isinstance(made, RandomMapABA)
+    assert (made.share, made.target.k) == (0.5, 2)
     assert not any(name.startswith("augmenter__") for name in found["Gaussian noise"].get_params(deep=False))
 
 
@@ -106,7 +105,8 @@ def test_of_a_pipeline_all_steps_are_kept_and_it_is_measured_behind_them(table: 
 def test_of_free_aba_too(table: Any, classifier: Any, augmenter: ABA) -> None:
     net = classifier(augmenter=augmenter).fit(*table)
     control = controls(net, *table)["random map"].fit(*table)
-    assert isinstance(control.augmenter_.attribution, RandomMap)
+    assert isinstance(control.augmenter_, RandomMapABA)
+    assert control.categories_.known.all()  # of its own, as the method has
 
 
 @pytest.mark.parametrize(

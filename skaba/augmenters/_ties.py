@@ -1,0 +1,58 @@
+"""Ties: which of the features that share a boundary's value lie below it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GOLDEN = 0.618
+"""A stride of this share of a round visits places evenly, wherever it stops."""
+
+NEARBY = 64
+"""Among so many numbers in a row one shares no factor with n, for any n below 10 ** 12."""
+
+
+def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Return the features below a boundary, as many as there have to be.
+
+    Where fewer features are smaller than the boundary, some of those that equal it fill up the number. They lie
+    evenly among them, from a start that depends on which features are small. So no place is favoured, nothing is
+    drawn, the same map always gives the same features, and a larger number takes in those of a smaller one.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, n_features)
+    boundary : Tensor of shape (n, 1)
+    n_below : int64 Tensor of shape (n, 1)
+        At least the number of smaller features, and at most that of features up to the boundary.
+    counted : bool Tensor of shape (n, n_features), default=None
+        Features that take part, by default all; the others are not below.
+
+    Returns
+    -------
+    bool Tensor of shape (n, n_features)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters._ties import exactly_below
+    >>> values = torch.tensor([[0.0, 0.0, 5.0, 0.0, -1.0, 0.0]])
+    >>> exactly_below(values, torch.tensor([[0.0]]), torch.tensor([[3]])).int()
+    tensor([[0, 1, 0, 1, 1, 0]], dtype=torch.int32)
+    """
+    if counted is None:
+        counted = torch.ones_like(values, dtype=torch.bool)
+    smaller, tied = (values < boundary) & counted, (values == boundary) & counted
+    lacking = n_below - smaller.sum(dim=1, keepdim=True)
+    n_tied = tied.sum(dim=1, keepdim=True).clamp(min=1)
+    place = counted.cumsum(dim=1)  # padding does not shift it
+    start = (place * (smaller | tied)).sum(dim=1, keepdim=True)
+    number = tied.cumsum(dim=1) - 1
+    return smaller | (tied & ((number * _stride(n_tied) + start) % n_tied < lacking))
+
+
+def _stride(n: Tensor) -> Tensor:
+    """Return a stride that visits all of n places on a round before it comes back, of shape (n_rounds, 1)."""
+    candidates = (GOLDEN * n).long().clamp(min=1) + torch.arange(NEARBY, device=n.device)
+    coprime = torch.gcd(candidates, n) == 1
+    return candidates.gather(1, coprime.int().argmax(dim=1, keepdim=True))
