@@ -1,6 +1,6 @@
 """Attribution: a model, an input and a target in; a signed map of the input's shape out."""
 
-from skaba.attribution._asking import asking, first_output, logits_of, unwrapped
+from skaba.attribution._asking import asking, first_output, logits_of, unreached, unwrapped
 from skaba.attribution._captum import ThroughCaptum
 from skaba.attribution._catalogue import METHODS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
@@ -70,6 +70,7 @@ __all__ = [
     "rows_of",
     "scaled",
     "stretched",
+    "unreached",
     "unwrapped",
     "watched",
 ]
