@@ -81,7 +81,7 @@ DOMAINS: dict[str, Callable[[bool], Domain]] = {"image": image, "text": text, "e
 def fitter(kind: type, domain: Domain, epochs: int, **own: Any) -> Callable[[], Any]:
     """Return a function that fits a new net."""
     shared = {"criterion": nn.CrossEntropyLoss, "lr": LR, "max_epochs": epochs, "batch_size": BATCH_SIZE}
-    shared |= {"iterator_train__shuffle": True, "train_split": None, "verbose": 0}
+    shared |= {"optimizer": torch.optim.SGD, "iterator_train__shuffle": True, "train_split": None, "verbose": 0}
     return lambda: kind(domain.make, **shared, **own).fit(domain.X, domain.y)
 
 

@@ -86,7 +86,7 @@ def digits(enlarged: int, n_samples: int, epochs: int = 0) -> Data:
 def fit(kind: type, data: Data, **own: Any) -> Function:
     """Return a function that fits a new net, skorch's or ours."""
     shared = {"criterion": nn.CrossEntropyLoss, "lr": LR, "max_epochs": data.epochs, "batch_size": BATCH_SIZE}
-    shared |= {"iterator_train__shuffle": True, "train_split": None, "verbose": 0}
+    shared |= {"optimizer": torch.optim.SGD, "iterator_train__shuffle": True, "train_split": None, "verbose": 0}
     return lambda: kind(ConvNet, **shared, **own).fit(data.X, data.y)
 
 

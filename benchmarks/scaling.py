@@ -67,7 +67,8 @@ def step(kind: type, *, n_samples: int = SAMPLES, n_features: int = SIDE**2, n_c
     torch.manual_seed(0)
     side = round(n_features**0.5)
     batch: tuple[Tensor, Tensor] = torch.rand(n_samples, 1, side, side), torch.randint(n_classes, (n_samples,))
-    net = kind(ConvNet(n_classes, width=8), criterion=nn.CrossEntropyLoss, lr=0).initialize()
+    settings = {"criterion": nn.CrossEntropyLoss, "optimizer": torch.optim.SGD, "lr": 0}
+    net = kind(ConvNet(n_classes, width=8), **settings).initialize()
     if isinstance(net, ABAClassifier):  # what fit would have learned
         net.classes_inferred_ = np.arange(n_classes)
         net.output_checked_ = False

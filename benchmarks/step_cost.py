@@ -99,7 +99,8 @@ class AcceleratedABA(AccelerateMixin, ABAClassifier):
 def net_of(kind: type, own: Domain, setting: Setting, **parameters: Any) -> Any:
     """Return an initialised net on a module with weights of its own, always the same."""
     torch.manual_seed(0)
-    shared = {"module": own.make(), "lr": 0, "criterion": nn.CrossEntropyLoss, "compile": setting.compiled}
+    shared = {"module": own.make(), "criterion": nn.CrossEntropyLoss, "compile": setting.compiled}
+    shared |= {"optimizer": torch.optim.SGD, "lr": 0}
     if setting.amp:
         from accelerate import Accelerator  # noqa: PLC0415
 

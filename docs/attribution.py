@@ -32,6 +32,7 @@ SENTENCE = "the goalie stopped every shot in the third period of the game last n
 GROUPS = ["rec.sport.hockey", "sci.space", "comp.graphics", "talk.politics.guns"]
 SETTINGS: dict[str, Any] = {
     "optimizer": torch.optim.Adam,
+    "batch_size": 128,
     "train_split": None,
     "random_state": 0,
     "verbose": 0,

@@ -21,6 +21,7 @@ clf = ABAClassifier(
     lr=0.003,
     max_epochs=30,
     batch_size=50,
+    iterator_train__shuffle=False,
     train_split=None,
     random_state=0,
     verbose=0,

@@ -1,6 +1,27 @@
 """skaba: attribution-based augmentation inside a scikit-learn estimator."""
 
-from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 
 __all__ = ["ABAClassifier", "ABAMultiLabelClassifier", "ABARegressor"]
 __version__ = "0.1.0.dev0"
+
+_PACKAGES = ("attribution", "augmenters", "datasets", "evaluation", "modules", "plotting", "preprocessing")
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: PyTorch takes seconds, and ``skaba --help`` does without."""
+    if name in __all__:
+        return getattr(import_module("skaba.estimators"), name)
+    if name in _PACKAGES:
+        return import_module(f"skaba.{name}")
+    raise AttributeError(f"module 'skaba' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, *_PACKAGES])

@@ -37,7 +37,7 @@ def own_function(name: str, makes: str) -> Callable[..., Any]:
     """
     module, _, function = name.partition(":")
     try:
-        with current_folder_on_path():
+        with on_path(Path.cwd()):
             found = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
@@ -50,11 +50,10 @@ def own_function(name: str, makes: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def current_folder_on_path() -> Iterator[None]:
-    """Let the modules of the current folder be imported inside the context."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+def on_path(folder: Path) -> Iterator[None]:
+    """Let the modules of a folder be imported inside the context."""
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(here)
+        sys.path.remove(str(folder))

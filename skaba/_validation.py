@@ -9,6 +9,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
+_MOST_NAMES = 40
+
 
 def validate_parameters(component: Any, constraints: dict[str, Any] | None = None) -> None:
     """Check a component's parameters, and those of every component nested in it.
@@ -53,13 +55,29 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
             validate_parameters(value)
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
-    """Word the error for a name that does not exist, with the nearest one that does."""
-    known = sorted(known)
-    plain = {_plain(candidate): candidate for candidate in known}
-    nearest = difflib.get_close_matches(_plain(name), plain, n=1)
+def unknown_name(what: str, name: object, known: Iterable[object]) -> str:
+    """Word the error for a name that does not exist, with the nearest one that does.
+
+    Parameters
+    ----------
+    what : str
+        What the name should be the name of.
+    name : object
+        What was given; a number may be a name too, such as that of a class.
+    known : iterable of object
+        The names that exist. Of many the first 40 are listed.
+
+    Returns
+    -------
+    str
+    """
+    known = sorted(known, key=str)
+    plain = {_plain(str(candidate)): candidate for candidate in known}
+    nearest = difflib.get_close_matches(_plain(name), plain, n=1) if isinstance(name, str) else []
     hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
-    return f"There is no {what} named {name!r}.{hint} Known: {', '.join(known) or 'none'}."
+    rest = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    listed = ", ".join(map(str, known[:_MOST_NAMES])) or "none"
+    return f"There is no {what} named {name!r}.{hint} Known: {listed}{rest}."
 
 
 def _plain(name: str) -> str:

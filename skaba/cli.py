@@ -1,29 +1,30 @@
-"""The ``skaba`` command."""
+"""The ``skaba`` command.
+
+Each verb imports what it needs when it is called, so that help comes at once.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import skaba
-from skaba.attribution import METHODS, ThroughCaptum
-from skaba.datasets import DatasetError
-from skaba.demo import CAPTION, HEADER, Comparison, Report, compare, count_fits
-from skaba.evaluation.ground_truth import XORBenchmark
-from skaba.experiment import OutOfTimeError, Place, make_page, read_settings, report, run
-from skaba.judge import Judgement, judge, load_estimator, load_samples
-from skaba.judge._score import score_or_reason
+
+if TYPE_CHECKING:
+    from skaba.demo import Comparison, Report
+    from skaba.judge import Judgement
 
 app = typer.Typer(help="Train networks on little data, augmented where they look.", no_args_is_help=True)
 experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
@@ -56,6 +57,10 @@ def demo(
 
     Results of an earlier run in the same folder are replaced once all is done, not before.
     """
+    import torch
+
+    from skaba.demo import Report
+
     _make_folder(out)
     torch.set_num_threads(threads)
     console = Console()
@@ -68,23 +73,31 @@ def demo(
 
 
 @app.command()
-def methods() -> None:
-    """List the attribution methods: what they cost, need and promise."""
-    table = Table(
-        title="Attribution methods",
-        caption="Passes forward and backward are counted a sample. * needs captum: pip install 'skaba\\[attribution]'",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for name in ("method", "forward", "backward", "signed", "baseline", "needs; sums to"):
-        table.add_column(name, no_wrap=name in {"method", "signed", "baseline"})
+def methods(
+    wide: Annotated[bool, typer.Option("--wide", help="Also what each costs, needs and promises.")] = False,
+) -> None:
+    """List the attribution methods, and what each one is."""
+    from skaba.attribution import DESCRIPTIONS, METHODS, ThroughCaptum
+
+    caption = "* needs captum: pip install 'skaba\\[attribution]'"
+    if wide:
+        caption += ". Passes forward and backward are counted per sample."
+    table = Table(title="Attribution methods", caption=caption, box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("method", "what it is", *(WIDE if wide else ())):
+        table.add_column(column, no_wrap=True)
     for name, method in METHODS.items():
         about = method.about
         star = "*" if issubclass(method, ThroughCaptum) else ""
         signed, baseline = ("yes" if answer else "no" for answer in (about.signed, about.baseline))
-        complete = f"; {about.complete}" if about.complete else ""
-        table.add_row(name + star, about.forward, about.backward, signed, baseline, about.needs + complete)
-    Console().print(table)
+        more = about.forward, about.backward, signed, baseline, about.needs, about.complete
+        table.add_row(name + star, DESCRIPTIONS[name], *(more if wide else ()))
+    console = Console()
+    # Lines that are too long for the terminal are wrapped by it; nothing is cut off.
+    console.width = max(console.width, Console(width=1000).measure(table).maximum)
+    console.print(table)
+
+
+WIDE = ("forward", "backward", "signed", "baseline", "needs", "sums to")
 
 
 @app.command("judge")
@@ -104,6 +117,10 @@ def judge_methods(
     Their fidelity on samples of yours, and how well they agree with the ground truth of XOR. Take samples that the
     estimator was not fitted on. Nothing is unpickled unless you say so.
     """
+    from skaba.evaluation.ground_truth import XORBenchmark
+    from skaba.judge import judge, load_estimator, load_samples
+    from skaba.judge._score import score_or_reason
+
     try:
         fitted = load_estimator(estimator, weights=weights, trust=trust)
         X, y = load_samples(data, samples)
@@ -138,7 +155,7 @@ def run_experiment(
     scale: Annotated[str, typer.Option(help="cpu: small networks on 2 cores. full: as published, for a GPU.")] = "cpu",
     out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for the results.")] = None,
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the data.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 is one per core.")] = -1,
     device: Annotated[str, typer.Option(help="Where networks are trained.")] = "cpu",
     minutes: Annotated[float, typer.Option(min=0, help="Begin no fit later than that.")] = math.inf,
 ) -> None:
@@ -147,6 +164,9 @@ def run_experiment(
     Every finished fit is written at once. By default results go to experiments/results/NAME-SCALE. The exit status is
     3 if the time is over before the last fit.
     """
+    from skaba.datasets import DatasetError
+    from skaba.experiment import OutOfTimeError, Place, read_settings, report, run
+
     try:
         settings = read_settings(file, scale)
         folder = out or Path("experiments") / "results" / f"{settings.name}-{scale}"
@@ -166,6 +186,8 @@ def report_experiment(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of a finished run.")],
 ) -> None:
     """Make the table and the figure of a finished run anew."""
+    from skaba.experiment import report
+
     try:
         typer.echo(report(folder))
     except ValueError as error:
@@ -183,6 +205,8 @@ def make_evidence_page(
     out: Annotated[Path, typer.Option(dir_okay=False, help="The page.")] = Path("docs/evidence.md"),
 ) -> None:
     """Make the page of evidence from all finished runs."""
+    from skaba.experiment import make_page
+
     try:
         text = make_page(results, discussion.read_text(encoding="utf-8"), out)
     except ValueError as error:
@@ -194,7 +218,8 @@ def make_evidence_page(
 @contextmanager
 def _progress_of_stages() -> Iterator[Callable[[str, int, int], None]]:
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=3600) as progress:
+    console = Console(stderr=True)
+    with _log_on(console), Progress(*columns, console=console, speed_estimate_period=3600) as progress:
         tasks: dict[tuple[str, int], TaskID] = {}
 
         def advance(stage: str, n_finished: int, n_fits: int) -> None:
@@ -203,6 +228,21 @@ def _progress_of_stages() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[stage, n_fits], completed=n_finished)
 
         yield advance
+
+
+@contextmanager
+def _log_on(console: Console) -> Iterator[None]:
+    """Show what the library logs, such as what was done to the data."""
+    logger = logging.getLogger("skaba")
+    level = logger.level
+    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _make_folder(out: Path) -> None:
@@ -217,6 +257,8 @@ def _make_folder(out: Path) -> None:
 
 
 def _compare_all(seeds: int, epochs: int, console: Console) -> list[Comparison]:
+    from skaba.demo import compare, count_fits
+
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     # The estimate averages over all that was done: fits in parallel and timed fits alternate.
     with Progress(*columns, console=console, speed_estimate_period=3600) as progress:
@@ -229,6 +271,8 @@ def _compare_all(seeds: int, epochs: int, console: Console) -> list[Comparison]:
 
 
 def _as_table(report: Report) -> Table:
+    from skaba.demo import CAPTION, HEADER
+
     table = Table(
         title="Digits: 100 training images, 500 test images",
         caption=CAPTION,

@@ -2,15 +2,19 @@
 
 import json
 import re
+import resource
+import subprocess
+import sys
 
 import joblib
 import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 import skaba
-from skaba.attribution import METHODS
+from skaba.attribution import DESCRIPTIONS, METHODS
 from skaba.cli import app
 from skaba.demo import CONTROLS, GRIDS
 
@@ -108,25 +112,60 @@ def test_a_failed_run_keeps_the_earlier_results(tmp_path, monkeypatch):
         raise RuntimeError("out of memory")
 
     (tmp_path / "results.json").write_text("earlier")
-    monkeypatch.setattr("skaba.cli.compare", fail)
+    monkeypatch.setattr("skaba.demo.compare", fail)
     result = run(app, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
     assert (tmp_path / "results.json").read_text() == "earlier"
 
 
-@pytest.mark.parametrize("columns", ["80", "160"])
-def test_methods_lists_all_of_them(columns, monkeypatch):
+@pytest.mark.parametrize("options", [[], ["--wide"]])
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_methods_says_in_a_line_what_each_is(options, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", columns)
-    result = run(app, ["methods"])
+    result = run(app, ["methods", *options])
     assert result.exit_code == 0
-    # A cell that goes on in the next line is indented there.
-    names = [line.split()[0] for line in result.stdout.splitlines() if line[1:2].strip()]
-    assert [name.rstrip("*") for name in names if name.rstrip("*") in METHODS] == list(METHODS)
-    assert "LRP*" in names
+    rows = [re.split(" {2,}", line.strip()) for line in result.stdout.splitlines()]
+    said = {row[0].rstrip("*"): row[1] for row in rows if row[0].rstrip("*") in METHODS}
+    assert said == {name: DESCRIPTIONS[name] for name in METHODS}  # in their order, one line each
+    assert "LRP*" in result.stdout
     assert "skaba[attribution]" in result.stdout
-    if columns == "160":
-        assert "target - target of the baseline" in result.stdout
+    assert ("target - mean target of the background, in expectation" in result.stdout) == bool(options)
+    if not options:
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+HEAVY = {"torch", "numpy", "scipy", "sklearn", "skorch", "pandas", "matplotlib", "gensim", "wfdb", "joblib", "captum"}
+
+
+def test_the_command_imports_nothing_heavy():
+    """So help comes at once: what a verb needs is imported when it is called."""
+    code = f"import sys, skaba.cli; print(sorted({HEAVY} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [(), ("demo",), ("methods",), ("judge",), ("experiment",), *(("experiment", v) for v in ("run", "report", "page"))],
+)
+def test_help_answers_in_under_a_second(verb):
+    """Of the processor's time, which other processes do not lengthen: a quarter of a second where this was written."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "skaba", *verb, "--help"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "Usage" in found.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+def test_what_the_package_offers_is_there_without_further_imports():
+    code = "import skaba; print(skaba.ABAClassifier.__name__, skaba.augmenters.mend_aba.__name__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert found.stdout.strip() == "ABAClassifier mend_aba"
+    assert {"ABAClassifier", "augmenters", "__version__"} <= set(dir(skaba))
+    with pytest.raises(AttributeError, match="module 'skaba' has no attribute 'ABAClasifier'"):
+        skaba.ABAClasifier  # noqa: B018
 
 
 # --- skaba experiment
@@ -166,6 +205,18 @@ def test_an_experiment_is_run_reported_and_put_on_a_page(tmp_path):
     paged, _ = experiment(tmp_path, "page", "{}", "--discussion", "{}/discussion.md", "--out", "{}/evidence.md")
     assert paged.exit_code == 0, paged.output
     assert "# What we found" in (tmp_path / "evidence.md").read_text()
+
+
+def test_the_log_says_what_was_done_to_the_users_data(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", X=rng.integers(0, 256, (60, 1, 8, 8)).astype(np.uint8), y=np.arange(60) % 2 + 1)
+    own = '{ name = "arrays", file = "own.npz", n_valid = 10, n_test = 10 }'
+    file = tmp_path / "own.toml"
+    file.write_text(EXPERIMENT.replace('{ name = "digits", per_class = 1 }', own))
+    options = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    result = run(app, ["experiment", "run", str(file), *options], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "60 samples of shape (1, 8, 8), uint8 divided by 255; 2 classes: 1, 2." in result.output
 
 
 @pytest.mark.parametrize(

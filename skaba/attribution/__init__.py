@@ -2,7 +2,7 @@
 
 from skaba.attribution._asking import asking, first_output, logits_of, unreached, unwrapped
 from skaba.attribution._captum import ThroughCaptum
-from skaba.attribution._catalogue import METHODS, Trial, Trials, available
+from skaba.attribution._catalogue import DESCRIPTIONS, METHODS, TARGETS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
@@ -24,9 +24,11 @@ from skaba.attribution._targets import FixedClass, PredictedClass, RandomTopClas
 from skaba.attribution._times_input import TimesInput
 
 __all__ = [
+    "DESCRIPTIONS",
     "IBA",
     "LRP",
     "METHODS",
+    "TARGETS",
     "AttributionMethod",
     "DeconvNet",
     "DeepLift",

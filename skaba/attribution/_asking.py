@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skaba._random_state import holding_random_state
+
 Model = Callable[[Tensor], Any]
 """What is asked: an ``nn.Module``, or any callable that turns a batch into logits."""
 
@@ -94,9 +96,10 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
         raise ValueError(f'mode={mode!r} must be "eval" or "train".')
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     training = [module for module in modules if module.training]
-    random_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     with ExitStack() as held:
+        held.enter_context(holding_random_state())
+        random_state = torch.get_rng_state()
+        cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
         held.callback(_set_training, training, True)
         held.callback(_set_random_state, random_state, cuda_state)
         for switch, kinds in _SWITCHES.items():

@@ -16,6 +16,7 @@ from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
 from skaba.attribution._layers import FromLayer
+from skaba.attribution._loss import Loss
 from skaba.attribution._lrp import LRP
 from skaba.attribution._method import AttributionMethod, require_floats
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
@@ -23,7 +24,7 @@ from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
 from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
-from skaba.attribution._targets import Criterion, PredictedClass
+from skaba.attribution._targets import Criterion, PredictedClass, RandomTopClass, TrueClass
 from skaba.attribution._times_input import TimesInput
 
 METHODS: dict[str, type[AttributionMethod]] = {
@@ -53,6 +54,34 @@ METHODS: dict[str, type[AttributionMethod]] = {
         FeatureAblation,
     )
 }
+
+TARGETS: dict[str, Any] = {target.__name__: target for target in (PredictedClass, TrueClass, Loss, RandomTopClass)}
+
+DESCRIPTIONS: dict[str, str] = {
+    "Gradient": "gradient of the target with respect to the input",
+    "InputXGradient": "gradient times input",
+    "IntegratedGradients": "gradients along the straight path from a baseline",
+    "ExpectedGradients": "integrated gradients, baselines drawn from a background",
+    "SmoothGrad": "mean of another method's maps over noisy inputs",
+    "SquaredSmoothGrad": "mean of another method's squared maps over noisy inputs",
+    "VarGrad": "variance of another method's maps over noisy inputs",
+    "TimesInput": "another method's map times the input",
+    "GradCAM": "a layer's activations, weighted by their mean gradients",
+    "IBA": "information that each feature passes on to the target",
+    "HillClimbing": "binary mask: 0 where removal raised the target",
+    "RandomMap": "normal noise, no attribution: a control",
+    "DeconvNet": "gradient; ReLUs pass back positive values only",
+    "GuidedBackprop": "gradient; active ReLUs pass back positive values only",
+    "GuidedGradCAM": "guided backpropagation times Grad-CAM",
+    "LRP": "layer-wise relevance propagation, epsilon rule",
+    "DeepLift": "differences from a baseline, handed back layer by layer",
+    "GradientShap": "gradients at random points between background and input",
+    "KernelShap": "Shapley values by regression on coalitions of features",
+    "Lime": "coefficients of a sparse linear model around the input",
+    "Occlusion": "fall of the target when a sliding window is replaced",
+    "FeatureAblation": "fall of the target when one feature is replaced",
+}
+"""What each method is, in one short line; longer in the docstring of its class."""
 
 
 class Trial(NamedTuple):

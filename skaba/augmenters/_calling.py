@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skaba._random_state import random_state_kept
 from skaba._validation import validate_parameters
 from skaba.attribution._method import per_sample
 from skaba.augmenters._adjustments import AdjustmentSet
@@ -212,7 +213,7 @@ def _own_random_state(generator: torch.Generator, device: torch.device) -> Itera
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     python, numpy = random.getstate(), np.random.get_state()
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
+    with random_state_kept(cuda):
         try:
             random.seed(seed)
             np.random.seed(seed)

@@ -1,8 +1,9 @@
 """Data sets: one loader each, all returning the same kind of :class:`sklearn.utils.Bunch`.
 
-Every loader returns ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names, DESCR``. What a
-``load_`` function returns comes with an installed package; what a ``fetch_`` function returns is downloaded
-once, checked against a published SHA-256, and kept in the data home: the argument ``data_home=``, else the
+Every loader of a published data set returns ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names,
+DESCR``; :func:`load_wfdb_folder`, for records of your own, returns ``X, y`` and leaves the splits to you. What a
+``load_`` function returns comes with an installed package or from your own files; what a ``fetch_`` function returns is
+downloaded once, checked against a published SHA-256, and kept in the data home: the argument ``data_home=``, else the
 environment variable ``SKABA_DATA``, else the user's cache.
 """
 
@@ -18,6 +19,7 @@ from skaba.datasets._ptbxl import fetch_ptbxl
 from skaba.datasets._synthetic import make_ecg, make_messages
 from skaba.datasets._tiny_imagenet import fetch_tiny_imagenet
 from skaba.datasets._vectors import read_vectors
+from skaba.datasets._wfdb import load_wfdb_folder
 
 __all__ = [
     "DatasetError",
@@ -28,6 +30,7 @@ __all__ = [
     "fetch_ptbxl",
     "fetch_tiny_imagenet",
     "load_digits",
+    "load_wfdb_folder",
     "make_ecg",
     "make_messages",
     "read_vectors",

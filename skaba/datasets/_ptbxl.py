@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from skaba.datasets._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, fetch_files, reading
 from skaba.datasets._subsets import check_name, to_bunch
+from skaba.datasets._wfdb import read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,14 +210,7 @@ def _read_records(folder: Path, names: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _read_record(path: Path) -> NDArray[np.float64]:
-    import wfdb  # noqa: PLC0415
-
-    try:
-        with reading(path):
-            record = wfdb.rdrecord(str(path))
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
-        # What wfdb raises depends on where in the header it stumbles.
-        raise damaged(path, f"wfdb cannot read its .hea or .dat: {error}") from error
+    record = read_record(path)
     signal: NDArray[np.float64] = record.p_signal
     if signal.shape != (LENGTH, len(LEADS)) or set(record.units) != {"mV"}:
         raise damaged(path, f"it has the shape {signal.shape} in {set(record.units)}, not (1000, 12) in mV")

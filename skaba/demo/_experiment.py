@@ -110,6 +110,7 @@ def make_net(seed: int, epochs: int) -> ABAClassifier:
         optimizer=torch.optim.Adam,
         lr=0.003,
         batch_size=50,
+        iterator_train__shuffle=False,  # as when the settings above were tuned; the images come in random order
         train_split=None,
         random_state=seed,
         verbose=0,

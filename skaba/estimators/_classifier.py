@@ -7,11 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 from skorch import NeuralNetClassifier
+from skorch.utils import to_tensor
 from torch import Tensor, nn
 
 from skaba.attribution import TrueClass
+from skaba.estimators._class_weight import class_weights
 from skaba.estimators._net import AugmentedNet
 
 
@@ -61,6 +65,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         Which samples are held out to validate after every epoch: a share (0.2), one of k folds (5), both drawn at
         random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
         None trains on all samples.
+    class_weight : {"balanced"}, dict or None, default=None
+        Weights of the classes in the loss of training, by label. ``"balanced"`` weighs a class by n / (n_classes * its
+        number of samples), as scikit-learn does. Other than ``criterion__weight``, whose weights count within a batch
+        alone, they are those of the whole training set.
     **parameters
         All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
@@ -94,7 +102,12 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     ((5, 1, 8, 8), (5, 1, 8, 8))
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AugmentedNet._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
     _stratifies: ClassVar[bool] = True
+    class_weights_: Tensor | None = None
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
@@ -104,9 +117,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         *,
         criterion: Any = nn.CrossEntropyLoss,
         predict_nonlinearity: Any = softmax,
+        class_weight: str | dict[Any, float] | None = None,
         **parameters: Any,
     ) -> None:
         super().__init__(module, criterion=criterion, predict_nonlinearity=predict_nonlinearity, **parameters)
+        self.class_weight = class_weight
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the label of the highest logit.
@@ -230,6 +245,32 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             )
         self.classes_inferred_ = found
 
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        self.class_weights_ = None
+        if self.class_weight is None:
+            return
+        if y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
+            )
+
+        def balanced() -> np.ndarray:
+            present = np.unique(y)
+            weights = compute_class_weight("balanced", classes=present, y=y)
+            return np.array([weights[present == label][0] if label in present else 1.0 for label in self.classes_])
+
+        self.class_weights_ = torch.as_tensor(class_weights(self.class_weight, self.classes_, balanced)).float()
+
+    def _weighs(self) -> bool:
+        return super()._weighs() or self.class_weights_ is not None
+
+    def _loss_weights(self, y_true: Any) -> Tensor | None:
+        weights = super()._loss_weights(y_true)
+        if self.class_weights_ is None:
+            return weights
+        of_classes = self.class_weights_[to_tensor(y_true, "cpu")]
+        return of_classes if weights is None else weights * of_classes
+
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self._labels() is None:
             return _indices(y)
@@ -274,6 +315,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "The module returns probabilities (non-negative rows that sum to 1), but logits are needed: "
                 "take the softmax out of it. predict_proba applies it."
             )
+
+    def _named_outputs(self) -> dict[Any, int]:
+        labels = self._labels()
+        return {} if labels is None else {label: index for index, label in enumerate(labels.tolist())}
 
     def _default_target(self) -> TrueClass:
         return TrueClass()

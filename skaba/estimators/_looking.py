@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
+from skaba._random_state import random_state_kept
 from skaba._samples import check_length
-from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Gradient, PredictedClass, attributed
+from skaba._validation import unknown_name, validate_parameters
+from skaba.attribution import METHODS, TARGETS, FixedClass, FromLayer, Gradient, PredictedClass, attributed
 from skaba.estimators._data import has_no_targets
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._random import cuda_devices, resolve_seed
@@ -70,11 +72,22 @@ class LookingNet(_Step):
         X : array-like, Tensor or Dataset of n samples
         y : array-like of shape (n, ...), default=None
             The targets. Without y a Dataset's own are used, if ``target`` is given.
-        attribution : callable, default=None
-            The method; by default the augmenter's own, or ``Gradient()``.
-        target : callable, default=None
-            What is explained. By default, with y the true class (multi-label and
-            regression: the loss), without y the predicted class.
+        attribution : callable or str, default=None
+            The method, or the name of one of :data:`skaba.attribution.METHODS`, such as
+            ``"IntegratedGradients"``, which is then used with its default parameters. By default the
+            augmenter's own method, or ``Gradient()``.
+        target : callable, str or int, default=None
+            What is explained, for every sample:
+
+            * a class, as ``predict`` returns it: an element of ``classes_``. Integers are classes too, not
+              positions, unless ``classes_`` is unknown because the weights were loaded;
+            * of a multi-label classifier or a regressor, a column of y: its number, or its name if ``fit``
+              saw a data frame;
+            * a target such as ``PredictedClass()`` or ``FixedClass(2)``, or the name of one of
+              :data:`skaba.attribution.TARGETS`, such as ``"Loss"``. A class of the same name comes first.
+
+            By default, with y the true class (multi-label and regression: the loss), without y the
+            predicted class.
 
         Returns
         -------
@@ -83,15 +96,25 @@ class LookingNet(_Step):
         Raises
         ------
         ValueError
-            If X or y is not allowed, or a label was not seen in ``fit``.
+            If X or y is not allowed, a label was not seen in ``fit``, or there is no such method, class,
+            column or target; the message names the nearest one.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from torch import nn
+        >>> from skaba import ABAClassifier
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> species = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+        >>> clf = ABAClassifier(nn.Linear, module__in_features=4, module__out_features=3, augmenter="fgsm",
+        ...                     max_epochs=2, verbose=0).fit(X, species)
+        >>> clf.attribute(X[:5], target="virginica", attribution="InputXGradient").shape
+        (5, 4)
         """
         self.check_is_fitted()
         generator = self._fresh_generator()
-        method: Any = getattr(self.augmenter_, "attribution", Gradient()) if attribution is None else attribution
-        if target is None:
-            target = PredictedClass() if y is None else self._default_target()
-        _check_callable("attribution", method)
-        _check_callable("target", target)
+        method = self._method(attribution)
+        target = self._target(target, y)
         if not isinstance(target, PredictedClass):
             X = self._with_targets(X, y)
 
@@ -102,6 +125,40 @@ class LookingNet(_Step):
                 return attributed(method, model, x, labels, target=target, criterion=criterion, generator=generator)
 
         return self._over_batches(X, y, explain)
+
+    def _method(self, attribution: Any) -> Any:
+        """Return the attribution method that was asked for: an instance, a name, or None."""
+        if attribution is None:
+            attribution = getattr(self.augmenter_, "attribution", Gradient())
+        if isinstance(attribution, str):
+            if attribution not in METHODS:
+                raise ValueError(unknown_name("attribution method", attribution, METHODS))
+            attribution = METHODS[attribution]()
+        _check_callable("attribution", attribution)
+        return attribution
+
+    def _target(self, target: Any, y: Any) -> Any:
+        """Return the target that was asked for: an instance, a class, a column, a name, or None."""
+        if target is None:
+            target = PredictedClass() if y is None else self._default_target()
+        if not callable(target):
+            return self._named_target(target)
+        _check_callable("target", target)
+        return target
+
+    def _named_target(self, name: Any) -> Any:
+        outputs = self._named_outputs()
+        if isinstance(name, Hashable):
+            if name in outputs:
+                return FixedClass(outputs[name])
+            if name in TARGETS:
+                return TARGETS[name]()
+        if not outputs and isinstance(name, Integral):
+            return FixedClass(int(name))
+        raise ValueError(
+            unknown_name("class, output or target", name, [*outputs, *TARGETS])
+            + " FixedClass(i) explains output i, whatever it is called."
+        )
 
     def _with_targets(self, X: Any, y: Any) -> Any:
         """Return X; if it is a Dataset whose own targets count, one that yields them as training wants them."""
@@ -118,7 +175,7 @@ class LookingNet(_Step):
             X = _samples_of(X)
         has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
-        with torch.random.fork_rng(cuda_devices(self.device)):
+        with random_state_kept(cuda_devices(self.device)):
             for batch in self.get_iterator(self.get_dataset(X, y), training=False):
                 inputs, targets = self._on_device(batch)
                 result = function(inputs, targets if has_targets else None)

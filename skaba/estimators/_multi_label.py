@@ -7,19 +7,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import roc_auc_score
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
 from skaba._samples import check_length
 from skaba.attribution import Loss
+from skaba.estimators._class_weight import check_takes_pos_weight, class_weights
 from skaba.estimators._net import AugmentedNet
+from skaba.estimators._targets import NamedTargets
 
 
-class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
+class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, NeuralNet):
     """A PyTorch network as a multi-label classifier that augments where the network looks.
 
     As :class:`ABAClassifier`, for targets in which every sample has any number of labels.
@@ -31,10 +34,13 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         Returns logits of shape (n, n_labels).
     augmenter, strength, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
         As in :class:`ABAClassifier`.
-    threshold : float, default=0.5
-        ``predict`` gives a label whose probability exceeds it.
+    threshold : float or array-like of shape (n_labels,), default=0.5
+        ``predict`` gives a label whose probability exceeds it; one number for all labels, or one per label.
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
+    class_weight : {"balanced"}, dict or None, default=None
+        Weights of the labels where they are present, by name or column. ``"balanced"`` weighs a label by the number of
+        samples without it per sample with it. The criterion must take ``pos_weight=``.
     **parameters
         All of skorch's.
 
@@ -45,6 +51,9 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     n_labels_ : int
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
+    target_names_ : ndarray of str of shape (n_labels,) or None
+        The names of y's columns if ``fit`` saw a data frame whose columns are named by strings. Later
+        frames must have the same columns in the same order.
 
     References
     ----------
@@ -61,13 +70,24 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
     >>> clf = ABAMultiLabelClassifier(FCN, module__n_classes=2, max_epochs=1, random_state=0, verbose=0)
     >>> clf.fit(X, Y).predict(X[:3]).shape
     (3, 2)
+
+    Labels keep the names that a data frame gives them:
+
+    >>> import pandas as pd
+    >>> clf = clf.fit(X, pd.DataFrame(Y, columns=["ill", "irregular"]))
+    >>> clf.target_names_.tolist(), list(clf.score_per_label(X, Y))
+    (['ill', 'irregular'], ['ill', 'irregular'])
+    >>> clf.attribute(X[:3], target="irregular").shape
+    (3, 12, 100)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AugmentedNet._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_")
+    class_weights_: Tensor | None = None
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_", "target_names_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
@@ -75,9 +95,10 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         self,
         module: type[nn.Module] | nn.Module,
         *,
-        threshold: float = 0.5,
+        threshold: float | ArrayLike = 0.5,
         criterion: Any = nn.BCEWithLogitsLoss,
         predict_nonlinearity: Any = torch.sigmoid,
+        class_weight: str | dict[Any, float] | None = None,
         **parameters: Any,
     ) -> None:
         super().__init__(
@@ -87,6 +108,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
             **parameters,
         )
         self.threshold = threshold
+        self.class_weight = class_weight
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -112,7 +134,8 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         -------
         int64 ndarray of shape (n, n_labels)
         """
-        return (self.predict_proba(X) > self.threshold).astype(np.int64)
+        probabilities = self.predict_proba(X)
+        return (probabilities > self._thresholds(probabilities.shape[1])).astype(np.int64)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the macro area under the ROC curve.
@@ -121,6 +144,7 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         ----------
         X : array-like or Tensor of n samples
         y : array-like of shape (n, n_labels)
+            A data frame must have the columns that ``fit`` saw.
         sample_weight : array-like of shape (n,), default=None
 
         Returns
@@ -134,9 +158,50 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
         ValueError
             If y does not hold zeros and ones, or not one row per sample.
         """
+        return macro_auc(*self._targets_and_probabilities(X, y), sample_weight)
+
+    def score_per_label(self, X: Any, y: Any, sample_weight: Any = None) -> dict[Any, float]:
+        """Return the area under the ROC curve of every label.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for ``score``.
+
+        Returns
+        -------
+        dict of str or int to float
+            By the label's name in ``target_names_``, else by its column number, in the order of the
+            columns. NaN for a label that y holds everywhere or nowhere, since its curve is not
+            defined; ``score`` is the mean of the others.
+        """
+        areas = aucs(*self._targets_and_probabilities(X, y), sample_weight)
+        names = range(len(areas)) if self.target_names_ is None else self.target_names_.tolist()
+        return dict(zip(names, areas.tolist(), strict=True))
+
+    def _targets_and_probabilities(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         X, y = self._check_known(X), self._encode_targets(self._read_targets(y))
         check_length(X, y)
-        return macro_auc(y, self.predict_proba(X), sample_weight)
+        return y, self.predict_proba(X)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._thresholds(None)
+
+    def _thresholds(self, n_labels: int | None) -> np.ndarray:
+        """Return the threshold of each label, or the one of all; None leaves open how many labels there are."""
+        try:
+            thresholds = np.asarray(self.threshold, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"threshold must hold numbers, got {self.threshold!r}.") from error
+        if thresholds.ndim > 1 or not np.all((thresholds >= 0) & (thresholds <= 1)):
+            raise ValueError(f"threshold must be a number from 0 to 1, or one per label; got {self.threshold!r}.")
+        if thresholds.ndim == 1 and n_labels is not None and len(thresholds) != n_labels:
+            raise ValueError(f"threshold holds {len(thresholds)} numbers, but there are {n_labels} labels.")
+        return thresholds
+
+    def _n_outputs(self) -> int:
+        return self.n_labels_ or 0
 
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)
@@ -160,6 +225,43 @@ class ABAMultiLabelClassifier(AugmentedNet, ClassifierMixin, NeuralNet):
 
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         self.n_labels_ = None if y is None else y.shape[1]
+        self._thresholds(self.n_labels_)
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        self.class_weights_ = None
+        if self.class_weight is None:
+            return
+        if y is None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
+            )
+
+        def balanced() -> np.ndarray:
+            present = y.sum(axis=0)
+            return np.where(present > 0, (len(y) - present) / np.maximum(present, 1), 1)
+
+        labels = np.arange(y.shape[1]) if self.target_names_ is None else self.target_names_
+        self.class_weights_ = torch.as_tensor(class_weights(self.class_weight, labels, balanced)).float()
+        if self.initialized_:
+            self._initialize_criterion()
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Return the arguments of a component; those of the criterion with the weights of the labels.
+
+        Parameters
+        ----------
+        prefix : str
+            Such as ``"criterion"``.
+
+        Returns
+        -------
+        dict
+        """
+        parameters: dict[str, Any] = super().get_params_for(prefix)
+        if prefix == "criterion" and self.class_weights_ is not None:
+            check_takes_pos_weight(self.criterion, parameters)
+            parameters["pos_weight"] = self.class_weights_
+        return parameters
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self.n_labels_ is not None and y.shape[1] != self.n_labels_:
@@ -202,11 +304,31 @@ def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = Non
     float
         NaN if no label both occurs and is absent.
     """
+    areas = aucs(y, probabilities, sample_weight)
+    defined = ~np.isnan(areas)
+    return float(areas[defined].mean()) if defined.any() else float("nan")
+
+
+def aucs(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = None) -> np.ndarray:
+    """Return the area under the ROC curve of every label.
+
+    Parameters
+    ----------
+    y, probabilities, sample_weight
+        As for ``macro_auc``.
+
+    Returns
+    -------
+    ndarray of shape (n_labels,)
+        NaN for a label that is not both present and absent somewhere.
+    """
+    areas = np.full(y.shape[1], np.nan)
     defined = (y.min(axis=0) < 0.5) & (y.max(axis=0) > 0.5)
-    if not defined.any():
-        return float("nan")
-    areas = roc_auc_score(y[:, defined] > 0.5, probabilities[:, defined], sample_weight=sample_weight)
-    return float(areas)
+    if defined.any():
+        areas[defined] = roc_auc_score(
+            y[:, defined] > 0.5, probabilities[:, defined], average=None, sample_weight=sample_weight
+        )
+    return areas
 
 
 def _validation_auc(net: ABAMultiLabelClassifier, X: Any, y: Any) -> float:

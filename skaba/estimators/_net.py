@@ -14,10 +14,11 @@ from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOp
 from sklearn.utils.validation import validate_data
 from skorch.dataset import ValidSplit, get_len
 from skorch.helper import SliceDataset
-from skorch.utils import is_dataset
+from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
+from skaba._random_state import holding_random_state, random_state_kept
 from skaba._samples import check_length, check_samples, is_floating
 from skaba._targets import as_array, check_targets
 from skaba._validation import validate_parameters
@@ -29,6 +30,7 @@ from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
 from skaba.estimators._random import RandomState
+from skaba.estimators._sample_weight import checked_weights, weighted_loss
 from skaba.estimators._saving import LearnedState
 from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._settings import (
@@ -45,7 +47,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
-    ``_check_output``, ``_default_target`` and ``_preset_parameters``.
+    ``_check_output``, ``_default_target``, ``_named_outputs`` and ``_preset_parameters``.
     """
 
     # Whether a drawn validation split holds the classes in equal proportions.
@@ -104,7 +106,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self.layer = layer
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> Any:
         """Train the network on augmented batches.
 
         Parameters
@@ -113,6 +115,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             The samples; floats unless ``layer`` names an embedding.
         y : array-like, default=None
             The targets; only a Dataset may hold them itself.
+        sample_weight : array-like of shape (n,), default=None
+            Non-negative weights of the samples in the loss of training, scaled to a mean of 1; validation is not
+            weighed. The criterion must return each sample's loss with ``reduction="none"``, as torch's do.
         **fit_params
             Passed to the module's ``forward`` if it takes them, and to the validation split
             if that does.
@@ -131,21 +136,24 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         try:
             goes_on = self.warm_start and self.initialized_
             X, y = self._check_fit(X, y, fit_params, relearn=not (goes_on and self.learned_))
+            weights = checked_weights(sample_weight, X)
             if not goes_on:
                 self.history_ = None  # a new history: the old one is cleared in place otherwise
                 self.initialize()
-            return self._train(X, y, _routing_method="fit", **fit_params)
+            return self._train(X, y, weights, _routing_method="fit", **fit_params)
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+    ) -> Any:
         """Go on training, or start if the net is new.
 
         Parameters
         ----------
-        X, y, **fit_params
+        X, y, sample_weight, **fit_params
             As for ``fit``.
         classes : array-like, default=None
             All labels that will ever come, for a classifier's first call.
@@ -155,7 +163,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         self
         """
         X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
-        return self._train(X, y, **fit_params)
+        return self._train(X, y, checked_weights(sample_weight, X), **fit_params)
 
     def _check_fit(
         self, X: Any, y: Any, fit_params: dict[str, Any], *, relearn: bool, classes: Any = None
@@ -179,9 +187,14 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         if relearn:
             self._learn_shape(X)
             known = targets_inside(X) if y is None else y
-            self._learn_targets(None if known is None else self._read_targets(known), classes)
+            known = None if known is None else self._read_targets(known)
+            self._learn_targets(known, classes)
+            self._learn_weights(known)
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
+
+    def _learn_weights(self, y: np.ndarray | None) -> None:
+        """Learn the weights of the classes, if the task has classes and they are weighed."""
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:
         """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
@@ -291,12 +304,16 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         own = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
         return "\n".join([f"{type(self).__name__}[{state}", *own, *module])
 
-    def _train(self, X: Any, y: Any, **fit_params: Any) -> Any:
+    def _train(self, X: Any, y: Any, sample_weight: np.ndarray | None, **fit_params: Any) -> Any:
         if not self.initialized_:
             self.initialize()
         check_trainable(self.get_all_learnable_params())
         self.output_checked_ = False
-        return super().partial_fit(X, y, **fit_params)
+        self.sample_weight_ = sample_weight
+        try:
+            return super().partial_fit(X, y, **fit_params)
+        finally:
+            self.sample_weight_ = self.train_weight_ = None
 
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
@@ -415,6 +432,10 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
             check_rows(output, len(y_true))
             self._check_output(output, y_true)
             self.output_checked_ = True
+        weights = self._loss_weights(y_true) if training else None
+        if weights is not None:
+            self.weighed_ = True
+            return weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
     # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.
@@ -436,7 +457,9 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         X = self._check_known(X)
         nonlinearity = self._get_predict_nonlinearity()
         try:
-            answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
+            # A DataLoader draws from the global random state even where it does not shuffle.
+            with holding_random_state() if self.random_state is None else random_state_kept():
+                answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
             if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from skorch import NeuralNet
 from torch import nn
 
+from skaba._random_state import holding_random_state
 from skaba.attribution import find_layer, unwrapped
 from skaba.augmenters import CategoryMemory, preset, require_augmenter
 from skaba.estimators._copies import copied_component
@@ -88,7 +89,7 @@ class AugmenterParameters(_Net):
             return super()._initialize_criterion(reason)
 
     def _own_random_state(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.random_stream_ is None else self.random_stream_(self.device)
+        return holding_random_state() if self.random_stream_ is None else self.random_stream_(self.device)
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters; nested ones as they are in force.

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from skaba._random_state import random_state_kept
+
 RandomState = int | np.random.RandomState | None
 
 
@@ -38,7 +40,7 @@ class RandomStream:
             Where the net is now, which may be another place than where it was trained first.
         """
         cuda = cuda_devices(device)
-        with torch.random.fork_rng(cuda):
+        with random_state_kept(cuda):
             torch.manual_seed(self.seed)  # for a device that comes for the first time
             if "cpu" in self.states:
                 torch.set_rng_state(self.states["cpu"])

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from skaba.attribution import Loss
 from skaba.estimators._net import AugmentedNet
+from skaba.estimators._targets import NamedTargets
 
 
-class ABARegressor(AugmentedNet, NeuralNetRegressor):
+class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
     """A PyTorch network as a regressor that augments where the network looks.
 
     As :class:`ABAClassifier`, for real targets. Presets given by name explain the loss.
@@ -29,6 +30,9 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
 
     Attributes
     ----------
+    target_names_ : ndarray of str of shape (n_outputs,) or None
+        The names of y's columns if ``fit`` saw a data frame whose columns are named by strings. Later
+        frames must have the same columns in the same order.
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
 
@@ -52,7 +56,7 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_")
+    _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_", "target_names_")
     target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
@@ -138,6 +142,9 @@ class ABARegressor(AugmentedNet, NeuralNetRegressor):
                 f"The module returned {tuple(predictions.shape)}, but y holds targets of shape "
                 f"(n, *{tuple(self.target_shape_)}). Make the module's output as wide as y."
             )
+
+    def _n_outputs(self) -> int:
+        return 0 if self.target_shape_ is None else int(np.prod(self.target_shape_))
 
     def _default_target(self) -> Loss:
         return Loss()

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from skaba.attribution import FromLayer, WithArguments, unreached, unwrapped, wa
 from skaba.augmenters import ABA, CategoryMemory, augmented_by, require_samples
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
+from skaba.estimators._sample_weight import weights_of
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.
@@ -36,6 +38,10 @@ class AugmentedStep(_Net):
     n_indexed_: int = 0
     # Whether a step was to keep categories; if none has come, the gradient does not reach the features.
     awaits_gradient_: bool = False
+    # Weights of all samples that fit got, of those that are trained on, and of the batch that is trained on.
+    sample_weight_: NDArray[Any] | None = None
+    train_weight_: Tensor | None = None
+    batch_weight_: Tensor | None = None
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Augment a batch and train on it: once an optimiser step, however often it evaluates.
@@ -72,6 +78,39 @@ class AugmentedStep(_Net):
             With augmented inputs; with ``layer=`` the batch as it came, while that layer's
             output is shifted in every forward pass inside the block.
         """
+        with self._weighing(batch):
+            if isinstance(batch, IndexedBatch) and not self._reuses():
+                batch = batch.batch
+            with self._changed(batch, fit_params) as augmented:
+                yield augmented
+
+    @contextmanager
+    def _weighing(self, batch: Any) -> Iterator[None]:
+        """Have ``get_loss`` weigh the samples of a batch, if they have weights."""
+        if not self._weighs():
+            yield
+            return
+        self.batch_weight_ = None if self.train_weight_ is None else self.train_weight_[batch.numbers]
+        self.weighed_ = False
+        try:
+            yield
+        finally:
+            self.batch_weight_ = None
+        if not self.weighed_:
+            raise ValueError(
+                f"{type(self).__name__}.get_loss does not call super().get_loss, so it would ignore sample_weight and "
+                "class_weight. Drop them, or let get_loss call super().get_loss."
+            )
+
+    def _weighs(self) -> bool:
+        return self.train_weight_ is not None
+
+    def _loss_weights(self, y_true: Any) -> Tensor | None:
+        """Return the weights of a batch's samples in the loss of training, None where all weigh the same."""
+        return self.batch_weight_
+
+    @contextmanager
+    def _changed(self, batch: Any, fit_params: dict[str, Any]) -> Iterator[Any]:
         if not self._augments():
             yield batch
             return
@@ -160,7 +199,7 @@ class AugmentedStep(_Net):
         self.categories_.allocate(self.n_indexed_, shape, n_boundaries, x.device, self.augmenter_.store)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the iterator over a data set; if the augmenter reuses gradients, batches are numbered.
+        """Return the iterator over a data set; batches are numbered if gradients are reused or samples weighed.
 
         Parameters
         ----------
@@ -171,16 +210,22 @@ class AugmentedStep(_Net):
         -------
         iterator
         """
-        if not training or not self._augments() or getattr(self.augmenter_, "reuse", None) is None:
+        if not training or (self.sample_weight_ is None and not self._reuses()):
             return super().get_iterator(dataset, training=training)
         indexed = Indexed(dataset)
-        # Categories are those of a data set, at a place in the network, by a rule.
-        name, self.n_indexed_ = f"{indexed.name()} {self.layer} {self.augmenter_.selection!r}", len(indexed)
-        if self.categories_.data != name:
-            self.categories_, self.awaits_gradient_ = CategoryMemory(name), False
+        if self.sample_weight_ is not None:
+            self.train_weight_ = weights_of(dataset, self.sample_weight_)
+        if self._reuses():
+            # Categories are those of a data set, at a place in the network, by a rule.
+            name, self.n_indexed_ = f"{indexed.name()} {self.layer} {self.augmenter_.selection!r}", len(indexed)
+            if self.categories_.data != name:
+                self.categories_, self.awaits_gradient_ = CategoryMemory(name), False
         iterator = super().get_iterator(indexed, training=True)
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
+
+    def _reuses(self) -> bool:
+        return self._augments() and getattr(self.augmenter_, "reuse", None) is not None
 
     def _augments(self) -> bool:
         return self.augmenter is not None and self.strength > 0

@@ -11,6 +11,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
+from skaba._random_state import random_state_kept
 from skaba.attribution import FromLayer
 from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
 from skaba.estimators._net import AugmentedNet
@@ -100,7 +101,7 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
     if not isinstance(cost, str):
         return float(cost)
     find = counted_cost if cost == "counted" else measured_cost
-    with torch.random.fork_rng():
+    with random_state_kept():
         return find(clone(net), _clone_with(net, {"augmenter": None}), X, y)
 
 

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from skaba._random_state import random_state_kept
 from skaba.estimators._net import AugmentedNet
 
 TURNS = 5
@@ -36,7 +36,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     """
     counter = FlopCounterMode(display=False)
     (trained,) = _brief(copy.deepcopy(net))
-    with torch.random.fork_rng(), counter:
+    with random_state_kept(), counter:
         trained.partial_fit(X, y)
     return float(counter.get_total_flops())
 

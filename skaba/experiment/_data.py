@@ -84,6 +84,28 @@ def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
     ------
     ValueError
         If there are no such data, or one of their settings is unknown, missing or of the wrong kind.
+
+    Notes
+    -----
+    What the data sets take besides ``name``, with * where it must be given:
+
+    * digits: ``per_class``
+    * mnist: ``per_class``, ``pool``, as :func:`skaba.datasets.fetch_mnist` takes it
+    * newsgroups: ``per_class``, ``n_words`` * and ``length`` * of the word sequences, and the files ``archive`` and
+      ``vectors``; without them both are downloaded as published
+    * ptbxl: ``labels`` *, and ``length`` *, the number of samples from each record's start
+    * arrays: ``file`` *, a user's own .npz file of ``X`` and ``y``; ``n_valid`` * and ``n_test`` *, samples drawn from
+      it once for all seeds; ``per_class``; and ``layer``, the embedding's name in a network of one's own, if X holds
+      word ids. X of uint8 is divided by 255, other numbers are taken as they are. Labels may be any integers or
+      strings; for several labels per sample, y holds one column of 0 and 1 per label.
+
+    Examples
+    --------
+    >>> from skaba.experiment import load_data
+    >>> data = load_data({"name": "digits", "per_class": 3})
+    >>> X, y = data.train(seed=0)
+    >>> X.shape
+    (30, 1, 8, 8)
     """
     check_data(settings)
     return _cached(tuple(sorted(settings.items())), folder)

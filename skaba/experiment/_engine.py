@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from skaba._own_code import on_path
 from skaba._validation import unknown_name
 from skaba.augmenters import GaussianNoise
 from skaba.experiment._arms import LONGER, PLAIN, WITH_CLASSES, Arm, arm_of, arms_of
@@ -74,7 +75,7 @@ class Run:
         self.settings = settings
         self.arms = {arm.name: arm for arm in arms_of(settings)}
         self.out = out
-        self.place = place
+        self.place = replace(place, data=place.data and place.data.resolve())
         self.end = time.monotonic() + 60 * place.minutes
         self.progress = progress
         self.journal = Journal(out / "fits.jsonl")
@@ -95,8 +96,9 @@ class Run:
         return [self.journal.results[fit] for fit in fits]
 
     def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[Fit, dict[str, Any]]]:
+        here = Path.cwd()  # a process may have been started for an earlier run, in another folder
         in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
-        work = (delayed(_one)(self.settings, fit, self.place) for fit in in_time)
+        work = (delayed(_one)(self.settings, fit, self.place, here) for fit in in_time)
         yield from Parallel(n_jobs=self.place.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
 
     def learning_rate(self) -> float:
@@ -246,13 +248,14 @@ def _n_candidates(settings: Settings, data: Data) -> int:
     return settings.k or min(4, n_classes)
 
 
-def _one(settings: Settings, fit: Fit, place: Place) -> tuple[Fit, dict[str, Any]]:
-    # The arm is made here: a process that was just started cannot unpickle an augmenter of the user's own module.
-    arm = arm_of(settings, fit.arm)
+def _one(settings: Settings, fit: Fit, place: Place, here: Path) -> tuple[Fit, dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return fit, run_fit(settings, arm, fit, place.data, place.device)
+        with on_path(here):
+            # The arm is made here: a new process cannot unpickle an augmenter of a module that it has not found yet.
+            arm = arm_of(settings, fit.arm)
+            return fit, run_fit(settings, arm, fit, place.data, place.device)
     finally:
         torch.set_num_threads(threads)
 

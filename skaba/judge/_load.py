@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skaba._own_code import current_folder_on_path, own_function
+from skaba._own_code import on_path, own_function
 from skaba.evaluation._nets import find_net, fitted_net
 
 _READ_AS_CODE = LookupError, TypeError, AttributeError
@@ -145,7 +145,7 @@ def _unpickled(file: Path, trust: bool) -> Any:
             "module:function, and its weights, --weights FILE."
         )
     try:
-        with current_folder_on_path():
+        with on_path(Path.cwd()):
             return joblib.load(file)
     except Exception as error:
         raise ValueError(

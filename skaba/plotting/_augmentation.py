@@ -6,24 +6,22 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
-from torch import nn
 
-from skaba.attribution import find_layer, unwrapped
 from skaba.plotting._draws import draw
 from skaba.plotting._images import Images
-from skaba.plotting._panels import Array, Panels
+from skaba.plotting._panels import Array, Panels, as_array, as_numbers, check_count
 from skaba.plotting._series import Series
-from skaba.plotting._words import Words, spelled
+from skaba.plotting._shown import shown
+from skaba.plotting._words import Words
 from skaba.preprocessing import WordSequences
 
 
 class AugmentationDisplay:
     """Samples before and after augmentation, with the maps that decided the change.
 
-    One row a sample. An augmenter that asks for no map has no panels for the map and the categories.
+    One row per sample. An augmenter that asks for no map has no panels for the map and the categories.
     Make it with :meth:`from_estimator`. What the panels show depends on the samples:
 
     * Images: the sample, its signed attribution map, the categories that the map was cut into, the
@@ -49,10 +47,12 @@ class AugmentationDisplay:
         The words of texts, empty where there is padding.
     channel_names : sequence of str, default=None
         Names for the channels of series; by default their numbers.
+    sampling_rate : float, default=None
+        Steps per second of series, whose time axis is then in seconds; by default in steps.
 
     Attributes
     ----------
-    samples, augmented, attributions, categories, n_categories, labels, words, channel_names
+    samples, augmented, attributions, categories, n_categories, labels, words, channel_names, sampling_rate
         As given.
     figure_ : matplotlib Figure or SubFigure
     axes_ : ndarray of Axes of shape (n, n_panels)
@@ -84,6 +84,7 @@ class AugmentationDisplay:
         labels: ArrayLike | None = None,
         words: ArrayLike | None = None,
         channel_names: Sequence[str] | None = None,
+        sampling_rate: float | None = None,
     ) -> None:
         self.samples = samples
         self.augmented = augmented
@@ -93,19 +94,21 @@ class AugmentationDisplay:
         self.labels = labels
         self.words = words
         self.channel_names = channel_names
+        self.sampling_rate = sampling_rate
         self._panels()
 
     @classmethod
     def from_estimator(
         cls,
         estimator: Any,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: Any = None,
         *,
         n_samples: int = 5,
         random_state: int = 0,
         words: WordSequences | Sequence[str] | None = None,
         channel_names: Sequence[str] | None = None,
+        sampling_rate: float | None = None,
         figure: Any = None,
     ) -> AugmentationDisplay:
         """Augment samples as training does, and plot what happened.
@@ -116,22 +119,26 @@ class AugmentationDisplay:
 
         Parameters
         ----------
-        estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier
-            Fitted, and augmenting its input (``layer=None``) or, of texts, the output of an
-            ``nn.Embedding`` (``layer="embedding"``). It is left unchanged.
-        X : array-like of shape (n, c, h, w), (n, channels, length) or (n, length)
-            Images of 1 or 3 channels, series, or the word ids of texts.
-        y : array-like of shape (n, ...)
-            Their targets.
+        estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier, Pipeline or search
+            Fitted, or a Pipeline or a search that ends in such a one. It augments its input (``layer=None``)
+            or, of texts, the output of an ``nn.Embedding`` (``layer="embedding"``). It is left unchanged.
+        X : array-like of shape (n, c, h, w), (n, channels, length) or (n, length), or sequence of str
+            Images of 1 or 3 channels, series, or the word ids of texts; for a Pipeline whatever its steps
+            make these of, such as the texts themselves.
+        y : array-like of shape (n, ...), default=None
+            Their targets. An augmenter that explains the true class or the loss needs them.
         n_samples : int, default=5
-            At most so many of the first samples are shown.
+            At most so many of the first samples are shown, from 1 to 50.
         random_state : int, default=0
             Sample i is drawn for with ``random_state + i``.
         words : WordSequences or sequence of str, default=None
-            The words of the ids, needed for texts and for them alone: what made the ids, or entry i
-            for id i. An empty entry, and the embedding's ``padding_idx``, are padding.
+            The words of the ids, for texts alone: what made the ids, or entry i for id i. An empty entry,
+            and the embedding's ``padding_idx``, are padding. A Pipeline with a ``WordSequences`` needs none,
+            and shows the texts' own words.
         channel_names : sequence of str, default=None
             Names for the channels of series; by default their numbers.
+        sampling_rate : float, default=None
+            Steps per second of series, whose time axis is then in seconds; by default in steps.
         figure : matplotlib Figure or SubFigure, default=None
             Where to plot; by default a new figure.
 
@@ -142,9 +149,10 @@ class AugmentationDisplay:
         Raises
         ------
         ValueError
-            If X holds no such samples, or the estimator augments a layer that is no embedding.
+            If X holds no such samples, y is missing where it is needed or of another length, or the
+            estimator augments a layer that is no embedding.
         TypeError
-            If the estimator does not augment.
+            If the estimator is not one of ours, or X is a Dataset or a mapping.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
 
@@ -173,26 +181,20 @@ class AugmentationDisplay:
         >>> AugmentationDisplay.from_estimator(clf, X, y, n_samples=3, words=words).axes_.shape
         (3, 2)
         """
-        _check_augments(estimator)
-        inputs, targets = _first(X, y, n_samples)
-        embedding = _embedding(estimator)
-        spelling: Array | None = None
-        if embedding is not None:
-            spelling = spelled(_required(words), _checked_ids(inputs), embedding.padding_idx)
-        elif words is not None:
-            raise ValueError("words= is for texts, augmented at their embedding; this estimator has layer=None.")
-        else:
-            _kind(inputs)
-        draws = draw(estimator, inputs, targets, random_state, channels=1 if embedding is None else -1)
+        seen = shown(estimator, X, y, n_samples=n_samples, words=words)
+        if seen.words is None:
+            _kind(seen.X)
+        draws = draw(seen.net, seen.X, seen.y, random_state, channels=1 if seen.words is None else -1)
         display = cls(
-            samples=inputs if embedding is None else _features(estimator, inputs, targets),
+            samples=seen.X if seen.words is None else _features(seen.net, seen.X, seen.y),
             augmented=draws.augmented,
             attributions=draws.attributions,
             categories=draws.categories,
             n_categories=draws.n_categories,
-            labels=targets if targets.ndim == 1 else None,
-            words=spelling,
+            labels=seen.y if seen.y is not None and seen.y.ndim == 1 else None,
+            words=seen.words,
             channel_names=channel_names,
+            sampling_rate=sampling_rate,
         )
         return display.plot(figure=figure)
 
@@ -223,17 +225,20 @@ class AugmentationDisplay:
 
     def _panels(self) -> Panels:
         """Return what draws samples of this kind."""
-        check_consistent_length(self.samples, self.labels)
-        _check_shapes(
-            self.samples, augmented=self.augmented, attributions=self.attributions, categories=self.categories
-        )
-        given = self.samples, self.augmented, self.attributions, self.categories, self.n_categories, self.labels
-        kind = Words if self.words is not None else _kind(self.samples)
-        if self.channel_names is not None and kind is not Series:
-            raise ValueError("channel_names= is for series, of shape (n, channels, length), alone.")
+        samples, augmented = as_numbers(self.samples, "samples"), as_numbers(self.augmented, "augmented")
+        attributions = None if self.attributions is None else as_numbers(self.attributions, "attributions")
+        categories = None if self.categories is None else as_numbers(self.categories, "categories")
+        _check_shapes(samples, augmented=augmented, attributions=attributions, categories=categories)
+        kind = Words if self.words is not None else _kind(samples)
+        check_count(len(samples))
+        if self.labels is not None:
+            check_consistent_length(samples, self.labels)
+        if kind is not Series and (self.channel_names is not None or self.sampling_rate is not None):
+            raise ValueError("channel_names= and sampling_rate= are for series, of shape (n, channels, length), alone.")
+        given = samples, augmented, attributions, categories, self.n_categories, self.labels
         if kind is Words:
-            return Words(*given, words=np.asarray(self.words))
-        return Series(*given, channel_names=self.channel_names) if kind is Series else Images(*given)
+            return Words(*given, words=as_array(self.words))
+        return Series(*given, self.channel_names, self.sampling_rate) if kind is Series else Images(*given)
 
 
 def _kind(samples: Array) -> type[Panels]:
@@ -244,7 +249,7 @@ def _kind(samples: Array) -> type[Panels]:
         return Images
     raise ValueError(
         f"The samples have shape {samples.shape}; AugmentationDisplay shows images, (n, 1, h, w) or (n, 3, h, w), "
-        "series, (n, channels, length), and with layer= word ids, (n, length); at least one."
+        "series, (n, channels, length), and with layer= word ids, (n, length); at least one sample."
     )
 
 
@@ -254,54 +259,9 @@ def _check_shapes(samples: Array, **others: Array | None) -> None:
             raise ValueError(f"{name} has shape {values.shape}, but samples {samples.shape}; they must be alike.")
 
 
-def _check_augments(estimator: Any) -> None:
-    if not hasattr(estimator, "augment"):
-        raise TypeError(
-            f"A {type(estimator).__name__} does not augment; give a fitted ABAClassifier, ABARegressor or "
-            "ABAMultiLabelClassifier. Of a pipeline give the last step, and X as the steps before it make it."
-        )
-    estimator.check_is_fitted()
-
-
-def _first(X: ArrayLike, y: ArrayLike, n_samples: int) -> tuple[Array, Array]:
-    if n_samples < 1:
-        raise ValueError(f"n_samples={n_samples} shows nothing; it must be at least 1.")
-    inputs, targets = np.asarray(X), np.asarray(y)
-    check_consistent_length(inputs, targets)
-    return inputs[:n_samples], targets[:n_samples]
-
-
-def _embedding(estimator: Any) -> nn.Embedding | None:
-    """Return the embedding whose output is augmented, or None where the input is."""
-    if estimator.layer is None:
-        return None
-    layer = find_layer(unwrapped(estimator.module_), estimator.layer)
-    if isinstance(layer, nn.Embedding):
-        return layer
-    raise ValueError(
-        f"The estimator augments the output of layer={estimator.layer!r}, a {type(layer).__name__}, of which there is "
-        "no picture; AugmentationDisplay shows augmented inputs, layer=None, and texts at their nn.Embedding."
-    )
-
-
-def _required(words: WordSequences | Sequence[str] | None) -> WordSequences | Sequence[str]:
-    if words is None:
-        raise ValueError("Texts need words=: the WordSequences that made the ids, or a sequence with entry i for id i.")
-    return words
-
-
-def _checked_ids(X: Array) -> Array:
-    if X.ndim == 2 and X.size > 0 and np.issubdtype(X.dtype, np.integer):
-        return X
-    raise ValueError(
-        f"X has shape {X.shape} and holds {X.dtype}; at an embedding AugmentationDisplay shows word ids, integers of "
-        "shape (n, length), at least one."
-    )
-
-
-def _features(estimator: Any, X: Array, y: Array) -> Array:
+def _features(net: Any, X: Array, y: Any) -> Array:
     """Return the layer's output before augmentation."""
-    estimator = copy.copy(estimator)
-    estimator.strength = 0
-    features: Array = estimator.augment(X, y)
+    net = copy.copy(net)
+    net.strength = 0
+    features: Array = net.augment(X, y)
     return features

@@ -25,7 +25,7 @@ class Draws:
     n_categories: int
 
 
-def draw(estimator: Any, X: Array, y: Array, random_state: int, channels: int) -> Draws:
+def draw(estimator: Any, X: Array, y: Any, random_state: int, channels: int) -> Draws:
     """Augment every sample on its own, and keep the maps that training would have asked for.
 
     One at a time: ``attribute`` could not repeat the augmenter's own draw of a target class.
@@ -34,7 +34,8 @@ def draw(estimator: Any, X: Array, y: Array, random_state: int, channels: int) -
     ----------
     estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier
         Left unchanged.
-    X, y : ndarray of shape (n, ...)
+    X : ndarray of shape (n, ...)
+    y : ndarray or data frame of shape (n, ...), or None
     random_state : int
         Sample i is drawn for with ``random_state + i``.
     channels : int
@@ -44,7 +45,9 @@ def draw(estimator: Any, X: Array, y: Array, random_state: int, channels: int) -
     -------
     Draws
     """
-    pairs = [_draw_one(estimator, X[[i]], y[[i]], random_state + i, channels) for i in range(len(X))]
+    rows = y.iloc if hasattr(y, "iloc") else y
+    targets = [None if y is None else rows[[i]] for i in range(len(X))]
+    pairs = [_draw_one(estimator, X[[i]], own, random_state + i, channels) for i, own in enumerate(targets)]
     augmented = np.concatenate([augmented for augmented, _ in pairs])
     maps = [attribution for _, attribution in pairs if attribution is not None]
     attributions = np.concatenate(maps) if maps else None
@@ -68,7 +71,7 @@ class _Watched:
         return attribution
 
 
-def _draw_one(estimator: Any, x: Array, y: Array, seed: int, channels: int) -> tuple[Array, Array | None]:
+def _draw_one(estimator: Any, x: Array, y: Any, seed: int, channels: int) -> tuple[Array, Array | None]:
     """Return a sample augmented, and its map."""
     estimator = copy.copy(estimator)
     estimator.random_state = seed

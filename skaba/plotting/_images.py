@@ -1,4 +1,4 @@
-"""Augmented images: one row a sample, one column a picture of it."""
+"""Augmented images: one row per sample, one column per picture of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Images(Panels):
         return 1.7 * len(self._columns()) + 0.4, 1.6 * len(self.samples) + 0.9
 
     def plot(self, figure: Any) -> Array:
-        """Plot into an empty figure, and return the axes, one row a sample."""
+        """Plot into an empty figure, and return the axes, one row per sample."""
         columns = self._columns()
         axes: Array = figure.subplots(len(self.samples), len(columns), squeeze=False)
         set_titles(axes, [column.title for column in columns])

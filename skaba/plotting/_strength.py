@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from skaba.plotting._names import augmenter_name, wrapped
@@ -56,7 +58,7 @@ class StrengthDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure or SubFigure
     lines_ : list of Line2D
-        One a curve.
+        One per curve.
 
     Examples
     --------
@@ -80,7 +82,7 @@ class StrengthDisplay:
         score_name: str | None = None,
         ax: Any = None,
     ) -> StrengthDisplay:
-        """Plot the scores of a fitted search over ``strength``, one line an augmenter.
+        """Plot the scores of a fitted search over ``strength``, one line per augmenter.
 
         Where a search varies other parameters too, each point is the best that they reached.
 
@@ -88,12 +90,13 @@ class StrengthDisplay:
         ----------
         search : GridSearchCV, RandomizedSearchCV, or sequence of them
             Fitted, with ``strength`` (also ``step__strength``) among the parameters. The folds of several
-            searches, for example one a seed, are pooled.
+            searches, for example one per seed, are pooled. Of several metrics the one that ``refit`` names
+            is drawn.
         labels : dict of str to str, default=None
             Names for the legend in place of the augmenters' own: ``"mend_aba"``, also of the object
             ``mend_aba()``; ``"mend_aba(target__k=6)"``.
         score_name : str, default=None
-            Label of the y axis; by default the search's ``scoring`` if it is a name, else "score".
+            Label of the y axis; by default that of the metric if it has one, else "score".
         ax : matplotlib Axes, default=None
             Where to plot; by default a new figure.
 
@@ -104,7 +107,10 @@ class StrengthDisplay:
         Raises
         ------
         ValueError
-            If a search did not vary the strength.
+            If a search did not vary the strength, varied it over what is no number, had fits that failed,
+            or scored several metrics and ``refit`` names none of them.
+        TypeError
+            If it is not a search.
         sklearn.exceptions.NotFittedError
             If a search is not fitted.
 
@@ -122,13 +128,12 @@ class StrengthDisplay:
         >>> [line.get_label() for line in StrengthDisplay.from_search(search).lines_]
         ['mend_aba', 'fast_aba']
         """
-        searches = list(search) if isinstance(search, (list, tuple)) else [search]
+        searches = _checked_searches(search)
         scores: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
         for one in searches:
             for (label, strength), folds in _scores(one).items():
                 scores[label][strength].extend(folds)
-        scoring = searches[0].scoring
-        name = score_name or (scoring if isinstance(scoring, str) else "score")
+        name = score_name or _metric(searches[0], searches[0].scoring)
         names = labels or {}
         curves = [_curve(names.get(label, label), points, label == PLAIN) for label, points in scores.items()]
         return cls(curves, score_name=name).plot(ax=ax)
@@ -164,7 +169,7 @@ class StrengthDisplay:
         self._scale([strength for curve in varied for strength in curve.strengths])
         ax.autoscale_view()
         counts = sorted({curve.n_scores for curve in self.curves})
-        ax.set(xlabel="strength s (units of the input)", ylabel=self.score_name)
+        ax.set(xlabel="strength (in the augmenter's own unit)", ylabel=self.score_name)
         ax.legend(
             title=f"mean ± standard deviation, {'/'.join(map(str, counts))} folds",
             fontsize="small",
@@ -204,19 +209,53 @@ class StrengthDisplay:
             self.ax_.minorticks_off()
 
 
+def _checked_searches(search: Any) -> list[Any]:
+    searches = list(search) if isinstance(search, (list, tuple)) else [search]
+    wrong = [type(one).__name__ for one in searches if not isinstance(one, BaseSearchCV)]
+    if wrong or not searches:
+        raise TypeError(
+            f"Got {', '.join(wrong) or 'no search'}; pass a fitted GridSearchCV or RandomizedSearchCV that varied "
+            "strength, or a list of them."
+        )
+    for one in searches:
+        check_is_fitted(one, "cv_results_")
+    return searches
+
+
+def _metric(search: Any, scoring: Any) -> str:
+    """Return the name of the metric that is drawn, "score" if it has none."""
+    if not search.multimetric_:
+        return scoring if isinstance(scoring, str) else "score"
+    if isinstance(search.refit, str):
+        return str(search.refit)
+    raise ValueError("The search has several metrics; say which is drawn by its refit, for example refit='accuracy'.")
+
+
 def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
     """Return the folds' scores of each augmenter and strength: of several candidates the best one's."""
-    check_is_fitted(search, "cv_results_")
     best: dict[tuple[str, float], list[float]] = {}
+    metric = _metric(search, None)
+    columns = [search.cv_results_[f"split{i}_test_{metric}"] for i in range(search.n_splits_)]
+    n_failed = int((~np.isfinite(columns)).sum())
+    if n_failed:
+        raise ValueError(
+            f"{n_failed} of the search's {np.size(columns)} fits have no finite score. Search with "
+            "error_score='raise' to see why."
+        )
     for candidate, parameters in enumerate(search.cv_results_["params"]):
         augmenter = _parameter(search, parameters, "augmenter")
-        strength = float(_parameter(search, parameters, "strength", needed=True))
+        strength = _number(_parameter(search, parameters, "strength", needed=True))
         key = PLAIN if augmenter is None else augmenter_name(augmenter), strength
-        columns = (search.cv_results_[f"split{i}_test_score"] for i in range(search.n_splits_))
         folds = [float(column[candidate]) for column in columns]
         if key not in best or np.mean(folds) > np.mean(best[key]):
             best[key] = folds
     return best
+
+
+def _number(strength: Any) -> float:
+    if isinstance(strength, Real):
+        return float(strength)
+    raise ValueError(f"The search varied strength over {strength!r}, which has no place on an axis of numbers.")
 
 
 def _parameter(search: Any, parameters: dict[str, Any], name: str, needed: bool = False) -> Any:

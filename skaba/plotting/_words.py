@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from skaba.plotting._panels import Array, Panels, add_bar, signed_limit
-from skaba.preprocessing import WordSequences
 
 _FONT_SIZE = 8
 _CHARACTER = 0.61 * _FONT_SIZE / 72  # width in inches of the monospaced font
-_LINE = 0.21  # height in inches
-_BESIDE = 1.1  # width in inches that the names of the rows take
-_WIDTH = 9.0
+LINE = 0.21  # height in inches
+BESIDE = 1.1  # width in inches that the names of the rows take
+WIDTH = 9.0
 _MOST_LINES = 12
 
 
@@ -38,11 +36,11 @@ class Words(Panels):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches that suit them."""
-        n_lines = sum(text.n_lines for text in self._texts(_WIDTH)) * len(self._rows())
-        return _WIDTH, _LINE * n_lines + 0.35 * len(self.samples) + 0.9
+        n_lines = sum(text.n_lines for text in self._texts(WIDTH)) * len(self._rows())
+        return WIDTH, LINE * n_lines + 0.35 * len(self.samples) + 0.9
 
     def plot(self, figure: Any) -> Array:
-        """Plot into an empty figure, and return the axes, one row a sample."""
+        """Plot into an empty figure, and return the axes, one row per sample."""
         rows, texts = self._rows(), self._texts(figure.bbox.width / figure.dpi)
         heights = [text.n_lines for text in texts for _ in rows]
         grid = figure.add_gridspec(len(heights) + 1, len(rows), height_ratios=[*heights, 0.7])
@@ -50,30 +48,30 @@ class Words(Panels):
         axes = np.array(panels, dtype=object).reshape(len(texts), len(rows))
         for column, row in enumerate(rows):
             for axis, text, values in zip(axes[:, column], texts, row.values, strict=True):
-                text.draw(axis, row, values)
+                unchanged = row.is_change and not values.any()
+                text.draw(axis, row.colours, values, "unchanged" if unchanged else row.title)
             add_bar(figure, row.colours, row.bar, cax=figure.add_subplot(grid[-1, column]))
         for axis, label in zip(axes[:, 0], self.row_labels, strict=True):
             axis.set_title(label, loc="left", fontsize="medium")
         return axes
 
-    def _texts(self, width: float) -> list[_Text]:
-        n_characters = max(1, int((width - _BESIDE) / _CHARACTER))
-        return [_Text(words, n_characters) for words in self.words]
+    def _texts(self, width: float) -> list[Text]:
+        return [Text(words, width - BESIDE) for words in self.words]
 
     def _rows(self) -> list[_Row]:
         moved = np.linalg.norm(self.augmented - self.samples, axis=-1)
-        colours = _colours("Oranges", 0, float(moved.max()) or 1.0)
+        colours = shades("Oranges", 0, float(moved.max()) or 1.0)
         last = _Row("moved", moved, colours, "distance moved (norm)", is_change=True)
         if self.attributions is None:
             return [last]
         values = self.attributions.sum(axis=-1)
         limit = signed_limit(values)
-        return [_Row("attribution", values, _colours("RdBu_r", -limit, limit), "attribution (sum)"), last]
+        return [_Row("attribution", values, shades("RdBu_r", -limit, limit), "attribution (sum)"), last]
 
 
 @dataclass
 class _Row:
-    """One value a word, shape (n, length), and how to colour it."""
+    """One value per word, shape (n, length), and how to colour it."""
 
     title: str
     values: Array
@@ -82,10 +80,11 @@ class _Row:
     is_change: bool = False
 
 
-class _Text:
-    """One sample's words, broken into lines."""
+class Text:
+    """One sample's words, broken into lines of a width in inches."""
 
-    def __init__(self, words: Array, n_characters: int) -> None:
+    def __init__(self, words: Array, width: float) -> None:
+        n_characters = max(1, int(width / _CHARACTER))
         self.positions = np.flatnonzero(words != "")
         self.words = words[self.positions]
         self.n_characters = n_characters
@@ -96,49 +95,18 @@ class _Text:
         """How many lines it takes, with the one that says what is left out."""
         return min(self.places[-1][0], _MOST_LINES) + 1 if self.places else 1
 
-    def draw(self, axis: Any, row: _Row, values: Array) -> None:
-        """Write the words, each on the colour of its value."""
+    def draw(self, axis: Any, colours: Any, values: Array, title: str) -> None:
+        """Write the words, each on the colour of its value, and the title at their left."""
         for index, (line, start) in enumerate(self.places):
             if line == _MOST_LINES:
                 rest = f"and {len(self.places) - index} more words"
                 axis.text(0, -line - 0.5, rest, va="center", size=_FONT_SIZE)
                 break
-            colour = row.colours.to_rgba(values[self.positions[index]])
+            colour = colours.to_rgba(values[self.positions[index]])
             _draw_word(axis, self.words[index], colour, line, start)
         axis.set(xlim=(0, self.n_characters), ylim=(-self.n_lines, 0), xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-        title = "unchanged" if row.is_change and not values.any() else row.title
         axis.set_ylabel(title if self.places else "no words", rotation=0, ha="right", va="center", fontsize="small")
-
-
-def spelled(words: WordSequences | Sequence[str], ids: Array, padding: int | None) -> Array:
-    """Return the words of ids, empty where there is padding.
-
-    Parameters
-    ----------
-    words : WordSequences or sequence of str
-        Of a sequence, entry i belongs to id i.
-    ids : ndarray of int of shape (n, length)
-    padding : int or None
-        The id of padding.
-
-    Returns
-    -------
-    ndarray of str of shape (n, length)
-
-    Raises
-    ------
-    ValueError
-        If an id has no word.
-    """
-    if isinstance(words, WordSequences):
-        words = ["", "<unknown>", *words.vectors.index_to_key]
-    if ids.min() < 0 or ids.max() >= len(words):
-        raise ValueError(
-            f"X holds word ids from {ids.min()} to {ids.max()}, but words only those from 0 to {len(words) - 1}. "
-            "Give the words that X was made with."
-        )
-    return np.array([["" if id_ == padding else str(words[id_]) for id_ in row] for row in ids])
 
 
 def _broken(words: Array, n_characters: int) -> list[tuple[int, int]]:
@@ -152,7 +120,8 @@ def _broken(words: Array, n_characters: int) -> list[tuple[int, int]]:
     return places
 
 
-def _colours(cmap: str, low: float, high: float) -> Any:
+def shades(cmap: str, low: float, high: float) -> Any:
+    """Return what turns values into colours, as a colour bar shows them."""
     from matplotlib.cm import ScalarMappable  # noqa: PLC0415 (heavy; only who plots should pay for it)
     from matplotlib.colors import Normalize  # noqa: PLC0415 (as above)
 

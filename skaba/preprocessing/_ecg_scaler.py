@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class ECGScaler(TransformerMixin, BaseEstimator):
     ValueError
         If the records are not of shape (n, leads, samples), hold NaN or infinity,
         or have another number of leads than those of ``fit``.
+
+    Warns
+    -----
+    UserWarning
+        If the training records have more leads than samples: the axes may be swapped.
 
     Notes
     -----
@@ -72,6 +78,12 @@ class ECGScaler(TransformerMixin, BaseEstimator):
         self : ECGScaler
         """
         records = _check_records(X)
+        if records.shape[1] > records.shape[2]:
+            warnings.warn(
+                f"X has {records.shape[1]} leads of {records.shape[2]} samples each. The shape is (n, leads, samples); "
+                "if time is the middle axis, as in wfdb's records, give X.transpose(0, 2, 1).",
+                stacklevel=2,
+            )
         # Lead by lead, as float64 temporaries of a whole data set would not fit into memory.
         leads = [records[:, lead] for lead in range(records.shape[1])]
         self.mean_ = np.array([lead.mean(dtype=np.float64) for lead in leads])

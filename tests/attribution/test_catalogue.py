@@ -9,7 +9,7 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 import skaba.attribution
-from skaba.attribution import METHODS, AttributionMethod, Loss, TrueClass, available
+from skaba.attribution import DESCRIPTIONS, METHODS, AttributionMethod, Loss, TrueClass, available
 from skaba.attribution._method import About
 from tests.tiny_nets import TextNet, conv_net, images, mlp, trace_of, trap, words
 
@@ -20,6 +20,11 @@ def reasons(*args, **kwargs):
 
 def plain_conv():
     return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def test_every_method_has_a_description_of_one_short_line():
+    assert DESCRIPTIONS.keys() == METHODS.keys()
+    assert all(0 < len(line) <= 57 for line in DESCRIPTIONS.values())  # with the names they fit 80 columns
 
 
 def test_the_catalogue_is_complete():

@@ -11,7 +11,7 @@ from skorch.dataset import Dataset, ValidSplit
 from torch import Tensor, nn
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
-from skaba.attribution import Gradient, SmoothGrad
+from skaba.attribution import Gradient, Loss, SmoothGrad
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, mend_aba
 from tests.estimators.conftest import SmallNet
 
@@ -273,9 +273,11 @@ def test_one_sample_cannot_be_split_by_a_share() -> None:
 
 def test_what_explains_must_be_an_instance(make_net: Any, digits: Any) -> None:
     clf = make_net().fit(*digits)
-    for arguments in ({"target": "loss"}, {"attribution": Gradient}):
+    for arguments in ({"target": Loss}, {"attribution": Gradient}, {"attribution": 3}):
         with pytest.raises(ValueError, match="must be an instance or a function"):
             clf.attribute(digits[0], **arguments)
+    with pytest.raises(ValueError, match="Did you mean 'Loss'"):
+        clf.attribute(digits[0], target="loss")
     with pytest.raises(ValueError, match="'samples' parameter of SmoothGrad"):
         clf.attribute(digits[0], attribution=SmoothGrad(samples=0))
 

@@ -46,13 +46,21 @@ class Regressor(ABARegressor):
         return self
 
 
+INTEGERS = "integers are refused: they are images that nobody scaled, or word ids"
 SKORCH = {
     "check_no_attributes_set_in_init": "skorch keeps history_, initialized_ and virtual_params_ from the start",
     "check_set_params": "skorch lists its bookkeeping _params_to_validate among the parameters",
-    "check_estimators_dtypes": "integers are refused: they are images that nobody scaled, or word ids",
+    "check_estimators_dtypes": INTEGERS,
+    "check_sample_weights_pandas_series": INTEGERS,
+    "check_sample_weights_not_an_array": INTEGERS,
+    "check_sample_weights_shape": INTEGERS,
+    "check_sample_weight_equivalence_on_dense_data": "copies of a sample come in other batches than the sample",
 }
 MULTI_LABEL = {
     "check_classifiers_one_label": "the check's labels are classes, not zeros and ones",
+    "check_sample_weights_not_overwritten": "the check's labels are classes, not zeros and ones",
+    "check_classifiers_one_label_sample_weights": "the check's labels are classes, not zeros and ones",
+    "check_class_weight_classifiers": "the check's labels are one class per sample",
     "check_classifiers_classes": "the check's labels are one class a sample",
     "check_classifiers_train": "the check's labels are classes, not zeros and ones",
     "check_classifier_not_supporting_multiclass": "a multi-label classifier is not a binary one either",

@@ -330,7 +330,7 @@ def test_a_fitted_module_given_as_instance_has_not_seen_the_test_samples(table: 
         ({"module": lambda: nn.Linear(7, 3)}, "mat1 and mat2"),
         ({"augmenter": mend_aba(k=9)}, "k=9"),
         ({"strength": -1}, "strength"),
-        ({"lr": "fast"}, "'str' and 'float'"),
+        ({"lr": "fast"}, "'lr' parameter"),
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda net: net, lambda net: GridSearchCV(net, {"max_epochs": [2]})])

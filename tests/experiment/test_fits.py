@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from skaba.augmenters import fgsm
 from skaba.evaluation import expected_calibration_error, score_under_attack
@@ -36,6 +37,14 @@ def test_a_reported_fit_measures_what_the_public_functions_do(settings):
     assert result["PGD"] <= result["FGSM"]
     # Three quarters of FastABA's draws move every feature by 0.3 |N(0, 1)|, or half of them.
     assert 0.05 < result["norm"] < 0.3
+
+
+def test_a_fit_states_its_settings_and_takes_none_from_the_estimators_defaults(settings):
+    """So kept results stay what they are when a default changes: these are the values that they were made with."""
+    net = make_net(settings, load_data(settings.data), arm_of(settings, FIT.arm), FIT)
+    stated = (net.optimizer, net.lr, net.max_epochs, net.batch_size, net.train_split, net.strength, net.random_state)
+    assert stated == (torch.optim.Adam, 0.01, 2, 50, None, 0.3, 0)
+    assert net.get_params()["iterator_train__shuffle"] is True
 
 
 def test_the_test_set_is_not_looked_at_while_tuning(settings):

@@ -141,7 +141,9 @@ def command(tmp_path, fitted, data, monkeypatch):
     np.savez(tmp_path / "named.npz", X=data[0], y=np.array(["a", "b"])[data[1]])
     np.savez(tmp_path / "bare.npz", X=data[0])
     np.savez(tmp_path / "wide.npz", X=np.zeros((4, 7), dtype=np.float32))
-    monkeypatch.setattr("skaba.cli.XORBenchmark", lambda **settings: XORBenchmark(solved(), **{**QUICK, **settings}))
+    monkeypatch.setattr(
+        "skaba.evaluation.ground_truth.XORBenchmark", lambda **settings: XORBenchmark(solved(), **{**QUICK, **settings})
+    )
     for slow in SLOW:
         monkeypatch.delitem(METHODS, slow)
 

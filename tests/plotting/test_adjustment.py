@@ -90,9 +90,15 @@ def test_a_given_axes_and_score_name():
         ({3: []}, None, "adjustment 3 must be finite numbers, at least one"),
         ({3: [0.5, np.nan]}, None, "adjustment 3 must be finite"),
         ({3: 0.5}, None, "adjustment 3 must be"),
+        ({3: ["high"]}, None, "adjustment 3 must be finite numbers"),
         ({3: [0.5]}, {3: np.nan}, "published scores must be finite"),
     ],
 )
 def test_errors(scores, published, message):
     with pytest.raises(ValueError, match=message):
         AdjustmentDisplay(scores, published=published)
+
+
+def test_scores_that_are_no_mapping():
+    with pytest.raises(TypeError, match="mapping of each adjustment to its scores; got a list"):
+        AdjustmentDisplay([0.5, 0.6])

@@ -3,14 +3,17 @@ import copy
 import numpy as np
 import pytest
 import torch
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch.dataset import Dataset
 from torch import nn
 
 from skaba import ABAClassifier
 from skaba.attribution import PredictedClass
 from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, Percentiles, challenger
-from skaba.plotting import AugmentationDisplay
+from skaba.plotting import AttributionDisplay, AugmentationDisplay
 
 
 def titles(display):
@@ -154,11 +157,12 @@ def test_the_estimator_is_left_alone(fit, images, labels):
     np.testing.assert_array_equal(net.augment(images, labels), before)
 
 
-@pytest.mark.parametrize("shape", [(4, 16), (4, 2, 4, 4), (4, 1, 1, 4, 4), (0, 1, 4, 4), (0, 4, 4)])
-def test_neither_images_nor_series(fit, images, labels, shape):
-    net, X = fit(images), np.zeros(shape)
+@pytest.mark.parametrize("shape", [(12, 16), (12, 2, 4, 4), (12, 1, 1, 4, 4)])
+def test_neither_images_nor_series(fit, labels, shape):
+    X = np.zeros(shape, dtype=np.float32)
+    net = fit(X)
     with pytest.raises(ValueError, match=r"\(n, 1, h, w\) or \(n, 3, h, w\)"):
-        AugmentationDisplay.from_estimator(net, X, labels[: len(X)])
+        AugmentationDisplay.from_estimator(net, X, labels)
     with pytest.raises(ValueError, match=r"\(n, channels, length\)"):
         AugmentationDisplay(samples=X, augmented=X)
 
@@ -169,20 +173,88 @@ def test_what_does_not_fit_the_samples(images):
             AugmentationDisplay(**{"samples": images, "augmented": images, name: images[..., :3]})
     with pytest.raises(ValueError, match=r"\[12, 2\]"):
         AugmentationDisplay(samples=images, augmented=images, labels=[0, 1])
-    with pytest.raises(ValueError, match="is for series"):
+    with pytest.raises(ValueError, match="are for series"):
         AugmentationDisplay(samples=images, augmented=images, channel_names=["grey"])
 
 
 def test_wrong_calls(fit, images, labels):
     net = fit(images)
-    with pytest.raises(ValueError, match="n_samples=0"):
-        AugmentationDisplay.from_estimator(net, images, labels, n_samples=0)
-    with pytest.raises(ValueError, match=r"\[12, 3\]"):
+    with pytest.raises(ValueError, match="X has 12 samples, counted by its first axis, but y is of length 3"):
         AugmentationDisplay.from_estimator(net, images, labels[:3])
     with pytest.raises(ValueError, match="words= is for texts"):
         AugmentationDisplay.from_estimator(net, images, labels, words=["a"])
-    with pytest.raises(TypeError, match=r"Pipeline does not augment.*last step"):
-        AugmentationDisplay.from_estimator(Pipeline([("net", net)]), images, labels)
+    with pytest.raises(TypeError, match=r"a Pipeline that ends in a DummyClassifier.*Pass a fitted ABAClassifier"):
+        AugmentationDisplay.from_estimator(Pipeline([("net", DummyClassifier())]), images, labels)
+
+
+@pytest.mark.parametrize("display", [AugmentationDisplay, AttributionDisplay])
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        (np.zeros((1, 4, 4), np.float32), r"a single sample needs X\[None\]"),  # an image without its axis
+        (np.zeros((3, 1, 1, 4, 4), np.float32), r"samples of shape \(1, 4, 4\)"),
+        (np.zeros((0, 1, 4, 4), np.float32), r"0 sample\(s\)"),
+        (np.full((3, 1, 4, 4), np.nan, np.float32), "NaN"),
+        (np.float32(3.0), "no batch axis"),
+        ("pictures", "a network needs numbers"),
+        ([], "no batch axis|0 sample"),
+    ],
+)
+def test_samples_that_the_net_does_not_take(fit, images, display, X, words):
+    net = fit(images)
+    with pytest.raises((ValueError, TypeError), match=words):
+        display.from_estimator(net, X)
+
+
+@pytest.mark.parametrize("display", [AugmentationDisplay, AttributionDisplay])
+def test_what_no_display_takes(fit, images, labels, display):
+    net = fit(images)
+    for X in (Dataset(images, labels), {"x": images}, iter(images), None):
+        with pytest.raises(TypeError, match="takes X as an array"):
+            display.from_estimator(net, X, labels)
+    with pytest.raises(ValueError, match="y is the scalar"):
+        display.from_estimator(net, images, 3)
+    for n_samples in (0, 51):
+        with pytest.raises(ValueError, match=f"n_samples={n_samples} cannot be shown"):
+            display.from_estimator(net, images, labels, n_samples=n_samples)
+    with pytest.raises(ValueError, match="n_samples=60 cannot be shown"):
+        AugmentationDisplay(samples=np.zeros((60, 1, 4, 4)), augmented=np.zeros((60, 1, 4, 4)))
+
+
+def test_values_that_have_no_colour(images):
+    broken = images.copy()
+    broken[0, 0, 0, 0] = np.nan
+    for name in ("samples", "augmented", "attributions", "categories"):
+        with pytest.raises(ValueError, match=f"{name} holds NaN or infinity in 1 of 192 places"):
+            AugmentationDisplay(**{"samples": images, "augmented": images, name: broken})
+    with pytest.raises(ValueError, match="samples must hold numbers"):
+        AugmentationDisplay(samples=images.astype(str), augmented=images)
+
+
+def test_tensors_and_lists_are_shown(images):
+    display = AugmentationDisplay(samples=torch.as_tensor(images[:2]), augmented=images[:2].tolist()).plot()
+    np.testing.assert_array_equal(shown(display, 0), images[:2, 0])
+
+
+def test_y_is_needed_only_where_the_augmenter_needs_it(fit, images, labels):
+    net = fit(images)
+    drawn = AugmentationDisplay.from_estimator(net, images)
+    assert drawn.labels is None
+    with_labels = AugmentationDisplay.from_estimator(net, images, labels)
+    np.testing.assert_array_equal(drawn.augmented, with_labels.augmented)  # mend_aba does not read them
+    with pytest.raises(ValueError, match=r"Loss\(\) needs y: pass it"):
+        AugmentationDisplay.from_estimator(fit(images, augmenter="fgsm"), images)
+
+
+def test_a_pipeline_transforms(fit, images, labels):
+    twice = FunctionTransformer(lambda X: 2 * X)
+    net = fit(2 * images)
+    pipeline = make_pipeline(twice, net)
+    display = AugmentationDisplay.from_estimator(pipeline, images, labels, n_samples=3)
+    alone = AugmentationDisplay.from_estimator(net, 2 * images, labels, n_samples=3)
+    np.testing.assert_array_equal(display.samples, alone.samples)
+    np.testing.assert_array_equal(display.augmented, alone.augmented)
+    np.testing.assert_array_equal(display.attributions, alone.attributions)
 
 
 def test_a_hidden_layer_has_no_picture(fit, images, labels):

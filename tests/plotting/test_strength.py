@@ -33,7 +33,7 @@ def search(grid, estimator=None, **parameters):
     return GridSearchCV(estimator or Scored(), grid, cv=3, refit=False, **parameters).fit(X, y)
 
 
-def test_one_line_an_augmenter_with_mean_and_deviation():
+def test_one_line_per_augmenter_with_mean_and_deviation():
     found = search({"strength": [1.0, 0.1], "augmenter": ["mend_aba", "fast_aba"]})
     display = StrengthDisplay.from_search(found)
     assert [line.get_label() for line in display.lines_] == ["mend_aba", "fast_aba"]
@@ -131,6 +131,37 @@ def test_errors():
         StrengthDisplay.from_search(search({"lr": [0.1]}))
     with pytest.raises(NotFittedError):
         StrengthDisplay.from_search(GridSearchCV(Scored(), {"strength": [0.1]}))
+
+
+@pytest.mark.parametrize("search_", [Scored(), Scored().fit([[0]], [0]), [], "grid", [None]])
+def test_what_is_not_a_search(search_):
+    with pytest.raises(TypeError, match="pass a fitted GridSearchCV"):
+        StrengthDisplay.from_search(search_)
+
+
+def test_of_several_metrics_the_one_of_refit_is_drawn():
+    scoring = {"high": lambda net, X, y: net.strength, "low": lambda net, X, y: -net.strength}
+    found = search({"strength": [0.1, 1.0]}, scoring=scoring)
+    with pytest.raises(ValueError, match="several metrics"):
+        StrengthDisplay.from_search(found)
+    found.refit = "low"
+    display = StrengthDisplay.from_search(found)
+    np.testing.assert_allclose(display.curves[0].means, [-0.1, -1.0])
+    assert display.ax_.get_ylabel() == "low"
+
+
+def test_fits_that_failed_are_not_drawn_as_the_best():
+    found = search({"strength": [0.1, 1.0], "lr": [0.0, 0.5]})
+    found.cv_results_["split0_test_score"][0] = np.nan
+    with pytest.raises(ValueError, match=r"1 of the search's 12 fits.*error_score='raise'"):
+        StrengthDisplay.from_search(found)
+
+
+def test_a_strength_that_is_no_number():
+    found = search({"strength": [0.1, 1.0]})
+    found.cv_results_["params"][1]["strength"] = "auto"
+    with pytest.raises(ValueError, match="varied strength over 'auto'"):
+        StrengthDisplay.from_search(found)
 
 
 def test_matplotlib_is_imported_late():

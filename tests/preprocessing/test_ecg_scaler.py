@@ -1,4 +1,5 @@
 import tarfile
+import warnings
 
 import numpy as np
 import pytest
@@ -121,3 +122,13 @@ def test_standardises_real_records(real_data, tmp_path):
     scaled = ECGScaler().fit_transform(X)
     np.testing.assert_allclose(scaled.mean(axis=(0, 2)), 0.0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=(0, 2)), 1.0, atol=1e-5)
+
+
+def test_swapped_axes_are_warned_of():
+    """With time in the middle, as wfdb has it, every instant would be standardised for itself."""
+    X = np.random.default_rng(0).normal(size=(3, 2, 50))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ECGScaler().fit(X)
+    with pytest.warns(UserWarning, match=r"X has 50 leads of 2 samples each.*X.transpose\(0, 2, 1\)"):
+        ECGScaler().fit(X.transpose(0, 2, 1))

@@ -1,0 +1,49 @@
+"""Torch's global random state, shared by all threads of a process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import RLock
+
+import torch
+
+
+class _Holder:
+    """A lock that a forked process finds free: the thread that held it exists in the parent alone."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        self.lock = RLock()
+
+
+_HOLDER = _Holder()
+
+
+@contextmanager
+def holding_random_state() -> Iterator[None]:
+    """Hold torch's global random state for the time of the block.
+
+    Torch has one for all threads. Whoever sets it, draws from it in a fit or puts it back holds it meanwhile, so that
+    a fit in one thread draws the same numbers whatever other threads of skaba do. They wait.
+    """
+    with _HOLDER.lock:
+        yield
+
+
+@contextmanager
+def random_state_kept(cuda: Sequence[torch.device] = ()) -> Iterator[None]:
+    """Hold torch's global random state, and put it back after the block.
+
+    Parameters
+    ----------
+    cuda : sequence of torch.device, default=()
+        CUDA devices whose states are kept too.
+    """
+    with holding_random_state(), torch.random.fork_rng(cuda):
+        yield

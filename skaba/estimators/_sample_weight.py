@@ -1,0 +1,112 @@
+"""Weights of samples in the loss of training."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import _check_sample_weight
+from skorch.dataset import get_len
+from torch import Tensor
+from torch.utils.data import IterableDataset, Subset
+
+from skaba.estimators._data import EncodedDataset
+
+
+def checked_weights(sample_weight: Any, X: Any) -> NDArray[Any] | None:
+    """Return one weight per sample, or None if all weigh the same.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), float or None
+    X : samples, counted by their first axis
+
+    Returns
+    -------
+    float64 ndarray of shape (n,), or None
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, all are 0, or there is not one per sample.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(X, IterableDataset):
+        raise ValueError("sample_weight cannot be matched with the samples of an IterableDataset.")
+    samples = np.empty((get_len(X), 0))
+    weights: NDArray[Any] = _check_sample_weight(sample_weight, samples, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for every sample, so there is nothing to train on.")
+    return weights
+
+
+def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
+    """Return the weights of the samples that are trained on, with mean 1.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What ``train_split`` returned of the n samples.
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    float32 Tensor of shape (len(dataset),)
+
+    Raises
+    ------
+    ValueError
+        If it is not a part of them.
+    """
+    chosen = _positions(dataset)
+    if len(chosen) and chosen.max() >= len(weights):
+        raise ValueError(
+            f"sample_weight has {len(weights)} entries, but train_split returned a Dataset of other samples. Use a "
+            "split that returns torch.utils.data.Subset."
+        )
+    kept = weights[chosen]
+    return torch.as_tensor(kept / kept.mean(), dtype=torch.float32)
+
+
+def weighted_loss(criterion: Any, y_pred: Any, y_true: Any, weights: Tensor) -> Tensor:
+    """Return the mean of the samples' losses, each times its weight.
+
+    Parameters
+    ----------
+    criterion : nn.Module
+        With a ``reduction``, as torch's losses have.
+    y_pred, y_true : Tensor of n samples
+    weights : Tensor of shape (n,)
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    Raises
+    ------
+    ValueError
+        If the criterion does not tell the samples' losses apart.
+    """
+    unreduced = copy.copy(criterion)
+    unreduced.reduction = "none"
+    losses = unreduced(y_pred, y_true)
+    if losses.dim() == 0 or len(losses) != len(weights):
+        raise ValueError(
+            f"sample_weight needs the loss of each sample, but {type(criterion).__name__} does not return it with "
+            'reduction="none". Use one of torch\'s losses, or drop sample_weight.'
+        )
+    return (losses.reshape(len(losses), -1).mean(dim=1) * weights.to(losses)).mean()
+
+
+def _positions(dataset: Any) -> NDArray[Any]:
+    """Return which samples a Subset, also of a Subset, holds of the Dataset at its root."""
+    if isinstance(dataset, EncodedDataset):
+        return _positions(dataset.dataset)
+    if isinstance(dataset, Subset):
+        return _positions(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
+    return np.arange(len(dataset))

@@ -1,0 +1,57 @@
+"""Outputs by name: which of the network's outputs a class, a label or a column of y stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    # The mixin stands left of the net; only the type checker is told so.
+    from skaba.estimators._net import AugmentedNet as _Net
+else:
+    _Net = object
+
+
+class NamedTargets(_Net):
+    """Keeps the names of y's columns, for tasks that have one output per column."""
+
+    target_names_: Any = None
+
+    def _check_fit(
+        self, X: Any, y: Any, fit_params: dict[str, Any], *, relearn: bool, classes: Any = None
+    ) -> tuple[Any, Any]:
+        if relearn:
+            self.target_names_ = column_names(y)
+        return super()._check_fit(X, y, fit_params, relearn=relearn, classes=classes)
+
+    def _read_targets(self, y: Any) -> np.ndarray:
+        names = column_names(y)
+        if names is not None and self.target_names_ is not None and not np.array_equal(names, self.target_names_):
+            raise ValueError(
+                f"y has the columns {', '.join(names)}, but fit saw {', '.join(self.target_names_)}. They must be the "
+                "same, in the same order."
+            )
+        return super()._read_targets(y)
+
+    def _named_outputs(self) -> dict[Any, int]:
+        numbers = {index: index for index in range(self._n_outputs())}
+        names = [] if self.target_names_ is None else self.target_names_.tolist()
+        return {**numbers, **{name: index for index, name in enumerate(names)}}
+
+
+def column_names(y: Any) -> np.ndarray | None:
+    """Return the names of a data frame's columns, None where y has none or they are not all strings.
+
+    Raises
+    ------
+    ValueError
+        If two columns have the same name.
+    """
+    names = list(getattr(y, "columns", ()))
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    if len(set(names)) < len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"y has several columns named {', '.join(repeated)}; give every column a name of its own.")
+    return np.array(names, dtype=object)

@@ -1,0 +1,141 @@
+"""What a display shows of an estimator and its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from skorch.utils import is_dataset
+from torch import nn
+
+from skaba.attribution import find_layer, unwrapped
+from skaba.estimators import split_pipeline
+from skaba.plotting._panels import Array, as_array, check_count
+from skaba.plotting._spelling import own_words, spelled, word_step
+from skaba.preprocessing import WordSequences
+
+
+@dataclass
+class Shown:
+    """The first samples, as the net takes them.
+
+    Parameters
+    ----------
+    net : ABAClassifier, ABAMultiLabelClassifier or ABARegressor
+        Fitted.
+    X : ndarray of shape (n, ...)
+    y : ndarray or data frame of shape (n, ...), or None
+    words : ndarray of str of shape (n, length) or None
+        The words of texts, empty where there is padding.
+    names : list of str or None
+        The features' names, where the samples have named columns.
+    """
+
+    net: Any
+    X: Array
+    y: Any
+    words: Array | None
+    names: list[str] | None
+
+
+def shown(
+    estimator: Any, X: Any, y: Any, *, n_samples: int, words: WordSequences | Sequence[str] | None = None
+) -> Shown:
+    """Take the first samples, and transform them as the estimator does.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of ours, or a Pipeline or search that ends in one; fitted.
+    X : array-like of n samples
+    y : array-like of shape (n, ...) or None
+    n_samples : int
+        At most so many are taken.
+    words : WordSequences or sequence of str, default=None
+        The words of ids. By default those of the pipeline's texts.
+
+    Raises
+    ------
+    ValueError, TypeError, NotFittedError
+        If any of them is not what it has to be.
+    """
+    check_count(n_samples)
+    first = _first(X, n_samples)
+    net, inputs = split_pipeline(estimator, first)
+    embedding = _embedding(net)
+    inputs = as_array(inputs)
+    targets = None if y is None else _first_targets(y, _length(X), n_samples)
+    if embedding is None:
+        if words is not None:
+            raise ValueError("words= is for texts, augmented at their embedding; this estimator has layer=None.")
+        return Shown(net, inputs, targets, None, _names(estimator, X))
+    _check_ids(inputs)
+    step = None if words is not None else word_step(estimator, first)
+    if step is not None:
+        return Shown(net, inputs, targets, own_words(*step, inputs.shape[1]), None)
+    return Shown(net, inputs, targets, spelled(_required(words), inputs, embedding.padding_idx), None)
+
+
+def _length(X: Any) -> int:
+    return X.shape[0] if getattr(X, "shape", ()) else len(X)
+
+
+def _first(X: Any, n_samples: int) -> Any:
+    """Return the first samples; a scalar is left to whoever takes them, and refused there."""
+    if is_dataset(X) or isinstance(X, Mapping) or not (hasattr(X, "shape") or hasattr(X, "__len__")):
+        raise TypeError(f"A display takes X as an array, a data frame or a list of texts; got a {type(X).__name__}.")
+    if isinstance(X, str) or getattr(X, "shape", None) == ():
+        return X
+    return X.iloc[:n_samples] if hasattr(X, "iloc") else X[:n_samples]
+
+
+def _first_targets(y: Any, n: int, n_samples: int) -> Any:
+    """Return the first targets; a frame stays one, since the net checks the names of its columns."""
+    y = y if hasattr(y, "iloc") else as_array(y)
+    if y.ndim == 0 or len(y) != n:
+        given = f"the scalar {y!r}" if y.ndim == 0 else f"of length {len(y)}"
+        raise ValueError(f"X has {n} samples, counted by its first axis, but y is {given}. Pass one target per sample.")
+    return y.iloc[:n_samples] if hasattr(y, "iloc") else y[:n_samples]
+
+
+def _embedding(net: Any) -> nn.Embedding | None:
+    """Return the embedding whose output is looked at, or None where the input is."""
+    if net.layer is None:
+        return None
+    layer = find_layer(unwrapped(net.module_), net.layer)
+    if isinstance(layer, nn.Embedding):
+        return layer
+    raise ValueError(
+        f"The estimator augments and explains the output of layer={net.layer!r}, a {type(layer).__name__}, of which "
+        "there is no picture; a display shows inputs, layer=None, and texts at their nn.Embedding."
+    )
+
+
+def _required(words: WordSequences | Sequence[str] | None) -> WordSequences | Sequence[str]:
+    if words is None:
+        raise ValueError(
+            "Texts need words=: the WordSequences that made the ids, or a sequence with entry i for id i. A Pipeline "
+            "of WordSequences and the estimator needs none."
+        )
+    return words
+
+
+def _check_ids(X: Array) -> None:
+    if X.ndim != 2 or X.size == 0 or not np.issubdtype(X.dtype, np.integer):
+        raise ValueError(
+            f"X has shape {X.shape} and holds {X.dtype}; at an embedding a display shows word ids, integers of shape "
+            "(n, length), at least one."
+        )
+
+
+def _names(estimator: Any, X: Any) -> list[str] | None:
+    """Return the names of the features that the net takes, None where they have none."""
+    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+        try:
+            return [str(name) for name in estimator[:-1].get_feature_names_out()]
+        except (AttributeError, ValueError):  # a step that does not tell
+            return None
+    return [str(name) for name in X.columns] if hasattr(X, "columns") else None
