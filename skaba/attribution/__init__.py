@@ -1,6 +1,6 @@
 """Attribution: a model, an input and a target in; a signed map of the input's shape out."""
 
-from skaba.attribution._asking import asking, first_output, logits_of, unwrapped
+from skaba.attribution._asking import asking, first_output, logits_of, unreached, unwrapped
 from skaba.attribution._captum import ThroughCaptum
 from skaba.attribution._catalogue import DESCRIPTIONS, METHODS, TARGETS, Trial, Trials, available
 from skaba.attribution._deep_lift import DeepLift
@@ -72,6 +72,7 @@ __all__ = [
     "rows_of",
     "scaled",
     "stretched",
+    "unreached",
     "unwrapped",
     "watched",
 ]

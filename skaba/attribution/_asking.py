@@ -264,8 +264,13 @@ def gradient_of(values: Tensor, source: Any) -> Tensor:
     if values.requires_grad:
         gradients = torch.autograd.grad(values, source, torch.ones_like(values), allow_unused=True)
     if gradients[0] is None:
-        raise ValueError(
-            "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
-            "its input or is not differentiable. Augment after that part, with layer='...'."
-        )
+        raise unreached()
     return gradients[0]
+
+
+def unreached() -> ValueError:
+    """Return the error for a network through which no gradient comes back to what is asked about."""
+    return ValueError(
+        "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
+        "its input or is not differentiable. Augment after that part, with layer='...'."
+    )

@@ -116,7 +116,7 @@ def is_augmenter(function: Any) -> bool:
 
 
 def require_augmenter(name: str, component: Any) -> None:
-    """Check that something can augment a batch, and its parameters.
+    """Check that something can augment a batch.
 
     Parameters
     ----------
@@ -131,22 +131,21 @@ def require_augmenter(name: str, component: Any) -> None:
     """
     if isinstance(component, type) or component in PRESETS.values():
         raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
+    if callable(component) and (_signature(component) is None or is_augmenter(component) or _takes(component, 1)):
+        return
     for part, (what, is_one) in PARTS.items():
         if is_one(component):
             raise ValueError(
                 f"{name}={component!r} is no augmenter: it {what}. Make one with it, ABA({part}={component!r})."
             )
-    known = _signature(component) is not None
-    if not callable(component) or (known and not is_augmenter(component) and not _takes(component, 1)):
-        raise ValueError(
-            f"{name}={component!r} must be an augmenter, such as mend_aba() or FPA(), a function that takes a batch "
-            "and returns it augmented, or callable as augmenter(model, x, y, *, strength, criterion, generator)."
-        )
-    validate_parameters(component)
+    raise ValueError(
+        f"{name}={component!r} must be an augmenter, such as mend_aba() or FPA(), a function that takes a batch and "
+        "returns it augmented, or callable as augmenter(model, x, y, *, strength, criterion, generator)."
+    )
 
 
 def require_inner(name: str, component: Any) -> None:
-    """Check that something can augment a batch inside another augmenter."""
+    """Check that something can augment a batch inside another augmenter, and its parameters."""
     if isinstance(component, str):
         raise ValueError(f'{name}={component!r} is a name: make the augmenter, for example preset("{component}").')
     require_augmenter(name, component)
@@ -155,6 +154,7 @@ def require_inner(name: str, component: Any) -> None:
             f"{name} has reuse={component.reuse!r}, which takes the gradient of an estimator's own step and cannot get "
             "at it inside another augmenter: set reuse=None, or use it as augmenter= by itself."
         )
+    validate_parameters(component)
 
 
 def _signature(function: Any) -> inspect.Signature | None:
@@ -178,11 +178,11 @@ def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
 
 
 def _draws_maps(component: Any) -> bool:
-    return not is_augmenter(component) and _takes(component, 3, "target", "criterion", "generator")
+    return _takes(component, 3, "target", "criterion", "generator")
 
 
 def _is_target(component: Any) -> bool:
-    return not _takes(component, 1) and _takes(component, 2, "criterion", "generator")
+    return _takes(component, 2, "criterion", "generator")
 
 
 PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -192,7 +192,7 @@ PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "adjustments": ("says how categories move", lambda component: isinstance(component, AdjustmentSet)),
     "change": ("says what a step does to a feature", lambda component: isinstance(component, Change)),
 }
-"""Parts of an ABA that a user may take for an augmenter: what each does, and how it is recognised."""
+"""Parts of an ABA that may be taken for an augmenter: what each does, and how it is told."""
 
 
 def _checked(result: Any, x: Tensor, augmentation: Any) -> Tensor:

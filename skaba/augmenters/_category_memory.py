@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from typing import Any
@@ -25,6 +26,8 @@ class CategoryMemory:
 
     Attributes
     ----------
+    shape : tuple of int
+        Of a sample.
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
     blank : bool Tensor of shape (n_samples,), or None
         Which samples had a map that was the same everywhere.
@@ -36,7 +39,7 @@ class CategoryMemory:
     >>> import torch
     >>> from skaba.augmenters import CategoryMemory, Cutoff
     >>> memory = CategoryMemory()
-    >>> memory.allocate(n_samples=100, n_features=784, n_boundaries=1, device=torch.device("cpu"))
+    >>> memory.allocate(n_samples=100, shape=(784,), n_boundaries=1, device=torch.device("cpu"))
     >>> memory.n_bytes
     10000
     >>> memory.keep(torch.tensor([7]), Cutoff(3).sort(torch.arange(784)[None]))
@@ -47,7 +50,7 @@ class CategoryMemory:
 
     def __init__(self, data: str = "") -> None:
         self.data = data
-        self.n_features = 0
+        self.shape: tuple[int, ...] = ()
         self.bits: Tensor | None = None
         self.blank: Tensor | None = None
         self.known: Tensor | None = None
@@ -62,16 +65,15 @@ class CategoryMemory:
         """How much memory it takes."""
         return sum(tensor.numel() for tensor in (self.bits, self.blank, self.known) if tensor is not None)
 
-    def fits(self, n_samples: int, n_features: int, n_boundaries: int) -> bool:
-        """Return whether it has been allocated for this many."""
-        if self.bits is None or self.n_features != n_features:
-            return False
-        return self.bits.shape[:2] == (n_boundaries, n_samples)
+    @property
+    def n_features(self) -> int:
+        """How many features a sample has."""
+        return math.prod(self.shape)
 
     def allocate(
         self,
         n_samples: int,
-        n_features: int,
+        shape: tuple[int, ...],
         n_boundaries: int,
         device: torch.device,
         folder: str | os.PathLike[str] | None = None,
@@ -80,22 +82,25 @@ class CategoryMemory:
 
         Parameters
         ----------
-        n_samples, n_features, n_boundaries : int
+        n_samples : int
+        shape : tuple of int
+            Of a sample.
+        n_boundaries : int
         device : torch.device
             Where the bits are, unless a folder is given.
         folder : path-like, default=None
             Keep the bits in a file on this disk, which is deleted when they are no longer needed.
         """
-        shape = n_boundaries, n_samples, -(-n_features // 8)
+        self.shape = tuple(shape)
+        size = n_boundaries, n_samples, -(-self.n_features // 8)
         if folder is None:
-            self.bits = torch.zeros(shape, dtype=torch.uint8, device=device)
+            self.bits = torch.zeros(size, dtype=torch.uint8, device=device)
         else:
             # The mapping keeps the file alive after this block; it has no name and cannot be left behind.
             with tempfile.TemporaryFile(dir=folder) as file:
-                self.bits = torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
+                self.bits = torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=size))
         self.blank = torch.zeros(n_samples, dtype=torch.bool, device=self.bits.device)
         self.known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, as samples' numbers are
-        self.n_features = n_features
 
     def recall(self, index: Tensor) -> tuple[Categories, Tensor]:
         """Return what is known of some samples.
@@ -113,6 +118,10 @@ class CategoryMemory:
         index = index.cpu()
         there = index.to(bits.device, non_blocking=True)
         return Categories(bits.index_select(1, there), self.n_features, blank.index_select(0, there)), known[index]
+
+    def knows_any(self) -> bool:
+        """Return whether any sample has been visited."""
+        return self.known is not None and bool(self.known.any())
 
     def knows(self, index: Tensor) -> bool:
         """Return whether all of some samples have been visited.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -53,10 +54,25 @@ class Indexed(Dataset[Any]):
         return self.dataset[number], number
 
     def name(self) -> str:
-        """Return a name by which the same data are known again: from the first, middle and last sample."""
+        """Return a name by which the same data are known again: from the first, middle and last sample.
+
+        Warns
+        -----
+        UserWarning
+            If samples change whenever they are read. They are known again by their shapes alone.
+        """
         n = len(self)
-        samples = [_arrays(self.dataset[number]) for number in (0, n // 2, n - 1)]
-        return str(joblib.hash([n, samples]))
+        with torch.random.fork_rng(devices=[]):  # reading may draw, which is not to shift what training draws
+            samples, again = ([_arrays(self.dataset[number]) for number in (0, n // 2, n - 1)] for _ in range(2))
+        if joblib.hash(samples) == joblib.hash(again):
+            return str(joblib.hash([n, samples]))
+        warnings.warn(
+            'reuse="epoch" (free_aba) moves a feature as its gradient of an earlier visit says, but this Dataset '
+            "changes its samples whenever they are read. That is right as long as features stay where they are, as "
+            "with noise; with random crops or flips use an augmenter without reuse, such as fast_aba().",
+            stacklevel=2,
+        )
+        return str(joblib.hash([n, [_shapes(sample) for sample in samples]]))
 
 
 class IndexedCollate:
@@ -73,6 +89,12 @@ class IndexedCollate:
 
     def __call__(self, samples: list[tuple[Any, int]]) -> IndexedBatch:
         return IndexedBatch(self.collate([sample for sample, _ in samples]), torch.tensor([n for _, n in samples]))
+
+
+def _shapes(arrays: Any) -> Any:
+    if isinstance(arrays, dict):
+        return {name: _shapes(value) for name, value in arrays.items()}
+    return [_shapes(value) for value in arrays] if isinstance(arrays, list) else arrays.shape
 
 
 def _arrays(sample: Any) -> Any:

@@ -213,13 +213,14 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     def _check_parameters(self) -> None:
         check_components(self)
+        augmenter = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
         validate_parameters(self, self._parameter_constraints)
         check_device(self.device)
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
             )
-        validate_parameters(self._make_augmenter(self.augmenter, self.get_params_for("augmenter")))
+        validate_parameters(augmenter)
 
     def _check_no_targets(self, X: Any) -> None:
         if not is_dataset(X):

@@ -13,7 +13,7 @@ from torch import nn
 
 from skaba._random_state import holding_random_state
 from skaba.attribution import find_layer, unwrapped
-from skaba.augmenters import PRESETS, CategoryMemory, default_strength, preset
+from skaba.augmenters import CategoryMemory, default_strength, preset, require_augmenter
 from skaba.estimators._copies import copied_component
 from skaba.estimators._random import RandomStream, resolve_seed
 
@@ -143,10 +143,10 @@ class AugmenterParameters(_Net):
     def _make_augmenter(self, augmenter: Any, nested: dict[str, Any]) -> Any:
         """Return the augmenter that training uses: never the parameter itself, which is the user's."""
         if isinstance(augmenter, str):
-            augmenter = self._preset(augmenter)
-        elif isinstance(augmenter, type) or augmenter in PRESETS.values():
-            raise ValueError(f"augmenter={augmenter.__name__} makes an augmenter: call it, {augmenter.__name__}().")
-        elif isinstance(augmenter, BaseEstimator):
+            augmenter = preset(augmenter, **self._preset_parameters)
+        elif augmenter is not None:
+            require_augmenter("augmenter", augmenter)
+        if isinstance(augmenter, BaseEstimator):
             augmenter = clone(augmenter)
         if not nested:
             return augmenter
@@ -154,9 +154,6 @@ class AugmenterParameters(_Net):
             names = ", ".join(f"augmenter__{name}" for name in nested)
             raise ValueError(f"{names} cannot be set: augmenter={augmenter!r} has no parameters.")
         return augmenter.set_params(**nested)
-
-    def _preset(self, name: str) -> Any:
-        return preset(name, **self._preset_parameters)
 
 
 def _set_augmenter(net: Any, name: str, value: Any) -> None:

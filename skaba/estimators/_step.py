@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
@@ -14,9 +15,8 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skaba.attribution import FromLayer, WithArguments, unwrapped, watched
-from skaba.augmenters import ABA, CategoryMemory
-from skaba.augmenters._aba import require_samples
+from skaba.attribution import FromLayer, WithArguments, unreached, unwrapped, watched
+from skaba.augmenters import ABA, CategoryMemory, augmented_by, require_samples
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._sample_weight import weights_of
@@ -36,6 +36,8 @@ class AugmentedStep(_Net):
     # What an augmenter with reuse keeps, and of how many samples.
     categories_: CategoryMemory
     n_indexed_: int = 0
+    # Whether a step was to keep categories; if none has come, the gradient does not reach the features.
+    awaits_gradient_: bool = False
     # Weights of all samples that fit got, of those that are trained on, and of the batch that is trained on.
     sample_weight_: NDArray[Any] | None = None
     train_weight_: Tensor | None = None
@@ -127,6 +129,8 @@ class AugmentedStep(_Net):
     @contextmanager
     def _reusing(self, batch: Any, index: Tensor, fit_params: dict[str, Any]) -> Iterator[Any]:
         """Augment by what is known of the samples, and learn from the step's own gradient."""
+        if self.awaits_gradient_ and not self.categories_.knows_any():
+            raise unreached()
         inputs, y = self._on_device(batch)
         model = self._asked(inputs, fit_params)
         movers: list[Callable[[Tensor], Tensor]] = []
@@ -143,11 +147,12 @@ class AugmentedStep(_Net):
             keep = partial(self.augmenter_.keep, self.categories_, index, padding=padding)
             return watched(movers[0](x), keep) if renews[0] else movers[0](x)
 
-        if not isinstance(model, FromLayer):
+        if isinstance(model, FromLayer):
+            with model.changed(lambda output: moved(model.writable(output), model.padding)):
+                yield inputs, y
+        else:
             yield moved(inputs.clone()), y
-            return
-        with model.changed(lambda output: moved(model.writable(output), model.padding)):
-            yield inputs, y
+        self.awaits_gradient_ = any(renews)
 
     def _recall(self, index: Tensor, x: Tensor, padding: Tensor | None) -> Callable[[Tensor], Tensor]:
         self._allocate(x)
@@ -168,17 +173,30 @@ class AugmentedStep(_Net):
         return lambda output: output + change
 
     def _allocate(self, x: Tensor) -> None:
-        """Make room for all samples' categories at the first batch, and say how much."""
-        n_features, n_boundaries = x[0].numel(), self.augmenter_.selection.n_categories - 1
-        if self.categories_.fits(self.n_indexed_, n_features, n_boundaries):
-            return
+        """Make room for all samples' categories at the first batch, and say how much.
+
+        Raises
+        ------
+        ValueError
+            If samples have another shape than those of an earlier batch: what was kept would not fit them.
+        """
+        shape, n_boundaries = tuple(x.shape[1:]), self.augmenter_.selection.n_categories - 1
+        if self.categories_.bits is not None:
+            if shape == self.categories_.shape:
+                return
+            raise ValueError(
+                f'reuse="epoch" (free_aba) keeps a category for each feature, so all batches need samples of one '
+                f"shape; one had {self.categories_.shape}, this has {shape}. Pad the samples to one length, or use an "
+                "augmenter without reuse, such as fast_aba()."
+            )
+        n_features = math.prod(shape)
         n_bytes = self.categories_.bytes_for(self.n_indexed_, n_features, n_boundaries)
         if self.verbose:
             print(  # noqa: T201 - as skorch reports
                 f"Categories of {self.n_indexed_:,} samples x {n_features:,} features, {n_boundaries} bit(s) each, "
                 f"take {n_bytes / 1e6:,.2f} MB {'on disk' if self.augmenter_.store else 'of memory'}."
             )
-        self.categories_.allocate(self.n_indexed_, n_features, n_boundaries, x.device, self.augmenter_.store)
+        self.categories_.allocate(self.n_indexed_, shape, n_boundaries, x.device, self.augmenter_.store)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the iterator over a data set; batches are numbered if gradients are reused or samples weighed.
@@ -198,9 +216,10 @@ class AugmentedStep(_Net):
         if self.sample_weight_ is not None:
             self.train_weight_ = weights_of(dataset, self.sample_weight_)
         if self._reuses():
-            name, self.n_indexed_ = indexed.name(), len(indexed)
+            # Categories are those of a data set, at a place in the network, by a rule.
+            name, self.n_indexed_ = f"{indexed.name()} {self.layer} {self.augmenter_.selection!r}", len(indexed)
             if self.categories_.data != name:
-                self.categories_ = CategoryMemory(name)
+                self.categories_, self.awaits_gradient_ = CategoryMemory(name), False
         iterator = super().get_iterator(indexed, training=True)
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
@@ -237,11 +256,7 @@ class AugmentedStep(_Net):
     def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
         with explained_loss(self, y) as criterion:
             asked: dict[str, Any] = {"strength": self.strength_, "criterion": criterion, "generator": generator}
-            x_augmented = self.augmenter_(model, x, y, **asked)
-        if getattr(x_augmented, "shape", None) != x.shape:
-            got = getattr(x_augmented, "shape", type(x_augmented).__name__)
-            raise ValueError(f"The augmenter returned {got} for a batch of shape {tuple(x.shape)}.")
-        return cast(Tensor, x_augmented)
+            return augmented_by(self.augmenter_, model, x, y, **asked)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.

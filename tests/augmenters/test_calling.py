@@ -174,7 +174,6 @@ def test_what_is_not_finite_is_refused_and_named(bad):
         (3, "=3 must be an augmenter, such as mend_aba"),
         (lambda x, y: x, "must be an augmenter, .* or callable as augmenter"),
         (lambda: None, "a function that takes a batch"),
-        (FPA(p2=7), "'p2' parameter of FPA"),
     ],
 )
 def test_what_cannot_augment_is_named(component, message):

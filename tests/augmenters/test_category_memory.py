@@ -36,7 +36,7 @@ def packed(below, n_samples, n_features):
 
 def filled(n_samples, n_features, n_boundaries, device=CPU, folder=None, seed=0):
     memory = CategoryMemory("some data")
-    memory.allocate(n_samples, n_features, n_boundaries, device, folder)
+    memory.allocate(n_samples, (n_features,), n_boundaries, device, folder)
     below = masks(n_boundaries, n_samples, n_features, seed)
     memory.keep(torch.arange(n_samples), packed(below, n_samples, n_features))
     return memory, below
@@ -77,7 +77,7 @@ def test_on_a_gpu_the_same_bits_are_kept(n_samples, n_features, n_boundaries, se
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=10, unique=True), st.data())
 def test_samples_are_kept_and_recalled_in_any_order(index, data):
     memory = CategoryMemory()
-    memory.allocate(10, 13, 2, CPU)
+    memory.allocate(10, (13,), 2, CPU)
     below = masks(2, len(index), 13)
     memory.keep(torch.tensor(index), packed(below, len(index), 13))
     order = data.draw(st.permutations(range(10)))
@@ -107,7 +107,7 @@ def test_a_later_visit_replaces_an_earlier_one_and_nothing_else():
 def test_it_takes_as_much_as_is_said(n_samples, n_features, n_boundaries):
     memory = CategoryMemory()
     assert memory.n_bytes == 0
-    memory.allocate(n_samples, n_features, n_boundaries, CPU)
+    memory.allocate(n_samples, (n_features,), n_boundaries, CPU)
     assert memory.n_bytes == CategoryMemory.bytes_for(n_samples, n_features, n_boundaries)
     assert memory.n_bytes == sum(t.untyped_storage().nbytes() for t in (memory.bits, memory.blank, memory.known))
 
@@ -126,7 +126,7 @@ def test_a_part_of_a_byte_counts_as_a_byte():
 
 def test_maps_that_say_nothing_are_remembered_and_forgotten():
     memory = CategoryMemory()
-    memory.allocate(4, 3, 1, CPU)
+    memory.allocate(4, (3,), 1, CPU)
     memory.keep(torch.tensor([0, 2]), Cutoff().sort(torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 0.0]])))
     assert memory.recall(torch.arange(4))[0].blank.tolist() == [True, False, False, False]
     memory.keep(torch.tensor([0]), Cutoff().sort(torch.tensor([[1.0, -1.0, 0.0]])))
@@ -156,7 +156,7 @@ def test_on_disk_without_a_gpu_being_asked(tmp_path):
 
 def test_a_folder_that_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        CategoryMemory().allocate(2, 9, 1, CPU, tmp_path / "nowhere")
+        CategoryMemory().allocate(2, (9,), 1, CPU, tmp_path / "nowhere")
 
 
 # --- its state
@@ -178,18 +178,9 @@ def test_boundaries_that_do_not_match_are_refused():
         memory.keep(torch.arange(4), packed(masks(1, 4, 9), 4, 9))
 
 
-def test_fits_what_it_was_allocated_for():
-    memory = CategoryMemory()
-    assert not memory.fits(4, 9, 2)
-    memory.allocate(4, 9, 2, CPU)
-    assert memory.fits(4, 9, 2)
-    # 10 features take as many bytes as 9, and are others all the same.
-    assert not any(memory.fits(*other) for other in [(5, 9, 2), (4, 10, 2), (4, 9, 1), (9, 4, 2)])
-
-
 def test_allocating_again_forgets():
     memory, _ = filled(4, 9, 2)
-    memory.allocate(4, 9, 2, CPU)
+    memory.allocate(4, (9,), 2, CPU)
     recalled, known = memory.recall(torch.arange(4))
     assert not known.any()
     assert not torch.stack(recalled.below()).any()

@@ -104,7 +104,7 @@ def test_what_is_recalled_is_permuted_anew_at_every_visit():
     moved = []
     for aba in (method, control, control):
         memory = CategoryMemory()
-        memory.allocate(30, 40, 1, torch.device("cpu"))
+        memory.allocate(30, (8, 5), 1, torch.device("cpu"))
         aba.keep(memory, index, gradient, padding=padding)
         recalled = {"strength": 0.5, "generator": seeded(len(moved) // 2), "padding": padding}
         moved.append(aba.recall(memory, index, torch.zeros(30, 8, 5), **recalled)(torch.zeros(30, 8, 5)))

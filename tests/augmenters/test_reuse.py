@@ -48,7 +48,7 @@ def remembered(aba, gradient, n_samples=None):
     """A memory that knows the gradient of the first samples."""
     memory = CategoryMemory()
     n_boundaries = aba.selection.n_categories - 1
-    memory.allocate(n_samples or len(gradient), gradient[0].numel(), n_boundaries, torch.device("cpu"))
+    memory.allocate(n_samples or len(gradient), tuple(gradient.shape[1:]), n_boundaries, torch.device("cpu"))
     aba.keep(memory, torch.arange(len(gradient)), gradient)
     return memory
 

@@ -115,7 +115,7 @@ def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> N
         ({"strength": float("inf")}, "strength"),
         ({"strength": "strong"}, "'strength' parameter"),
         ({"augmenter": "mend-aba"}, "no augmenter named 'mend-aba'. Did you mean 'mend_aba'"),
-        ({"augmenter": 3}, "'augmenter' parameter"),
+        ({"augmenter": 3}, "augmenter=3 must be an augmenter, such as mend_aba"),
         ({"augmenter": GaussianNoise(), "augmenter__target__k": 3}, "Invalid parameter 'target'"),
         ({"augmenter": None, "augmenter__target__k": 3}, "augmenter__target__k cannot be set"),
         ({"augmenter__target__k": 0}, "'k' parameter of RandomTopClass"),
@@ -150,7 +150,7 @@ def test_bad_parameters_before_any_work(make_net: Any, digits: Any, parameters: 
         ({"module": Returns(lambda z: z[:, :, None])}, "logits of shape"),
         ({"module": Returns(lambda z: z[:, 0])}, "logits of shape"),
         ({"module": Returns(lambda z: z[:1]), "augmenter": None}, "one row per sample.*X\\[None\\]"),
-        ({"augmenter": lambda model, x, y, **_: None}, "The augmenter returned NoneType"),
+        ({"augmenter": lambda model, x, y, **_: None}, "<lambda>.* returned None for a batch of shape"),
     ],
 )
 def test_what_only_the_module_can_tell(make_net: Any, digits: Any, parameters: Any, message: str) -> None:
