@@ -111,12 +111,7 @@ def test_of_many_classes_some_are_listed() -> None:
 def test_targets_by_name(name: str) -> None:
     net = classifier(["a", "b", "c"])
     y = np.array(["a", "b", "c"])[np.arange(60) % 3]
-    target = TARGETS[name](k=2) if name == "RandomTopClass" else TARGETS[name]()
-    if name == "RandomTopClass":  # by name it has its default k, of 4 classes
-        with pytest.raises(ValueError, match="k=4"):
-            net.attribute(X, y, target=name)
-        return
-    np.testing.assert_array_equal(net.attribute(X, y, target=name), net.attribute(X, y, target=target))
+    np.testing.assert_array_equal(net.attribute(X, y, target=name), net.attribute(X, y, target=TARGETS[name]()))
 
 
 def test_methods_by_name() -> None:
