@@ -143,7 +143,7 @@ def compare(seed: int, *, epochs: int, progress: Progress = lambda text, n_fits:
         result.nets[method] = net.fit(X, y)
         accuracy = float(net.score(result.digits.X_test, result.digits.y_test))
         seconds = median_epoch(net), median_epoch(neighbour)
-        result.runs.append(Run(method, seed, net.strength, accuracy, *seconds))
+        result.runs.append(Run(method, seed, net.strength_, accuracy, *seconds))
         progress(f"seed {seed}: trained {method}", 1)
 
     for method, grid in GRIDS.items():

@@ -166,7 +166,7 @@ def draw_augmentation(comparison: Comparison, file: Path) -> None:
     digits = comparison.digits
     for panel, (method, net) in zip(panels, nets.items(), strict=False):
         AugmentationDisplay.from_estimator(net, digits.X_train[::30], digits.y_train[::30], n_samples=3, figure=panel)
-        panel.suptitle(f"{method}, s = {net.strength:.2g}", fontweight="bold")
+        panel.suptitle(f"{method}, s = {net.strength_:.2g}", fontweight="bold")
     figure.savefig(file, dpi=100)
     plt.close(figure)
 

@@ -41,9 +41,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
         ``augmenter__target__k``.
-    strength : float, default=0.1
-        The s of the papers, in the units of the (scaled) input; the one parameter that
-        always has to be tuned. 0 switches augmentation off.
+    strength : float, default=None
+        How far the augmenter goes, in its own unit; the one parameter that always has to be tuned. For
+        attribution-based augmentation it is the s of the papers, in the units of the (scaled) input. None takes the
+        augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off.
     layer : str, default=None
         Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of
         the input. Padding positions of an embedding stay untouched; they count among the
@@ -80,6 +81,8 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         The trained network.
     augmenter_ : callable or None
         The augmenter in use, a copy.
+    strength_ : float
+        The strength in force.
     history : skorch.History
         One row an epoch.
 

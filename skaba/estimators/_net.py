@@ -60,7 +60,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenter": [str, callable, None],
-        "strength": [Interval(Real, 0, None, closed="left")],
+        "strength": [Interval(Real, 0, None, closed="left"), None],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
         "lr": [Interval(Real, 0, None, closed="left"), Tensor],
@@ -80,7 +80,7 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
         module: type[nn.Module] | nn.Module,
         *,
         augmenter: str | Callable[..., Tensor] | None = "mend_aba",
-        strength: float = 0.1,
+        strength: float | None = None,
         layer: str | None = None,
         random_state: RandomState = None,
         optimizer: Any = torch.optim.Adam,

@@ -13,7 +13,7 @@ from torch import nn
 
 from skaba._random_state import holding_random_state
 from skaba.attribution import find_layer, unwrapped
-from skaba.augmenters import CategoryMemory, preset, require_augmenter
+from skaba.augmenters import CategoryMemory, default_strength, preset, require_augmenter
 from skaba.estimators._copies import copied_component
 from skaba.estimators._random import RandomStream, resolve_seed
 
@@ -44,6 +44,11 @@ class AugmenterParameters(_Net):
         self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
         self.categories_ = CategoryMemory()
         return self
+
+    @property
+    def strength_(self) -> float:
+        """The strength in force: the estimator's own, or its augmenter's ``default_strength``."""
+        return default_strength(self.augmenter_) if self.strength is None else float(self.strength)
 
     def _initialize_module(self, reason: str | None = None) -> Any:
         with self._own_random_state():

@@ -157,7 +157,7 @@ class AugmentedStep(_Net):
     def _recall(self, index: Tensor, x: Tensor, padding: Tensor | None) -> Callable[[Tensor], Tensor]:
         self._allocate(x)
         return self.augmenter_.recall(
-            self.categories_, index, x, strength=self.strength, generator=self.generator_, padding=padding
+            self.categories_, index, x, strength=self.strength_, generator=self.generator_, padding=padding
         )
 
     def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
@@ -165,7 +165,7 @@ class AugmentedStep(_Net):
         if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
             with explained_loss(self, y) as criterion:
                 move = self.augmenter_.shift(
-                    rest, y, strength=self.strength, criterion=criterion, generator=self.generator_
+                    rest, y, strength=self.strength_, criterion=criterion, generator=self.generator_
                 )
             return lambda output: move(rest.writable(output))
         x = rest.features()
@@ -228,7 +228,7 @@ class AugmentedStep(_Net):
         return self._augments() and getattr(self.augmenter_, "reuse", None) is not None
 
     def _augments(self) -> bool:
-        return self.augmenter is not None and self.strength > 0
+        return self.augmenter is not None and (self.strength is None or self.strength > 0)
 
     def _on_device(self, batch: Any) -> tuple[Any, Any]:
         inputs, y = unpack_data(batch)
@@ -255,7 +255,7 @@ class AugmentedStep(_Net):
 
     def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
         with explained_loss(self, y) as criterion:
-            asked: dict[str, Any] = {"strength": self.strength, "criterion": criterion, "generator": generator}
+            asked: dict[str, Any] = {"strength": self.strength_, "criterion": criterion, "generator": generator}
             return augmented_by(self.augmenter_, model, x, y, **asked)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:

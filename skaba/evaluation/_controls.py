@@ -106,7 +106,7 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
 
 
 def _check(net: AugmentedNet, cost: float | str, random_state: int) -> None:
-    if not isinstance(net.augmenter_, ABA) or net.strength == 0:
+    if not isinstance(net.augmenter_, ABA) or net.strength_ == 0:
         raise ValueError(
             f"augmenter={net.augmenter!r}, strength={net.strength!r}: controls are those of an ABA at a strength above "
             "0. Fit the estimator with one, such as mend_aba()."

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
-from skaba.augmenters import fgsm
+from skaba.augmenters import ABA, default_strength, fgsm
 from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier
 from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net
 from skaba.evaluation.calibration._predictions import column_numbers
@@ -75,11 +75,18 @@ def choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tupl
         return {}, ["No attacks: they need the gradient of one of skaba's estimators."]
     if net.layer is None and (reason := _why_unattackable(as_seen_by_net(estimator, X))):
         return {}, [f"No attacks: {reason}"]
-    if net.strength == 0:
+    strength = _attack_strength(net)
+    if strength == 0:
         raise ValueError(
             'The estimator has strength=0, which is no attack: pass attacks={"FGSM": (fgsm(), 0.1)}, or {} for none.'
         )
-    return {"FGSM": (fgsm(), net.strength), "PGD": (PGD(), net.strength)}, []
+    return {"FGSM": (fgsm(), strength), "PGD": (PGD(), strength)}, []
+
+
+def _attack_strength(net: Any) -> float:
+    """Return how strong attacks are by default: as the augmentation, if its strength has the unit of the input too."""
+    has_unit_of_input = net.augmenter_ is None or isinstance(net.augmenter_, ABA)
+    return float(net.strength) if has_unit_of_input and net.strength is not None else default_strength(fgsm())
 
 
 def _why_unattackable(X: Any) -> str:

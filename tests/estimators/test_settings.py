@@ -9,6 +9,7 @@ from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring
 from torch import nn
 
 from skaba import ABAClassifier
+from skaba.augmenters import FPA, Compose, RandomErasing, mend_aba
 
 X = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
 y = (X[:, 0] > 0).astype(int)
@@ -89,3 +90,20 @@ def test_what_augments_is_printed() -> None:
     assert "ABAClassifier[initialized](" in repr(fitted)
     assert "out_features=2" in repr(fitted)
     assert "fgsm" in fitted._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "strength"),
+    [("mend_aba", 0.1), (FPA(), 1.0), (Compose([FPA(), mend_aba(k=2)]), 0.1), (RandomErasing(), 1.0)],
+)
+def test_without_a_strength_the_augmenters_own_is_in_force(augmenter: Any, strength: float) -> None:
+    images, labels = np.random.default_rng(0).normal(size=(8, 1, 6, 6)).astype(np.float32), np.arange(8) % 2
+    module: Any = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+    settings: dict[str, Any] = {"augmenter": augmenter, "max_epochs": 1, "random_state": 0, "verbose": 0}
+    given = ABAClassifier(module, strength=strength, **settings).fit(images, labels)
+    own = ABAClassifier(module, **settings).fit(images, labels)
+    assert own.strength is None
+    assert own.strength_ == given.strength_ == strength
+    assert np.array_equal(own.augment(images, labels), given.augment(images, labels))
+    assert not np.array_equal(own.augment(images, labels), images)
+    assert np.array_equal(own.predict_proba(images), given.predict_proba(images))
