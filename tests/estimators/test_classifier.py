@@ -312,8 +312,8 @@ def test_metadata_reaches_only_who_takes_it(make_net: Any, digits: Any) -> None:
     make_net(train_split=ValidSplit(4)).fit(X, y, groups=groups)
     make_net(module=Scaled, train_split=ValidSplit(4)).fit(X, y, groups=groups, scale=2.0)
     assert set(seen) == {2.0}
-    with pytest.raises(TypeError, match="sample_weights, which neither"):
-        make_net().fit(X, y, sample_weights=np.ones(200))
+    with pytest.raises(TypeError, match="temperature, which neither"):
+        make_net().fit(X, y, temperature=2.0)
 
 
 def test_several_inputs_with_a_layer(make_net: Any, digits: Any) -> None:

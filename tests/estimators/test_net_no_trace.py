@@ -87,8 +87,8 @@ def test_step_differs_from_skorch_only_in_the_batch(make_net: Any, digits: Any) 
     batch = torch.as_tensor(digits[0][:32]), torch.as_tensor(digits[1][:32])
     seen = []
 
-    def recording(*args: Any, **kwargs: Any) -> Tensor:
-        seen.append(mend_aba()(*args, **kwargs))
+    def recording(model: Any, x: Tensor, y: Tensor, **asked: Any) -> Tensor:
+        seen.append(mend_aba()(model, x, y, **asked))
         return seen[0]
 
     final = []
