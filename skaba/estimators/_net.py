@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,27 +11,25 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
-from sklearn.utils.validation import validate_data
-from skorch.dataset import ValidSplit, get_len
+from skorch.dataset import ValidSplit
 from skorch.helper import SliceDataset
 from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset, Subset
 
-from skaba._random_state import holding_random_state, random_state_kept
-from skaba._samples import check_length, check_samples, is_floating
-from skaba._targets import as_array, check_targets
+from skaba._samples import check_length, check_samples
+from skaba._targets import check_targets
 from skaba._validation import validate_parameters
 from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
-from skaba.estimators._checks import cannot_read, cannot_split, check_like_fitted, check_rows
+from skaba.estimators._checks import cannot_split, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
 from skaba.estimators._parameters import AugmenterParameters
+from skaba.estimators._predicting import PredictingNet
 from skaba.estimators._random import RandomState
 from skaba.estimators._sample_weight import checked_weights, weighted_loss
-from skaba.estimators._saving import LearnedState
+from skaba.estimators._saving import SavedNet
 from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._settings import (
     check_components,
@@ -43,7 +41,7 @@ from skaba.estimators._settings import (
 from skaba.estimators._step import AugmentedStep, accepted
 
 
-class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
+class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
@@ -52,9 +50,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
-    # What is learned from the data beside the weights.
-    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
-    learned_: bool = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
@@ -243,44 +238,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
                 "it would change nothing. Drop it, or let forward take it."
             )
 
-    def _check_names(self, X: Any, *, learn: bool) -> None:
-        """Learn or check the columns' names of a data frame, as scikit-learn does."""
-        if not is_dataset(X) and not isinstance(X, Mapping):
-            validate_data(self, X, reset=learn, skip_check_array=True, ensure_2d=False)
-
-    def _learn_shape(self, X: Any) -> None:
-        if isinstance(X, (np.ndarray, Tensor)):
-            self.sample_shape_ = tuple(X.shape[1:])
-            self.floats_in_ = is_floating(X)
-            self.n_features_in_ = X.shape[1]
-
-    def learned_state(self) -> dict[str, Any]:
-        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
-
-        Returns
-        -------
-        dict
-            Arrays, tuples, numbers and booleans by attribute.
-        """
-        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
-
-    def load_learned_state(self, state: dict[str, Any]) -> None:
-        """Take over what ``learned_state`` returned.
-
-        Parameters
-        ----------
-        state : dict
-        """
-        for name in self._learned:
-            if name in state:
-                setattr(self, name, state[name])
-        self.learned_ = True
-
-    def _get_module(self, name: str, msg: str) -> Any:
-        """Return what ``save_params`` and ``load_params`` take a state from."""
-        module = super()._get_module(name, msg)
-        return LearnedState(self, module) if name == "module_" else module
-
     def initialize_callbacks(self) -> Any:
         """Initialise the callbacks, and check that there is what they wait for.
 
@@ -440,63 +397,6 @@ class AugmentedNet(AugmenterParameters, LookingNet, AugmentedStep):
 
     # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.
     _loss_of_criterion = get_loss
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the module's output for X, after the task's nonlinearity.
-
-        Parameters
-        ----------
-        X : array-like, Tensor, Dataset or mapping
-            As for ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n, n_outputs)
-        """
-        self.check_is_fitted()
-        X = self._check_known(X)
-        nonlinearity = self._get_predict_nonlinearity()
-        try:
-            # A DataLoader draws from the global random state even where it does not shuffle.
-            with holding_random_state() if self.random_state is None else random_state_kept():
-                answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
-        except RuntimeError as error:
-            if not isinstance(X, (np.ndarray, Tensor)) or hasattr(self, "sample_shape_"):
-                raise
-            raise ValueError(cannot_read(X, error)) from error
-        outputs = np.concatenate([as_array(answer) for answer in answers])
-        if not isinstance(X, IterableDataset):
-            check_rows(outputs, get_len(X))
-        return outputs
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier or the R2 of a regressor, as scikit-learn does.
-
-        Parameters
-        ----------
-        X : array-like, Tensor or Dataset of n samples
-        y : array-like of shape (n, ...)
-        sample_weight : array-like of shape (n,), default=None
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            If y holds what ``fit`` would not accept; labels that ``fit`` has not seen count as missed.
-        """
-        return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
-
-    def _check_known(self, X: Any, *, floats: bool = False) -> Any:
-        """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
-        given, X = X, check_samples(X, floats=floats)
-        if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
-            check_inside(X)
-        self._check_names(given, learn=False)
-        check_like_fitted(self, X)
-        return X
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

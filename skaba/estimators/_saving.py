@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import nn
 
+if TYPE_CHECKING:
+    # Each mixin stands left of skorch's net; only the type checker is told so.
+    from skorch import NeuralNet as _Net
+else:
+    _Net = object
+
 ENTRY = "skaba"
 """Key in the metadata of a state_dict, which ``nn.Module.load_state_dict`` passes over."""
+
+
+class SavedNet(_Net):
+    """Keeps what was learned from the data beside the weights in the weights' own file."""
+
+    # What is learned from the data beside the weights.
+    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
+    learned_: bool = False
+
+    def learned_state(self) -> dict[str, Any]:
+        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
+
+        Returns
+        -------
+        dict
+            Arrays, tuples, numbers and booleans by attribute.
+        """
+        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+
+    def load_learned_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``learned_state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        for name in self._learned:
+            if name in state:
+                setattr(self, name, state[name])
+        self.learned_ = True
+
+    def _get_module(self, name: str, msg: str) -> Any:
+        """Return what ``save_params`` and ``load_params`` take a state from."""
+        module = super()._get_module(name, msg)
+        return LearnedState(self, module) if name == "module_" else module
 
 
 class LearnedState:
