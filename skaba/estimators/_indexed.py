@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Subset
 
+from skaba._random_state import random_state_kept
 from skaba.estimators._data import EncodedDataset, EncodedStream
 
 
@@ -62,7 +63,7 @@ class Indexed(Dataset[Any]):
             If samples change whenever they are read. They are known again by their shapes alone.
         """
         n = len(self)
-        with torch.random.fork_rng(devices=[]):  # reading may draw, which is not to shift what training draws
+        with random_state_kept():  # reading may draw, which is not to shift what training draws
             samples, again = ([_arrays(self.dataset[number]) for number in (0, n // 2, n - 1)] for _ in range(2))
         if joblib.hash(samples) == joblib.hash(again):
             return str(joblib.hash([n, samples]))
@@ -73,6 +74,24 @@ class Indexed(Dataset[Any]):
             stacklevel=2,
         )
         return str(joblib.hash([n, [_shapes(sample) for sample in samples]]))
+
+    def require_one_shape(self, collate: Callable[[list[Any]], Any]) -> None:
+        """Raise a ValueError if samples of different shape are not brought to one shape: first, middle and last sample.
+
+        Parameters
+        ----------
+        collate : callable
+            Makes a batch of samples, and may pad them.
+        """
+        n = len(self)
+        with random_state_kept():  # reading may draw, which is not to shift what training draws
+            shapes = [_shapes(_arrays(collate([self.dataset[number]])[0])) for number in (0, n // 2, n - 1)]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError(
+                'reuse="epoch" (free_aba) keeps a category for each feature, so all batches need samples of one shape; '
+                f"the first, middle and last alone make batches of shapes {', '.join(map(str, shapes))}. Pad the "
+                "samples to one length, or use an augmenter without reuse, such as fast_aba()."
+            )
 
 
 class IndexedCollate:

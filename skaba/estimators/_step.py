@@ -221,6 +221,8 @@ class AugmentedStep(_Net):
             if self.categories_.data != name:
                 self.categories_, self.awaits_gradient_ = CategoryMemory(name), False
         iterator = super().get_iterator(indexed, training=True)
+        if self._reuses():
+            indexed.require_one_shape(iterator.collate_fn)
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
 

@@ -177,7 +177,7 @@ def text_net(augmenter: Any, length: int | None) -> ABAClassifier:
 
 def test_free_aba_refuses_lengths_that_vary_from_batch_to_batch() -> None:
     net = text_net("free_aba", None)
-    message = r"all batches need samples of one shape; one had \(\d, 8\), this has \(\d, 8\)\. Pad the samples"
+    message = r"samples of one shape; the first, middle and last alone make batches of shapes .*\. Pad the samples"
     with pytest.raises(ValueError, match=message):
         net.fit(Texts())
     assert not net.initialized_
@@ -198,7 +198,7 @@ def test_free_aba_knows_shapes_not_only_how_many_features(make_net: Any, digits:
             return self.output(x.mean((2, 3)))
 
     net = make_net(module=Pooled, augmenter="free_aba", batch_size=1, iterator_train__shuffle=False, classes=range(10))
-    with pytest.raises(ValueError, match=r"one had \(1, 16, 4\), this has \(1, 4, 16\)"):
+    with pytest.raises(ValueError, match=r"one had \(1, 16, 4\), this has \(1, 4, 16\)|shapes \(1, 1, 16, 4\)"):
         net.fit(Listed(turned), None)
 
 

@@ -60,7 +60,7 @@ def test_the_map_is_the_gradient_of_the_nets_own_loss() -> None:
     expected = torch.autograd.grad(_gaussian_losses(net, x, x.detach()[:, 0]).sum(), x)[0]
     np.testing.assert_allclose(net.attribute(X, X[:, 0]), expected, rtol=1e-4, atol=1e-6)
     moved = net.augment(X, X[:, 0]) - X
-    np.testing.assert_allclose(moved, net.strength * np.where(expected >= 0, 1, -1), atol=1e-6)
+    np.testing.assert_allclose(moved, net.strength_ * np.where(expected >= 0, 1, -1), atol=1e-6)
 
 
 def test_at_a_layer() -> None:

@@ -316,7 +316,7 @@ def test_there_is_something_to_compare(benchmark, methods):
     ("method", "message"),
     [
         (Gradient, "must be an instance or a function"),
-        ("gradient", "must be an instance or a function"),
+        ("gradient", "no attribution method named 'gradient'. Did you mean 'Gradient'"),
         (lambda model, x, y, **_: x[:, 0], r"of shape \(900,\) for a batch of shape \(900, 2\)"),
         (lambda model, x, y, **_: x * torch.nan, "NaN or infinity for 900 of 900 samples"),
     ],
