@@ -1,6 +1,6 @@
 """Augmenters: a batch in, an augmented batch out."""
 
-from skaba.augmenters._aba import ABA, require_samples
+from skaba.augmenters._aba import ABA
 from skaba.augmenters._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
 from skaba.augmenters._calling import augmented_by, default_strength, require_augmenter
 from skaba.augmenters._categories import Categories
@@ -10,6 +10,7 @@ from skaba.augmenters._compose import Compose
 from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
 from skaba.augmenters._keep_augment import KeepAugment
+from skaba.augmenters._moving import require_samples
 from skaba.augmenters._percentiles import Percentiles
 from skaba.augmenters._presets import (
     PRESETS,

@@ -31,7 +31,8 @@ from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover, check_clip, clipping
-from skaba.augmenters._finite import described, finite, finite_samples
+from skaba.augmenters._finite import finite, finite_samples
+from skaba.augmenters._moving import moved, n_categories, picked, require_samples, shaped
 from skaba.augmenters._percentiles import Percentiles
 from skaba.augmenters._selections import Cutoff, Selection, differing
 
@@ -208,7 +209,7 @@ class ABA(BaseEstimator):
             return x
         chosen, padding = x, model.padding if isinstance(model, FromLayer) else None
         if rows is not None:
-            chosen, y, padding = x.index_select(0, rows), _picked(y, rows), _picked(padding, rows)
+            chosen, y, padding = x.index_select(0, rows), picked(y, rows), picked(padding, rows)
             model = rows_of(model, rows)
         attribution = self._attribute(model, chosen, y, criterion, generator)
         return self._mover(chosen, attribution, steps, rows, padding, generator)(x.clone())
@@ -242,7 +243,7 @@ class ABA(BaseEstimator):
         if len(steps) == 0:
             return lambda output: output
         if rows is not None:
-            rest, y = rest.rows(rows), _picked(y, rows)
+            rest, y = rest.rows(rows), picked(y, rows)
         if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
             # All that matters of the features is their gradient, which needs no pass of their own.
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
@@ -308,7 +309,7 @@ class ABA(BaseEstimator):
         if type(self.change) is Constant:
             return clipping(partial(categories.move, by_category=by_category, rows=rows, still=padding), self.clip)
         step = self.change(x.reshape(len(x), -1), attribution.reshape(len(x), -1), categories.steps(by_category))
-        return clipping(partial(_moved, _shaped(step, x, padding, self.change), rows), self.clip)
+        return clipping(partial(moved, shaped(step, x, padding, self.change), rows), self.clip)
 
     def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
         """Return from which feature each takes its category, (n, n_features); None: from itself."""
@@ -408,7 +409,7 @@ class ABA(BaseEstimator):
 
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or nothing can be reused."""
-        self.adjustments.table(_n_categories(self.selection))
+        self.adjustments.table(n_categories(self.selection))
         check_clip(self.clip)
         for name in ("attribution", "target"):
             if isinstance(getattr(self, name), type):
@@ -434,46 +435,3 @@ class ABA(BaseEstimator):
             raise ValueError('reuse="epoch" keeps categories, not sizes: change=Proportional() needs reuse=None.')
         if self.resolution != 1:
             raise ValueError('reuse="epoch" asks for no maps, so resolution has no effect: set it to 1.')
-
-
-def _n_categories(selection: Selection) -> int:
-    try:
-        return selection.n_categories
-    except AttributeError as error:
-        raise ValueError(
-            f"selection={type(selection).__name__}() lacks an attribute: {error}. An own selection sets values, a "
-            "tuple with one number for each boundary."
-        ) from error
-
-
-def require_samples(output: Tensor, n_samples: int, layer: str) -> None:
-    """Raise a ValueError if a layer's output does not hold one sample after the other."""
-    if output.dim() < 2 or len(output) != n_samples:
-        raise ValueError(
-            f"layer={layer!r} returns a tensor of shape {tuple(output.shape)} for {n_samples} samples; its first axis "
-            "must be the samples, and features must follow. Choose another layer, or set batch_first=True."
-        )
-
-
-def _picked(y: Tensor | None, rows: Tensor) -> Tensor | None:
-    return None if y is None else y.index_select(0, rows)
-
-
-def _shaped(change: Any, x: Tensor, still: Tensor | None, made_by: Change) -> Tensor:
-    """Return a change of flat samples in x's shape, zero where there is padding."""
-    n_features = x[0].numel()
-    if not isinstance(change, Tensor) or tuple(change.shape) not in {(len(x), n_features), (len(x), 1)}:
-        raise ValueError(
-            f"change={made_by!r} returned {described(change)} for samples of shape ({len(x)}, {n_features}); it must "
-            f"return a torch.Tensor of that shape, or of shape ({len(x)}, 1)."
-        )
-    if not finite(change):
-        raise ValueError(f"change={made_by!r} returned NaN or infinity.")
-    whole: Tensor = change.expand(len(x), n_features).reshape(x.shape)
-    return whole if still is None else whole.masked_fill(still.unsqueeze(-1), 0)
-
-
-def _moved(change: Tensor, rows: Tensor | None, x: Tensor) -> Tensor:
-    """Return x after a change of some of its samples, or of all."""
-    change = change.to(x)
-    return x.add_(change) if rows is None else x.index_add_(0, rows.to(x.device), change)

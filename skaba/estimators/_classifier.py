@@ -47,8 +47,8 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off.
     layer : str, default=None
         Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of
-        the input. Padding positions of an embedding stay untouched; they count among the
-        features of a sample where percentiles are taken, as in the source.
+        the input. Padding positions of an embedding stay untouched; whether they count where percentiles are
+        taken is a parameter, :class:`skaba.augmenters.Percentiles`'s ``padding``.
     random_state : int, RandomState or None, default=None
         Seeds the module's initialisation, the batches, dropout and the augmenter, without
         touching the global random state. With None the global state decides, as in skorch. A

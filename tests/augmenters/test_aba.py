@@ -324,6 +324,52 @@ def test_at_a_layer_the_other_inputs_are_those_of_the_asked_rows():
     torch.testing.assert_close(result[moved], (hidden + 0.5 * right.sign())[moved])
 
 
+class MeanOfWords(nn.Module):
+    """Knows words alone, however many places of padding follow them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.embedding = nn.Embedding(11, 5, padding_idx=0)
+        self.output = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.double()
+
+    def forward(self, ids):
+        words = (ids != 0).unsqueeze(2)
+        return self.output((self.embedding(ids) * words).sum(1) / words.sum(1))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("attribution", [Gradient(), InputXGradient()], ids=repr)
+def test_without_padding_in_the_percentiles_the_padded_length_changes_nothing(attribution, before):
+    """The same texts at a length of 50 and of 200, padded after the words or before them. All maps have ties."""
+    net, short = MeanOfWords().eval(), torch.randint(1, 11, (12, 50), generator=seeded())
+    short[torch.arange(50) >= 5 + 4 * torch.arange(12).unsqueeze(1)] = 0
+    if before:
+        short = short.flip(1)
+    widths = (150, 0) if before else (0, 150)
+    both = {50: short, 200: nn.functional.pad(short, widths)}
+
+    def changes(padding):
+        found = []
+        for ids in both.values():
+            aba = mend_aba(attribution=attribution, selection=Percentiles(0.1, 0.9, padding=padding))
+            rest = FromLayer(net, "embedding", ids)
+            x, asked = rest.features(), {"strength": 0.5, "criterion": None}
+            moved = aba(rest, x, None, generator=seeded(), **asked) - x
+            by_shift = aba.shift(FromLayer(net, "embedding", ids), None, generator=seeded(), **asked)(x.clone()) - x
+            torch.testing.assert_close(moved, by_shift)
+            assert not moved[ids == 0].any()
+            found.append(moved[ids != 0])
+        return found
+
+    first, second = changes("exclude")
+    torch.testing.assert_close(first, second)
+    assert first.any()
+    first, second = changes("include")
+    assert not torch.allclose(first, second)
+
+
 # --- parts of one's own
 
 
