@@ -29,8 +29,8 @@ _HOLDER = _Holder()
 def holding_random_state() -> Iterator[None]:
     """Hold torch's global random state for the time of the block.
 
-    Torch has one for all threads. Whoever sets it, draws from it in a fit or puts it back holds it meanwhile, so that
-    a fit in one thread draws the same numbers whatever other threads of skaba do. They wait.
+    All threads share this state. Code that sets, restores or draws from it in a fit holds this lock meanwhile, so that
+    a fit in one thread draws the same numbers whatever other threads of skaba do. Other threads wait.
     """
     with _HOLDER.lock:
         yield

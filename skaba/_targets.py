@@ -76,7 +76,7 @@ def as_array(values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"y has targets of different lengths ({error}); every sample needs as many.") from error
+        raise ValueError(f"y has targets of different lengths ({error}); all samples need the same number.") from error
 
 
 def _from_objects(y: np.ndarray) -> np.ndarray:

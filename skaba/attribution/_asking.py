@@ -18,7 +18,7 @@ Model = Callable[[Tensor], Any]
 
 
 class Switch:
-    """A global setting of torch's that several askers, also in several threads, may need off at a time."""
+    """A global setting of torch that several callers, also in several threads, can switch off at the same time."""
 
     def __init__(self, get: Callable[[], bool], put: Callable[[bool], Any]) -> None:
         self.get = get
@@ -56,7 +56,7 @@ _SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
 
 
 class View(nn.Module):
-    """A network that is asked in another way than by calling it: the network itself is its ``module``."""
+    """Base class of wrappers around a network, which is kept as ``module``."""
 
     module: nn.Module
 
@@ -65,15 +65,15 @@ class View(nn.Module):
 def asking(model: Model, mode: str = "eval", generator: torch.Generator | None = None) -> Iterator[None]:
     """Hold a model in one mode for the time of the block, then leave everything as it was.
 
-    Put back are the training flags, torch's global random state, cuDNN's and the attention fast path's
-    switches and, in training mode, the buffers.
+    Afterwards the training flags, torch's global random state, the switches of cuDNN and of the attention
+    fast path and, in training mode, the buffers are put back.
 
     Parameters
     ----------
     model : nn.Module or callable
         A callable that is no module has no flags; only the random state is kept.
     mode : {"eval", "train"}, default="eval"
-        "eval" keeps BatchNorm's statistics and dropout's draws out of the question. In "train" BatchNorm
+        In "eval" BatchNorm uses its running statistics and dropout does nothing. In "train" BatchNorm
         normalises by the statistics of the batch and dropout drops. A model that is in training mode already
         keeps the flags of its submodules, so that a BatchNorm layer which you froze in evaluation mode stays
         frozen; any other is put into training mode by its own ``train()``.
@@ -83,7 +83,7 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
     Raises
     ------
     ValueError
-        If there is no such mode, or the mode is "train" and there is no generator, or a module is scripted.
+        If there is no such mode, or the mode is "train" and there is no generator or a module is scripted.
 
     Notes
     -----

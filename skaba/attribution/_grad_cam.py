@@ -19,7 +19,7 @@ from skaba.attribution._spatial import require_places, upsample
 class GradCAM(AttributionMethod):
     """Gradient-weighted class activation map.
 
-    One forward and one backward pass a sample, the backward pass down to the layer only. Each
+    One forward and one backward pass per sample, the backward pass down to the layer only. Each
     channel of the layer is weighted by the mean of its gradient; the weighted sum is stretched
     (bilinearly) to the input's height and width, or length, and every channel of the input gets
     the same map. Not implementation invariant: the map is that of a layer, not of the function.

@@ -18,7 +18,7 @@ from skaba.attribution._targets import Criterion
 class Gradient(AttributionMethod):
     """The gradient of the target with respect to the input ("vanilla gradient").
 
-    One forward and one backward pass a sample. Needs no baseline and fits every
+    One forward and one backward pass per sample. Needs no baseline and fits every
     differentiable model; the papers' choice for augmentation.
 
     Parameters
@@ -98,7 +98,7 @@ class Gradient(AttributionMethod):
 class InputXGradient(AttributionMethod):
     """The gradient times the input.
 
-    One forward and one backward pass a sample. For a piecewise linear model without
+    One forward and one backward pass per sample. For a piecewise linear model without
     biases it is complete: the map sums to the target. For another method's map times the input
     see :class:`TimesInput`.
 

@@ -45,8 +45,8 @@ class HillClimbing(AttributionMethod):
         What of the explained class is climbed. "logit" is the target's score as it is, as every other method
         explains it. "probability" is its softmax among all outputs, which also rises where other classes'
         logits fall; it is for single-label classifiers. For a single output, and for a label of a multi-label
-        model, whose probability is the sigmoid of its own logit, "logit" climbs the probability too. Targets
-        that are no class, such as ``Loss``, are climbed as they are.
+        model, whose probability is the sigmoid of its own logit, use "logit": the probability rises with it. Targets
+        that are not a class score, such as ``Loss``, are climbed as they are.
 
     Notes
     -----

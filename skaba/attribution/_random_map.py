@@ -16,7 +16,7 @@ from skaba.attribution._targets import require_generator
 class RandomMap(AttributionMethod):
     """Normal noise in place of a map, without a pass through the model.
 
-    A judge of maps must tell any method from it. To control for attribution in training use
+    A measure of map quality must be able to tell every method from it. To control for attribution in training use
     :class:`skaba.augmenters.RandomMapABA`, which shuffles a method's own maps: noise has neither their zeros nor
     their ties.
 

@@ -14,10 +14,10 @@ from skaba.attribution._noise import SmoothGrad
 
 
 class TimesInput(AttributionMethod):
-    """Another method's map, multiplied by the input element by element: a prime in the notation of FPA's authors.
+    """Another method's map, multiplied by the input element by element.
 
-    As many passes as the method makes. ``TimesInput(SmoothGrad())`` is their SG', the mean gradient over noisy copies
-    times the clean input, and ``TimesInput(Gradient())`` their VG', which is :class:`InputXGradient`. The product
+    It makes the passes of the method. ``TimesInput(SmoothGrad())`` is SG' of Brocki and Chung, the mean gradient over
+    noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', or :class:`InputXGradient`. The product
     can tell evidence for the target from evidence against it, which a gradient alone cannot; where the input is 0,
     so is the map.
 

@@ -197,10 +197,10 @@ class ABA(BaseEstimator):
         Raises
         ------
         TypeError
-            If x is no tensor, the strength no number, or the generator none of torch's.
+            If x is not a tensor, the strength is not a number, or the generator is not a torch.Generator.
         ValueError
-            If the adjustments do not match the selection, the target not the model, or the map not the batch; if the
-            map is not finite.
+            If the adjustments do not match the selection, the target does not fit the model, or the map does not
+            fit the batch or is not finite.
         """
         require_batch(self, x, strength, generator)
         x = x.detach()

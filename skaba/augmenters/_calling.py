@@ -47,7 +47,7 @@ def augmented_by(
     model, x, y, criterion, generator
         As an augmenter takes them.
     strength : float
-        An augmenter's own. A function has none: at any strength but 0 it is applied.
+        In the augmenter's own unit. A function of a batch ignores it, except that 0 switches it off.
     probability : float, default=1.0
         How likely a sample is augmented.
 
@@ -85,7 +85,7 @@ def augmented_by(
 
 
 def default_strength(augmenter: Any) -> float:
-    """Return the strength that an augmenter is used at where the user gives none.
+    """Return the strength of an augmenter if the user sets none.
 
     Parameters
     ----------

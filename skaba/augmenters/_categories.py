@@ -31,7 +31,7 @@ class Categories:
         They last as long as a training step does, so they are packed.
     n_features : int
     blank : bool Tensor of shape (n,), default=None
-        Samples whose map is the same everywhere, which says nothing; None if there is none.
+        Samples whose map ranks nothing: constant (``Percentiles``) or all 0 (``Cutoff``); None if there are none.
 
     Examples
     --------

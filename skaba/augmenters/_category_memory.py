@@ -30,7 +30,7 @@ class CategoryMemory:
         Of a sample.
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
     blank : bool Tensor of shape (n_samples,), or None
-        Which samples had a map that was the same everywhere.
+        Which samples had a map that ranks nothing; see :class:`Categories`.
     known : bool Tensor of shape (n_samples,) on the CPU, or None
         Which samples have been visited.
 

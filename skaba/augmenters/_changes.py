@@ -63,7 +63,7 @@ class Constant(Change):
 
 
 class Proportional(Change):
-    """Move features in proportion to their attribution, scaled to at most 1 a sample.
+    """Move features in proportion to their attribution, scaled to at most 1 per sample.
 
     An adjustment says which way a category moves, so with several categories the size of the
     attribution counts: ``step * |A| / max|A|``. A single category has no low and high to

@@ -19,7 +19,7 @@ CLIP_CONSTRAINT: list[Any] = [tuple, list, None]
 
 
 def clipped(x_augmented: Tensor, x: Tensor, clip: Clip | None) -> Tensor:
-    """Return augmented samples none of whose features has been moved out of a range.
+    """Return augmented samples, clipped so that no feature has moved out of a range.
 
     A feature that lay outside already may stay where it was or move towards the range, but not away from it. So what
     is not augmented never changes, and padding does not either.

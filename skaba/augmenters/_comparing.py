@@ -13,7 +13,7 @@ from torch import Tensor
 from skaba.augmenters._categories import Categories, as_array, numpy_knows, piece_size, pieces
 
 Boundaries = Sequence[float | Tensor]
-"""In ascending order, each of all samples or, as a tensor of shape (n, 1), of each sample."""
+"""In ascending order; each is one number for all samples, or a tensor of shape (n, 1) with one per sample."""
 
 
 def compared(

@@ -38,7 +38,7 @@ class Compose(BaseEstimator):
 
     Notes
     -----
-    The strength of the whole scales what takes its strength from attribution: each ABA, and an augmenter of your own
+    The strength of the whole applies to the attribution-based parts: each ABA, and an augmenter of your own
     that states no ``default_strength``. At 0 nothing is augmented.
 
     Parameters of the augmenters are searched by their place in the list: ``augmenter__0__p2``.
@@ -75,12 +75,12 @@ class Compose(BaseEstimator):
 
     @property
     def default_strength(self) -> float:
-        """That of the first augmenter which the strength scales; 1 if there is none."""
+        """Default strength of the first augmenter that the strength of the whole applies to; 1 if there is none."""
         return next((default_strength(augmenter) for augmenter in self._scaled()), 1.0)
 
     @property
     def strength_unit(self) -> str:
-        """That of the first augmenter which the strength scales."""
+        """Unit of the first augmenter that the strength of the whole applies to."""
         return next(
             (getattr(augmenter, "strength_unit", "its own") for augmenter in self._scaled()), "0 is off, else on"
         )

@@ -20,7 +20,7 @@ def finite_samples(values: Tensor) -> Tensor:
 
 
 def described(value: Any) -> str:
-    """Return in a few words what was given in a tensor's stead, or the tensor's shape and device."""
+    """Describe a value for an error message: a tensor's shape and device, or the type of anything else."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)} on {value.device}"
     kind = type(value)

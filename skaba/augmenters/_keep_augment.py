@@ -54,7 +54,7 @@ class KeepAugment(BaseEstimator):
         What is explained, by default ``TrueClass()``. Several labels and real targets have no true class: there
         set ``Loss()``.
     probability : float, default=1.0
-        How likely a sample is augmented. The others are not asked about.
+        Probability that a sample is augmented. No map is computed for the others.
     clip : (low, high), default=None
         A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
         outside already is not moved further away. None sets no range.

@@ -17,8 +17,8 @@ def n_categories(selection: Selection) -> int:
         return selection.n_categories
     except AttributeError as error:
         raise ValueError(
-            f"selection={type(selection).__name__}() lacks an attribute: {error}. An own selection sets values, a "
-            "tuple with one number for each boundary."
+            f"selection={type(selection).__name__}() lacks an attribute: {error}. Your own selection sets values, a "
+            "tuple with one number per boundary."
         ) from error
 
 

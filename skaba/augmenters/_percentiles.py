@@ -21,7 +21,7 @@ PADDING = ("include", "exclude")
 class Percentiles(Selection):
     """Boundaries at percentiles of the sample's own attribution, over all its features.
 
-    ``ceil(q * (n_features - 1))`` features lie below the boundary for q, so the tails of q and 1 - q are of one size.
+    ``ceil(q * (n_features - 1))`` features lie below the boundary for q. Tails of q and 1 - q differ by at most one.
     Without ties these are the categories that the linearly interpolated percentile makes, since no feature lies
     between the two.
 
@@ -42,11 +42,11 @@ class Percentiles(Selection):
 
     Notes
     -----
-    Where several features share a boundary's value, as zeros of a map often do, so many of them lie below the
-    boundary that the number is right. They are picked at equal distances, from a start that depends on which features
+    If several features share a boundary's value, as zeros in a map often do, some of them are put below the
+    boundary to make the count right. They are picked at equal distances, from a start that depends on which features
     are smaller: no place is favoured, nothing is drawn, and the same map always gives the same categories.
 
-    Of a map that is the same everywhere nothing moves, as no feature is lower than another, unless the adjustment
+    If a map is the same everywhere, no feature moves, since none is lower than another, unless the adjustment
     moves all categories alike.
 
     References

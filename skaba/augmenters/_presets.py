@@ -162,7 +162,7 @@ def free_aba(**parameters: Any) -> ABA:
     """Return FreeABA: FastABA on the loss's gradient that training computes anyway, one epoch late.
 
     No map is asked for. The gradient at the input falls out of the training step's own backward pass, the
-    signs of its entries are kept as one bit a feature, and when the sample is drawn again they decide
+    signs of its entries are kept as one bit per feature, and when the sample is drawn again they decide
     its augmentation. By operation count only the first layer's input gradient is added: next to nothing
     for images and series, but a third of a text network whose first convolution does most of the work. So
     at a frozen embedding it is taken in a fifth of the batches; ``renew=1`` takes it in all.

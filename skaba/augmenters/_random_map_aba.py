@@ -13,12 +13,12 @@ from skaba.augmenters._comparing import words_of
 class RandomMapABA(ABA):
     """ABA on shuffled maps: the same changes, but not where the network looks.
 
-    The map of each sample is asked for as the method does, and then its entries are permuted at random. So all that
+    Each sample's map is computed as in the method, and then its entries are permuted at random. So everything that
     does not depend on where a map is high stays as it is: how many features fall into each category, with ties,
     zeros and padding, and how far they move. What a method gains over this control is what attribution is worth.
 
-    All entries of a sample are permuted: pixels and their channels, times and their channels, at an embedding's
-    output words and their dimensions. Padding keeps its own entries, since it does not move.
+    All entries of a sample are permuted, over positions and channels; at an embedding's output, over
+    words and dimensions. Padding keeps its own entries, since it does not move.
 
     Parameters
     ----------

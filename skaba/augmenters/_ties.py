@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 GOLDEN = 0.618
-"""A stride of this share of a round visits places evenly, wherever it stops."""
+"""A stride of this share of n spreads the visited places evenly, however many are visited."""
 
 NEARBY = 64
-"""Among so many numbers in a row one shares no factor with n, for any n below 10 ** 12."""
+"""Among this many consecutive integers, one is coprime to n, for any n below 10 ** 12."""
 
 
 def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Tensor | None = None) -> Tensor:

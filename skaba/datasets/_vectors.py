@@ -28,12 +28,12 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None, *, enco
     Parameters
     ----------
     path : path-like
-        The file, plain, gzipped, or zipped alone in its archive; its content tells, not its name. Words and numbers are
+        A plain or gzipped file, or a zip archive of one file, recognised by content, not by name. Words and numbers are
         separated by spaces or tabs, lines end as on Unix or Windows. A first line of two whole numbers is word2vec's
         header: the number of words and the length of their vectors. A word may hold spaces, as some of GloVe's 840B
         archive do.
     limit : int, default=None
-        Only so many words, from the start. By default all.
+        Read only the first ``limit`` words. By default all.
     encoding : str, default="utf-8"
         How the words are encoded; copies of GloVe that went through another program may be in "cp1252".
 
@@ -131,7 +131,7 @@ def parse_vectors(lines: Iterable[bytes], named: Path, limit: int | None, encodi
         )
     if repeated:
         warnings.warn(
-            f"{named} holds {len(repeated)} words again, of which the first vector is kept: {repeated[0]}.",
+            f"{named} repeats {len(repeated)} words; the first vector of each is kept: {repeated[0]}.",
             stacklevel=3,
         )
     vectors = KeyedVectors(values.shape[1])

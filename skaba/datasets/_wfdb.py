@@ -190,7 +190,7 @@ def _targets(table: pd.DataFrame, target: str | Sequence[str] | None) -> tuple[N
             raise ValueError(unknown_name("column of labels", str(column), map(str, table.columns)))
     unlabelled = table.index[table[chosen].isna().any(axis=1)]
     if len(unlabelled):
-        raise ValueError(f"labels lack one of {_listed(unlabelled)}: leave these records out of the table.")
+        raise ValueError(f"labels has empty cells for {_listed(unlabelled)}: leave these records out of the table.")
     if len(chosen) > 1:
         return _indicators(table[chosen]), [str(column) for column in chosen]
     cells = table[chosen[0]]

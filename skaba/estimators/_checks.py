@@ -60,7 +60,7 @@ def check_rows(output: Any, n_samples: int) -> None:
 
 
 def cannot_read(X: np.ndarray | Tensor, error: Exception) -> str:
-    """Word the error of a module that was given samples of which nothing is known from ``fit``."""
+    """Return the error message for a module that cannot read X, if the sample shape of ``fit`` is not known."""
     return (
         f"The module cannot read X of shape {tuple(X.shape)} ({X.dtype} values): {str(error).rstrip('.')}. The first "
         "axis counts the samples; a single sample needs X[None]."

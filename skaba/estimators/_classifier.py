@@ -64,12 +64,12 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         ``iterator_train__shuffle=False`` keeps the order of the samples.
     train_split : float, int, callable or None, default=None
         Which samples are held out to validate after every epoch: a share (0.2), one of k folds (5), both drawn at
-        random with the classes in equal proportions, or a function such as skorch's ``predefined_split(dataset)``.
+        random and stratified by class, or a function such as skorch's ``predefined_split(dataset)``.
         None trains on all samples.
     class_weight : {"balanced"}, dict or None, default=None
         Weights of the classes in the loss of training, by label. ``"balanced"`` weighs a class by n / (n_classes * its
-        number of samples), as scikit-learn does. Other than ``criterion__weight``, whose weights count within a batch
-        alone, they are those of the whole training set.
+        number of samples), as scikit-learn does. Unlike ``criterion__weight``, which is normalised within each batch,
+        these weights refer to the whole training set.
     **parameters
         All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
@@ -84,7 +84,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     strength_ : float
         The strength in force.
     history : skorch.History
-        One row an epoch.
+        One row per epoch.
 
     References
     ----------
@@ -181,7 +181,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         super().save_params(f_params=f_params, use_safetensors=use_safetensors, **files)
 
     def learned_state(self) -> dict[str, Any]:
-        """Return what was learned from the data beside the weights, the labels among it.
+        """Return what was learned from the data besides the weights, including the labels.
 
         Returns
         -------

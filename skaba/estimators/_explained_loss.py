@@ -48,8 +48,8 @@ class OwnLoss:
     """A net's own ``get_loss`` as a criterion of logits and targets.
 
     It is called for one sample at a time, so that every sample has its own loss, however
-    ``get_loss`` comes to its value; with all outputs of the module, with the module's inputs as X and
-    with ``training=False``, since attribution asks the module in evaluation mode.
+    ``get_loss`` computes its value. It gets all outputs of the module, the module's inputs as X, and
+    ``training=False``, in whichever mode attribution runs the module.
 
     Parameters
     ----------

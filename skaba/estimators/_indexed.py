@@ -68,7 +68,7 @@ class Indexed(Dataset[Any]):
         if joblib.hash(samples) == joblib.hash(again):
             return str(joblib.hash([n, samples]))
         warnings.warn(
-            'reuse="epoch" (free_aba) moves a feature as its gradient of an earlier visit says, but this Dataset '
+            'reuse="epoch" (free_aba) moves a feature by its gradient from an earlier epoch, but this Dataset '
             "changes its samples whenever they are read. That is right as long as features stay where they are, as "
             "with noise; with random crops or flips use an augmenter without reuse, such as fast_aba().",
             stacklevel=2,

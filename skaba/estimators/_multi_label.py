@@ -1,4 +1,4 @@
-"""Multi-label classification: any number of labels a sample."""
+"""Multi-label classification: any number of labels per sample."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
     class_weight : {"balanced"}, dict or None, default=None
-        Weights of the labels where they are present, by name or column. ``"balanced"`` weighs a label by the number of
-        samples without it per sample with it. The criterion must take ``pos_weight=``.
+        Weights of the labels where they are present, by name, or by column number if y has no names. ``"balanced"`` is
+        the number of samples without the label divided by that with it. The criterion must take ``pos_weight=``.
     **parameters
         All of skorch's.
 

@@ -395,7 +395,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             return weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
-    # A subclass that overrides get_loss has it explained; without one the criterion alone is, which is faster.
+    # If a subclass overrides get_loss, maps explain that loss; otherwise the criterion, which is faster.
     _loss_of_criterion = get_loss
 
     def __sklearn_tags__(self) -> Any:

@@ -12,9 +12,9 @@ from skaba.estimators._net import AugmentedNet
 
 
 def split_pipeline(estimator: Any, X: Any) -> tuple[AugmentedNet, Any]:
-    """Return the fitted net that an estimator ends in, and X as the steps before it transform it.
+    """Return the fitted net that an estimator ends in, and X transformed by the steps before the net.
 
-    ``augment`` and ``attribute`` are verbs of the net, so this is the way to them from a Pipeline. The
+    ``augment`` and ``attribute`` are methods of the net; this function makes them available for a Pipeline. The
     displays of :mod:`skaba.plotting` call it themselves.
 
     Parameters
@@ -30,7 +30,7 @@ def split_pipeline(estimator: Any, X: Any) -> tuple[AugmentedNet, Any]:
     net : ABAClassifier, ABAMultiLabelClassifier or ABARegressor
         The fitted net itself, not a copy.
     X : array-like of n samples
-        What the net's ``predict`` takes; of a data frame an array.
+        What the net's ``predict`` takes; an array if X is a data frame.
 
     Raises
     ------

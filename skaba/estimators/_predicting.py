@@ -78,7 +78,7 @@ class PredictingNet(_Net):
         return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
-        """Check X as ``fit`` does, and that its samples are of the kind of those of ``fit``."""
+        """Check X as ``fit`` does, and check that its samples are like those of ``fit``."""
         given, X = X, check_samples(X, floats=floats)
         if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
             check_inside(X)

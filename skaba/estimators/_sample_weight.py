@@ -17,7 +17,7 @@ from skaba.estimators._data import EncodedDataset
 
 
 def checked_weights(sample_weight: Any, X: Any) -> NDArray[Any] | None:
-    """Return one weight per sample, or None if all weigh the same.
+    """Return one weight per sample, or None if no weights are given.
 
     Parameters
     ----------

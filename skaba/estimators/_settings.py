@@ -27,7 +27,7 @@ def check_components(net: Any) -> None:
                 f"its arguments as {name}__momentum=..."
             )
         if not callable(component):
-            raise ValueError(f"{name}={component!r} must be a class, a function that returns one, or a module.")
+            raise ValueError(f"{name}={component!r} must be a class, a function that returns an instance, or a module.")
 
 
 def check_device(device: Any) -> None:

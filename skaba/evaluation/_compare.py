@@ -47,7 +47,7 @@ def compare(
         scikit-learn's, whose ``random_state`` is set to the seed.
     groups : array-like of shape (n,), default=None
         Samples of one group, such as the records of one patient, are never split between training and test. They are
-        passed to the splitter; a number of folds becomes one of folds of groups. A search gets them for its own.
+        passed to the splitter; an int ``cv`` then makes folds of whole groups. A search passes them to its own.
     seeds : int, default=5
         Repetitions; the seeds are 0, 1, ... Intervals take at least two.
     reference : str, default=None
@@ -58,7 +58,7 @@ def compare(
         Such as ``{"FGSM": (fgsm(), 0.1)}``: see :func:`score_under_attack`. Estimators that do not
         end in one of skaba's are not attacked.
     n_jobs : int, default=None
-        Fits at the same time, as in joblib. It does not change the result, but their times.
+        Fits at the same time, as in joblib. It changes the fit times, but not the scores.
     progress : bool, default=False
         Whether a bar on stderr shows how many fits are done.
 

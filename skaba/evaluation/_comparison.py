@@ -40,8 +40,8 @@ class Comparison:
     fit_seconds : dict of str to ndarray of shape (n_seeds * n_folds,), default={}
         Time of each fit, measured. Fits that run at the same time (``n_jobs``) slow each other down.
     operations : dict of str to float, default={}
-        Floating-point operations of the first seed's first fit, counted: its epochs times those of one, of products of
-        matrices, convolutions and attention. Of methods that are skaba estimators and not compiled.
+        Floating-point operations of the first fit of the first seed: epochs times those of one. It counts matrix
+        products, convolutions and attention. Only for methods that are skaba estimators and not compiled.
     failures : dict of str to str, default={}
         By method, how many of its fits failed, and why the first of them did.
 
@@ -81,7 +81,7 @@ class Comparison:
         -------
         dict of str to ndarray of shape (n_seeds,)
             One per seed, the mean over its folds: the folds of a seed share training samples, so that their
-            differences are not independent. Methods of which a fit failed are left out; all are, if the reference is
+            differences are not independent. Methods with a failed fit are left out; all are, if the reference is
             one of them.
         """
         units = self._by_seed()
@@ -110,7 +110,7 @@ class Comparison:
         Returns
         -------
         dict of str to (float, float)
-            Of the methods in :meth:`differences`. NaN twice where the seeds are no repetitions: if there is one alone,
+            Of the methods in :meth:`differences`. (NaN, NaN) if there is a single seed,
             or if all of them gave the same scores, because neither the splits nor the estimators draw at random.
         """
         undefined = float("nan"), float("nan")

@@ -35,7 +35,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
     cost : float, "counted" or "measured", default=1.67
         What a step of the method costs, in plain steps. The default is MendABA's by count of operations;
         Challenger's is 1.33. ``"counted"`` counts the floating-point operations of an epoch of either on X.
-        ``"measured"`` measures the time of epochs of either on X, in turns, here and now: the longer plain training
+        ``"measured"`` times epochs of both on X, in turns, on this machine: the longer plain training
         then takes as long as the method does. Pass the training samples, and let nothing else run meanwhile.
     random_state : int, default=0
         Decides the draws that are measured.

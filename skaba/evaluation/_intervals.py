@@ -62,7 +62,7 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or not len(values):
-        raise ValueError(f"differences has shape {values.shape} and must have (n,), one per pair and at least one.")
+        raise ValueError(f"differences has shape {values.shape} but needs (n,): one per pair, at least one.")
     if not np.isfinite(values).all():
         raise ValueError("differences must be finite: drop the pairs in which a score is missing.")
     if not isinstance(level, Real) or not 0 < level < 1:

@@ -121,9 +121,9 @@ def report(
     Report
         Its rows, as far as they apply:
 
-        * the estimator's own score: accuracy, macro AUC (several labels a sample) or R² (regression);
+        * the estimator's own score: accuracy, macro AUC (several labels per sample) or R² (regression);
         * of classifiers with ``predict_proba``, the expected calibration error and the Brier score; of several labels
-          a sample, each label's by itself (there or not there), averaged over the labels;
+          per sample, each label's by itself (there or not there), averaged over the labels;
         * the score under each attack;
         * the score under each noise at severities 1 to 5, and their mean;
         * the mean and the lowest score over all places of the square.
@@ -142,7 +142,7 @@ def report(
 
     With a Pipeline, noise and squares change X as it is given, attacks what the network sees.
 
-    By default it costs some 33 predictions of X, and of a net the attacks: 16 forward and 12 backward passes a sample.
+    By default it costs some 33 predictions of X, and for a net, the attacks: 16 forward, 12 backward passes per sample.
 
     References
     ----------

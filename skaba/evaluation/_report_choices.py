@@ -84,7 +84,7 @@ def choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tupl
 
 
 def _attack_strength(net: Any) -> float:
-    """Return how strong attacks are by default: as the augmentation, if its strength has the unit of the input too."""
+    """Return the default strength of attacks: the estimator's if its augmenter is an ABA or None, else FGSM's."""
     has_unit_of_input = net.augmenter_ is None or isinstance(net.augmenter_, ABA)
     return float(net.strength) if has_unit_of_input and net.strength is not None else default_strength(fgsm())
 

@@ -18,7 +18,7 @@ class Results(Bunch):
     learning_rate : float
         Tuned on plain training.
     strengths : dict of str to float
-        The strength of every arm; of noise, which takes each fit's own, the median.
+        The strength of every arm; for noise, whose strength differs between fits, the median.
     fits : dict of str to list of dict
         The reported fits of every arm, in the order of their seeds. Each is flat: the fields of :class:`Fit`, then
         what was measured.

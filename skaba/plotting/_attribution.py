@@ -24,7 +24,7 @@ class AttributionDisplay:
     Red marks what speaks for the target, blue what speaks against it; colours mean the same in all
     panels. Make it with :meth:`from_estimator`. What a panel shows depends on the samples:
 
-    * Images: the map over the image in light grey; colours are the fainter, the nearer the map is to 0.
+    * Images: the map over the image in light grey; colours fade where the map is near 0.
     * Series, for example ECGs: the channels, one below the other, each on a strip of its map.
     * Texts: the words, each on its colour.
     * Rows of a table: one bar per feature, the longest at the top, at most 20.
@@ -114,8 +114,8 @@ class AttributionDisplay:
         Parameters
         ----------
         estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier, Pipeline or search
-            Fitted, or a Pipeline or a search that ends in such a one. Of texts it explains the output of an
-            ``nn.Embedding`` (``layer="embedding"``), of all else its input (``layer=None``).
+            Fitted, or a fitted Pipeline or search that ends in one of these. For texts it explains the output of an
+            ``nn.Embedding`` (``layer="embedding"``), for everything else its input (``layer=None``).
         X : array-like of n samples
             Images of 1 or 3 channels, series, word ids or rows of a table; for a Pipeline whatever its
             steps make these of, such as the texts themselves. What the net takes is shown.
@@ -129,7 +129,7 @@ class AttributionDisplay:
             The method, or its name, such as ``"IntegratedGradients"``; by default the augmenter's own, or
             ``Gradient()``.
         n_samples : int, default=5
-            At most so many of the first samples are shown, from 1 to 50.
+            Show at most the first ``n_samples`` samples; from 1 to 50.
         words : WordSequences or sequence of str, default=None
             The words of ids, for texts alone: what made the ids, or entry i for id i. A Pipeline with a
             ``WordSequences`` needs none, and shows the texts' own words.
@@ -199,8 +199,8 @@ class AttributionDisplay:
     def plot(self, *, ax: Any = None) -> AttributionDisplay:
         """Plot one panel per sample, and the colour bar.
 
-        Colours are symmetric about 0, white at 0, and reach to the largest value of all samples; of series
-        the highest hundredth exceeds them.
+        Colours are symmetric about 0, white at 0, and reach to the largest value of all samples; for series,
+        the largest 1 % of values exceed them.
 
         Parameters
         ----------

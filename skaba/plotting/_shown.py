@@ -109,8 +109,8 @@ def _embedding(net: Any) -> nn.Embedding | None:
     if isinstance(layer, nn.Embedding):
         return layer
     raise ValueError(
-        f"The estimator augments and explains the output of layer={net.layer!r}, a {type(layer).__name__}, of which "
-        "there is no picture; a display shows inputs, layer=None, and texts at their nn.Embedding."
+        f"The estimator augments and explains the output of layer={net.layer!r}, a {type(layer).__name__}, "
+        "which cannot be shown. A display shows inputs (layer=None), and texts at their nn.Embedding."
     )
 
 

@@ -137,7 +137,7 @@ def test_a_header_that_promises_more_than_the_limit_takes(tmp_path: Path) -> Non
 
 def test_the_first_vector_of_a_repeated_word_is_kept(tmp_path: Path) -> None:
     (tmp_path / "vectors.txt").write_bytes(b"the 1 2\nof 3 4\nthe 5 6\na 7 8\nof 0 0\n")
-    with pytest.warns(UserWarning, match=r"vectors.txt holds 2 words again, .*: 'the' on lines 1 and 3"):
+    with pytest.warns(UserWarning, match=r"vectors.txt repeats 2 words; .*: 'the' on lines 1 and 3"):
         vectors = read_vectors(tmp_path / "vectors.txt")
     assert vectors.index_to_key == ["the", "of", "a"]
     assert vectors.vectors.tolist() == [[1, 2], [3, 4], [7, 8]]

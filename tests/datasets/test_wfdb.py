@@ -165,7 +165,7 @@ def test_damaged_records_are_named(folder: Path) -> None:
             {},
             r"name 2 records that are not in .*ecg: d, ../ecg/a. .* there are a, b, c",
         ),
-        ({"a": 0, "b": None}, {}, "labels lack one of b: leave these records out of the table"),
+        ({"a": 0, "b": None}, {}, "labels has empty cells for b: leave these records out of the table"),
         ({}, {}, "labels hold no record"),
         (pd.DataFrame(index=["a"]), {}, "labels hold no record, or no column of labels"),
         (pd.Series([0, 1], index=["a", "a.hea"]), {}, "labels name a more than once"),

@@ -391,5 +391,5 @@ def test_not_fitted(images):
 
 
 def test_a_hidden_layer_has_no_picture(fit, images):
-    with pytest.raises(ValueError, match="layer='1', a Linear, of which there is no picture"):
+    with pytest.raises(ValueError, match="layer='1', a Linear, which cannot be shown"):
         AttributionDisplay.from_estimator(fit(images, layer="1"), images)

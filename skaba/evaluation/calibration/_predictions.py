@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from skaba._targets import check_targets
 
 ROUNDING = 1e-6
-"""By so much a probability may lie beyond 0 and 1: what rounding does to single floats."""
+"""How far a probability may lie outside [0, 1], because of rounding in float32."""
 
 
 def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -39,12 +39,12 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
         bad = ~np.isfinite(p).all(axis=1)
         raise ValueError(
             f"probabilities holds NaN or infinity in {bad.sum()} of {len(p)} rows, the first of them row "
-            f"{bad.argmax()}: the classifier has no answer there. Mend it, or drop these samples."
+            f"{bad.argmax()}: the classifier gives no answer there. Fix it, or drop these samples."
         )
     if p.min() < -ROUNDING or p.max() > 1 + ROUNDING or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
         raise ValueError(
             f"probabilities holds values from {p.min():.4g} to {p.max():.4g} and must hold rows of values from 0 to 1 "
-            "that sum to 1. Of logits take the softmax; of several labels per sample ask label by label, "
+            "that sum to 1. Apply the softmax to logits. For several labels per sample, check one label at a time, "
             "np.column_stack([1 - p[:, i], p[:, i]])."
         )
     if classes.dtype.kind not in "biu" or classes.min() < 0 or classes.max() >= p.shape[1]:

@@ -180,8 +180,8 @@ def _left_out(curves: PerturbationCurves) -> str:
     columns, left_out = curves.targets, curves.targets[~curves.countable()]
     counts = [f"{(left_out == c).sum()} of {(columns == c).sum()} in column {c}" for c in np.unique(left_out)]
     return (
-        f"{len(left_out)} of {len(columns)} samples are left out: their unmasked score is not above 0, or close to 0 "
-        f"beside what is usual in its column, so that other scores are no shares of it ({', '.join(counts)})."
+        f"{len(left_out)} of {len(columns)} samples are left out: their unmasked score is negative, 0, or close to 0 "
+        f"compared with the median of their column, so that other scores cannot be divided by it ({', '.join(counts)})."
     )
 
 

@@ -79,7 +79,7 @@ def _sample_mean(part: Part, units: Units) -> Tensor:
     x = part.x
     if x.dim() == 2:
         raise ValueError(
-            f'fill="sample_mean" averages over positions, which a table, X of shape {tuple(x.shape)}, has not: "mean".'
+            f'fill="sample_mean" averages over positions; a table, X of shape {tuple(x.shape)}, has none. Use "mean".'
         )
     mean = _moments(part)[:, 0].to(x.dtype)
     return mean.reshape(*mean.shape, *[1] * (x.dim() - 2)).movedim(1, part.channels)

@@ -21,9 +21,9 @@ class Followed:
     ----------
     columns : int64 Tensor of shape (n,)
     task : {"classes", "labels", "values"}
-        For a method that takes the score of a class and makes a cross-entropy of it, which is the loss of classes that
-        exclude each other. Of several labels per sample, the target is instead the log-likelihood of the label; of a
-        regression, minus the squared distance from what was predicted.
+        What a score stands for. With "classes" the target is the score itself, with "labels" the log-likelihood of the
+        label, and with "values" minus the squared distance from the prediction. The last two are for IBA, which would
+        turn the score of a class into a cross-entropy.
     """
 
     columns: Tensor

@@ -65,12 +65,12 @@ class Masking:
         Positions along each spatial axis that are masked together: squares of an image, stretches of a series.
         The last ones may be smaller. It must not be larger than the samples.
     reduction : {"sum", "abs"}, default="sum"
-        How a map becomes one importance a unit: the sum of its values over channels and window, which keeps
+        How a map becomes one importance per unit: the sum of its values over channels and window, which keeps
         evidence and counter-evidence apart, or the sum of their absolute values.
     fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
         What takes a masked unit's place: a number; ``"mean"``, that of the channel (of a table: the column) over all
         samples; ``"sample_mean"``, that of the channel over the sample; ``"region_mean"``, that of the channel over the
-        masked unit itself, which takes a window; ``"random"``, normal noise of the first mean and of the channel's
+        masked unit itself, which takes a window; ``"random"``, normal noise with the ``"mean"`` and of the channel's
         standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
         eighth of its shortest spatial axis. Padding counts in no mean.
     rows_at_once : int, default=64
@@ -281,7 +281,7 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
     if maps.ndim < 2 or len(maps) != n_samples:
-        raise ValueError(f"The maps have shape {maps.shape} for {n_samples} samples; pass one map a sample, (n, ...).")
+        raise ValueError(f"The maps have shape {maps.shape} for {n_samples} samples; pass one per sample, (n, ...).")
     _check_finite(maps, 0)
     return maps
 

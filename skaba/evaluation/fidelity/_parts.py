@@ -247,7 +247,7 @@ def _checked(scores: Tensor, n_rows: int) -> Tensor:
     if scores.dim() != 2 or len(scores) != n_rows or not scores.shape[1]:
         raise ValueError(
             f"The estimator returned scores of shape {tuple(scores.shape)} for {n_rows} samples; it must return "
-            "(n, n_outputs), one score a class."
+            "(n, n_outputs), one score per class."
         )
     if scores.dtype == torch.bfloat16:
         return scores.float()
@@ -281,7 +281,7 @@ def _function(estimator: Any) -> Callable[[NDArray[Any]], Any]:
 def _softmax(scores: Tensor) -> Tensor:
     if scores.shape[1] < 2:
         raise ValueError(
-            "The estimator returned one score a sample, whose softmax is 1 whatever it is: return a logit for each of "
+            "The estimator returns one score per sample, whose softmax is 1 whatever it is: return a logit for each of "
             "at least two classes, for example (-score, score), or use perturbation_curves or fidelity."
         )
     return torch.softmax(scores, dim=1)
@@ -292,7 +292,7 @@ def _probabilities(values: Tensor) -> Tensor:
     if (values < -ROUNDING).any() or (values > 1 + ROUNDING).any():
         raise ValueError(
             f"predict_proba returned values from {float(values.min()):.4g} to {float(values.max()):.4g}, which are no "
-            "probabilities: of logits take the softmax or the sigmoid, for skaba's estimators by predict_nonlinearity=."
+            "probabilities. Apply the softmax or the sigmoid to logits; skaba's estimators take predict_nonlinearity=."
         )
     return values
 

@@ -12,7 +12,7 @@ from skaba.evaluation._markdown import markdown_table
 
 @dataclass(frozen=True, eq=False)
 class GroundTruthScores:
-    """What the maps of one attribution method scored, one value a seed. Made by :class:`XORBenchmark`.
+    """What the maps of one attribution method scored, one value per seed. Made by :class:`XORBenchmark`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class GroundTruthComparison:
         Returns
         -------
         str
-            A row a method: median and range over the seeds.
+            One row per method: median and range over the seeds.
         """
         header = ["method", "d / S", "r_C", "r_DB", "r_ideal", "nonzero_C", "nonzero_DB"]
         rows = [[name, *scores.summary().values()] for name, scores in self.scores.items()]
