@@ -181,7 +181,11 @@ def test_what_cannot_augment_is_named(component, message):
         require_augmenter("augmenter", component)
 
 
-@pytest.mark.parametrize("component", [mend_aba(), FPA(), torch.sin, lambda x: x, nn.Identity(), Own()], ids=repr)
+@pytest.mark.parametrize(
+    "component",
+    [mend_aba(), FPA(), torch.sin, lambda x: x, nn.Identity(), Own()],
+    ids=lambda component: type(component).__name__,
+)
 def test_what_can(component):
     require_augmenter("augmenter", component)
 

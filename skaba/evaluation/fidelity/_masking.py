@@ -70,7 +70,7 @@ class Masking:
     fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
         What takes a masked unit's place: a number; ``"mean"``, that of the channel (of a table: the column) over all
         samples; ``"sample_mean"``, that of the channel over the sample; ``"region_mean"``, that of the channel over the
-        masked unit itself, which takes a window; ``"random"``, normal noise with the ``"mean"`` and of the channel's
+        masked unit itself, which takes a window; ``"random"``, normal noise with the channel's mean and
         standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
         eighth of its shortest spatial axis. Padding counts in no mean.
     rows_at_once : int, default=64
