@@ -15,7 +15,7 @@ from skaba.augmenters._order_statistics import order_statistics
 from skaba.augmenters._selections import Selection
 from skaba.augmenters._ties import exactly_below
 
-PADDING = ("include", "exclude")
+PADDING = ("exclude", "include")
 
 
 class Percentiles(Selection):
@@ -30,10 +30,10 @@ class Percentiles(Selection):
     *values : float
         Shares in (0, 1), strictly increasing: none make one category, one makes two (low
         and high), two make three (low, middle, high).
-    padding : {"include", "exclude"}, default="include"
-        Whether padding at an embedding's output counts among a sample's features; it never moves. With
-        ``"include"``, as in the source, the share is one of all features, so what moves of a text depends on the
-        length that it is padded to. With ``"exclude"`` it is a share of the features of the words alone.
+    padding : {"exclude", "include"}, default="exclude"
+        Whether padding at an embedding's output counts among a sample's features; it never moves. With ``"exclude"``
+        the share is one of the features of the words alone, so the length that a text is padded to changes nothing.
+        With ``"include"``, as in the source, it is a share of all features, padding's too.
 
     Raises
     ------
@@ -66,13 +66,13 @@ class Percentiles(Selection):
     tensor([1, 2, 2])
     """
 
-    def __init__(self, *values: float, padding: str = "include") -> None:
+    def __init__(self, *values: float, padding: str = "exclude") -> None:
         if not all(isinstance(value, Real) and 0 < value < 1 for value in values):
             raise ValueError(f"Percentiles must lie inside (0, 1), for example 0.1 and 0.9; got {values}.")
         if any(low >= high for low, high in pairwise(values)):
             raise ValueError(f"Percentiles must increase strictly, for example 0.1 and 0.9; got {values}.")
         if padding not in PADDING:
-            raise ValueError(f'padding must be "include" or "exclude", got {padding!r}.')
+            raise ValueError(f'padding must be "exclude" or "include", got {padding!r}.')
         self.values = tuple(float(value) for value in values)
         self.padding = padding
 
@@ -158,7 +158,7 @@ class Percentiles(Selection):
         return self.values, self.padding
 
     def __repr__(self) -> str:
-        parts = [*map(str, self.values), *([] if self.padding == "include" else [f"padding={self.padding!r}"])]
+        parts = [*map(str, self.values), *([] if self.padding == "exclude" else [f"padding={self.padding!r}"])]
         return f"Percentiles({', '.join(parts)})"
 
 

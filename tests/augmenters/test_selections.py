@@ -113,7 +113,7 @@ def test_both_branches_exclude_alike():
 
 def test_included_padding_is_the_rule_of_the_source():
     map_, padding = padded(torch.randn(2, 6, 5, generator=seeded()), 0, 4)
-    found = Percentiles(0.1, 0.9).sort(map_, padding=padding)
+    found = Percentiles(0.1, 0.9, padding="include").sort(map_, padding=padding)
     assert torch.equal(found.bits, Percentiles(0.1, 0.9).sort(map_).bits)
 
 
@@ -189,7 +189,7 @@ def test_fewer_features_than_percents():
 
 
 SELECTIONS = [Percentiles(*values) for values in PERCENTILES] + [Cutoff(), Cutoff(-0.5)]
-SELECTIONS.append(Percentiles(0.1, 0.9, padding="exclude"))
+SELECTIONS.append(Percentiles(0.1, 0.9, padding="include"))
 
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=repr)
@@ -296,7 +296,7 @@ def test_percentiles_must_lie_inside_0_and_1(values):
 
 @pytest.mark.parametrize("padding", ["ignore", None, True])
 def test_there_are_two_rules_for_padding(padding):
-    with pytest.raises(ValueError, match='padding must be "include" or "exclude", got'):
+    with pytest.raises(ValueError, match='padding must be "exclude" or "include", got'):
         Percentiles(0.1, 0.9, padding=padding)
 
 

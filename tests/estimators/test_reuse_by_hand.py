@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import Loss
-from skaba.augmenters import ABA, free_aba, mend_aba
+from skaba.augmenters import ABA, Percentiles, free_aba, mend_aba
 
 SETTINGS = {
     "optimizer": torch.optim.SGD,
@@ -132,7 +132,8 @@ def deviation(net: Any, by_hand: nn.Module) -> float:
 
 ABAS = {
     "signs": free_aba(renew=1),
-    "percentiles": mend_aba(target=Loss(), reuse="epoch", renew=1),
+    # By hand a percentile is one of all positions, as in the source.
+    "percentiles": mend_aba(target=Loss(), selection=Percentiles(0.1, 0.9, padding="include"), reuse="epoch", renew=1),
 }
 
 
