@@ -9,7 +9,9 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import DataLoader, IterableDataset
 
 
-def shuffled_batches(dataset: Any, *, shuffle: bool | None = None, **parameters: Any) -> DataLoader[Any]:
+def shuffled_batches(
+    dataset: Any, *, shuffle: bool | None = None, drop_last: bool | None = None, **parameters: Any
+) -> DataLoader[Any]:
     """Return batches of samples in a new order at every epoch, unless something else decides the order.
 
     Parameters
@@ -17,6 +19,9 @@ def shuffled_batches(dataset: Any, *, shuffle: bool | None = None, **parameters:
     dataset : Dataset
     shuffle : bool, default=None
         None shuffles, unless the data set is an ``IterableDataset`` or a sampler is given.
+    drop_last : bool, default=None
+        Whether a last batch that is not full is left out of the epoch. None leaves it out if it holds a single
+        sample, on which BatchNorm cannot train, unless it is the only batch.
     **parameters
         All others of ``torch.utils.data.DataLoader``.
 
@@ -27,7 +32,17 @@ def shuffled_batches(dataset: Any, *, shuffle: bool | None = None, **parameters:
     if shuffle is None:
         has_sampler = parameters.get("sampler") is not None or parameters.get("batch_sampler") is not None
         shuffle = not (has_sampler or isinstance(dataset, IterableDataset))
-    return DataLoader(dataset, shuffle=shuffle, **parameters)
+    if drop_last is None:
+        drop_last = _ends_with_one(dataset, **parameters)
+    return DataLoader(dataset, shuffle=shuffle, drop_last=drop_last, **parameters)
+
+
+def _ends_with_one(dataset: Any, batch_size: int | None = 1, sampler: Any = None, **_: Any) -> bool:
+    """Return whether the last of several batches holds a single sample."""
+    if isinstance(dataset, IterableDataset) or not batch_size or batch_size == 1:
+        return False
+    n = len(dataset if sampler is None else sampler)
+    return n > batch_size and n % batch_size == 1
 
 
 def validation_split(train_split: Any, *, stratified: bool, seed: int) -> Any:

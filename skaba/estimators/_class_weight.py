@@ -44,7 +44,10 @@ def class_weights(
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
             raise ValueError(f"class_weight[{label!r}]={weight!r} must be a finite number of at least 0.")
-    return np.array([float(class_weight.get(label, 1)) for label in known])
+    weights = np.array([float(class_weight.get(label, 1)) for label in known])
+    if not weights.any():
+        raise ValueError(f"class_weight={dict(class_weight)} is 0 for every label, so there is nothing to train on.")
+    return weights
 
 
 def check_takes_pos_weight(criterion: Any, given: Mapping[str, Any]) -> None:

@@ -109,8 +109,17 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         **AugmentedNet._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
+    _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {
+        (nn.NLLLoss,): "it takes probabilities, but the module must return logits. Use torch.nn.CrossEntropyLoss and "
+        "take the softmax out of the module.",
+        (nn.BCELoss, nn.BCEWithLogitsLoss): "it takes one target per logit, and a sample has one label. Use "
+        "torch.nn.CrossEntropyLoss, or ABAMultiLabelClassifier for several labels per sample.",
+        (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss): "labels are no quantities. Use "
+        "torch.nn.CrossEntropyLoss, or ABARegressor for real targets.",
+    }
     _stratifies: ClassVar[bool] = True
     class_weights_: Tensor | None = None
+    _task: ClassVar[str] = "classifier"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
     classes_inferred_: Any = None
 
@@ -141,6 +150,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         probabilities = self.predict_proba(X)
         if self._labels() is None:  # weights that were loaded from a file without labels
             self.classes_inferred_ = np.arange(probabilities.shape[1])
+        if probabilities.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"The module returns {probabilities.shape[1]} logits per sample, but the net was fitted on "
+                f"{len(self.classes_)} classes: fit it again after a change of module."
+            )
         return self.classes_[probabilities.argmax(axis=1)]
 
     @property
@@ -209,15 +223,6 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
                 "the same in the same order, or classes=None."
             )
         super().load_learned_state(state)
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        criterion = self.criterion if isinstance(self.criterion, type) else type(self.criterion)
-        if issubclass(criterion, nn.NLLLoss):
-            raise ValueError(
-                "criterion=NLLLoss wants probabilities, but the module must return logits: use "
-                "torch.nn.CrossEntropyLoss and take the softmax out of the module."
-            )
 
     def _read_targets(self, y: Any) -> np.ndarray:
         y = super()._read_targets(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 
 
 def copied_component(component: Any, name: str, beside: tuple[nn.Module, nn.Module] | None = None) -> Any:
-    """Return a copy of a module, a tensor or an array; anything else is returned as it is.
+    """Return a copy of a module, a tensor, an array or a container of these; others are not copied.
 
     Parameters
     ----------
     component : object
+        What a container holds twice is copied once.
     name : str
         Of the parameter, for the error.
     beside : tuple of two nn.Modules, default=None
@@ -30,16 +32,25 @@ def copied_component(component: Any, name: str, beside: tuple[nn.Module, nn.Modu
     ValueError
         If a module cannot be copied.
     """
-    if not isinstance(component, (nn.Module, Tensor, np.ndarray)):
+    if not _is_trained(component):
         return component
     known = {} if beside is None else {id(old): new for old, new in zip(*map(_parts, beside), strict=True)}
     try:
         return copy.deepcopy(component, known)
     except RuntimeError as error:  # torch copies no tensors that were computed from parameters
         raise ValueError(
-            f"{name} cannot be copied, so fit could not start from it again: {error} Pass the function or class that "
-            "builds it instead of an instance."
+            f"{name} cannot be copied, so fit could not start from it again: {error} Pass the class that builds it, "
+            f"and its arguments as {name}__name=value."
         ) from error
+
+
+def _is_trained(component: Any) -> bool:
+    """Return whether training might change a component, or a part of it if it is a container."""
+    if isinstance(component, Mapping):
+        component = list(component.values())
+    if isinstance(component, (list, tuple)):
+        return any(map(_is_trained, component))
+    return isinstance(component, (nn.Module, Tensor, np.ndarray))
 
 
 def _parts(module: nn.Module) -> Any:

@@ -16,7 +16,7 @@ from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
 from skaba._samples import check_length
-from skaba.attribution import Loss
+from skaba.attribution import Loss, unwrapped
 from skaba.estimators._class_weight import check_takes_pos_weight, class_weights
 from skaba.estimators._net import AugmentedNet
 from skaba.estimators._targets import NamedTargets
@@ -86,7 +86,14 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
+    _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {
+        (nn.CrossEntropyLoss, nn.NLLLoss): "it takes classes that exclude each other. Use torch.nn.BCEWithLogitsLoss, "
+        "or ABAClassifier for one label per sample.",
+        (nn.BCELoss,): "it takes probabilities, but the module must return logits. Use torch.nn.BCEWithLogitsLoss and "
+        "take the sigmoid out of the module.",
+    }
     class_weights_: Tensor | None = None
+    _task: ClassVar[str] = "multi-label classifier"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_", "target_names_")
     n_labels_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
@@ -275,6 +282,12 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
             raise ValueError(
                 f"The module returned {tuple(logits.shape)}; with {self.n_labels_} labels it must return logits of "
                 f"shape (n, {self.n_labels_})."
+            )
+        last = list(unwrapped(self.module_).modules())[-1]
+        if isinstance(last, (nn.Sigmoid, nn.Softmax)) and logits.min() >= 0 and logits.max() <= 1:
+            raise ValueError(
+                f"The module returns probabilities, as it ends in {last}, but logits are needed: take that layer "
+                "out of it. predict_proba applies the sigmoid."
             )
 
     def _default_target(self) -> Loss:

@@ -33,6 +33,7 @@ from skaba.estimators._saving import SavedNet
 from skaba.estimators._scoring import scored_by_label
 from skaba.estimators._settings import (
     check_components,
+    check_criterion,
     check_device,
     check_monitors,
     check_trainable,
@@ -48,6 +49,8 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
     ``_check_output``, ``_default_target``, ``_named_outputs`` and ``_preset_parameters``.
     """
 
+    # Losses that compute something without an error, but not for this task, and what to do instead.
+    _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {}
     # Whether a drawn validation split holds the classes in equal proportions.
     _stratifies: ClassVar[bool] = False
     # A net that was fitted on a GPU is loaded where there is none.
@@ -208,6 +211,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
 
     def _check_parameters(self) -> None:
         check_components(self)
+        check_criterion(self.criterion, self._refused_losses)
         augmenter = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
         validate_parameters(self, self._parameter_constraints)
         check_device(self.device)

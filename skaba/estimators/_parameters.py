@@ -65,7 +65,8 @@ class AugmenterParameters(_Net):
         """Return a module or criterion to train: what the user handed in is copied, and stays as it is.
 
         Every ``fit`` therefore starts from the weights that the user gave, and nothing that was learned on one
-        fold reaches another through ``clone``.
+        fold reaches another through ``clone``. What a function returns is copied too, since it may hold a module that
+        the function keeps, such as a pretrained one.
 
         Parameters
         ----------
@@ -82,9 +83,9 @@ class AugmenterParameters(_Net):
         ValueError
             If it cannot be copied.
         """
-        copied: dict[str, Any] = {name: copied_component(value, name) for name, value in kwargs.items()}
         if kwargs or not isinstance(instance_or_cls, nn.Module):
-            return super().initialized_instance(instance_or_cls, copied)
+            made = super().initialized_instance(instance_or_cls, copied_component(kwargs, "module"))
+            return made if isinstance(instance_or_cls, (type, nn.Module)) else copied_component(made, "module")
         if instance_or_cls is self.module or not isinstance(self.module, nn.Module):
             return copied_component(instance_or_cls, "module")
         return copied_component(instance_or_cls, "criterion", beside=(self.module, unwrapped(self.module_)))

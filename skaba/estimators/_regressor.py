@@ -56,6 +56,10 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
     (3,)
     """
 
+    _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {
+        (nn.CrossEntropyLoss, nn.NLLLoss): "it takes classes. Use torch.nn.MSELoss, or ABAClassifier for labels."
+    }
+    _task: ClassVar[str] = "regressor"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_", "target_names_")
     target_shape_: Any = None
     _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}

@@ -97,8 +97,8 @@ def weighted_loss(criterion: Any, y_pred: Any, y_true: Any, weights: Tensor) -> 
     losses = unreduced(y_pred, y_true)
     if losses.dim() == 0 or len(losses) != len(weights):
         raise ValueError(
-            f"sample_weight needs the loss of each sample, but {type(criterion).__name__} does not return it with "
-            'reduction="none". Use one of torch\'s losses, or drop sample_weight.'
+            f"sample_weight and class_weight need the loss of each sample, but {type(criterion).__name__} does not "
+            'return it with reduction="none". Use one of torch\'s losses, or drop the weights.'
         )
     return (losses.reshape(len(losses), -1).mean(dim=1) * weights.to(losses)).mean()
 

@@ -24,6 +24,7 @@ class SavedNet(_Net):
     # What is learned from the data beside the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
+    _task: ClassVar[str]
 
     def learned_state(self) -> dict[str, Any]:
         """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
@@ -33,7 +34,8 @@ class SavedNet(_Net):
         dict
             Arrays, tuples, numbers and booleans by attribute.
         """
-        return {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+        known = {name: getattr(self, name) for name in self._learned if getattr(self, name, None) is not None}
+        return {"task": self._task, **known}
 
     def load_learned_state(self, state: dict[str, Any]) -> None:
         """Take over what ``learned_state`` returned.
@@ -41,7 +43,16 @@ class SavedNet(_Net):
         Parameters
         ----------
         state : dict
+
+        Raises
+        ------
+        ValueError
+            If it was learned by an estimator for another task.
         """
+        if state["task"] != self._task:
+            raise ValueError(
+                f"The file holds the weights of a {state['task']}, but {type(self).__name__} is a {self._task}."
+            )
         for name in self._learned:
             if name in state:
                 setattr(self, name, state[name])
@@ -78,11 +89,11 @@ class LearnedState:
 
     def load_state_dict(self, state: Any) -> None:
         """Load the module's state, and the net's if the file has it."""
-        self.module.load_state_dict(state)
         entry = getattr(state, "_metadata", {}).get(ENTRY)
         if entry is not None:
             learned = json.loads(entry["learned"])
             self.net.load_learned_state({name: _unpacked(value) for name, value in learned.items()})
+        self.module.load_state_dict(state)
 
 
 def _packed(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -30,6 +30,21 @@ def check_components(net: Any) -> None:
             raise ValueError(f"{name}={component!r} must be a class, a function that returns an instance, or a module.")
 
 
+def check_criterion(criterion: Any, refused: Mapping[tuple[type[nn.Module], ...], str]) -> None:
+    """Raise a ValueError if a loss does not fit the task.
+
+    Parameters
+    ----------
+    criterion : nn.Module class, instance or function
+    refused : mapping
+        What to do instead, by losses.
+    """
+    kind = criterion if isinstance(criterion, type) else type(criterion)
+    for losses, advice in refused.items():
+        if issubclass(kind, losses):
+            raise ValueError(f"criterion={kind.__name__} does not fit this task: {advice}")
+
+
 def check_device(device: Any) -> None:
     """Raise a ValueError if there is no such device here."""
     if device is None:
@@ -40,12 +55,10 @@ def check_device(device: Any) -> None:
         raise ValueError(
             f"device={device!r} is not a device that PyTorch knows; pass 'cpu', 'cuda' or 'mps'."
         ) from error
-    missing = {
-        "cuda": not torch.cuda.is_available(),
-        "mps": not torch.backends.mps.is_available(),
-    }
-    if missing.get(kind, False):
-        raise ValueError(f"device={device!r}, but PyTorch finds no such device here; pass device='cpu'.")
+    try:
+        torch.empty(0, device=kind)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device={device!r}, but PyTorch finds no such device here; pass device='cpu'.") from error
 
 
 def check_monitors(callbacks: Iterable[tuple[str, Any]], train_split: Any) -> None:
@@ -63,7 +76,7 @@ def check_monitors(callbacks: Iterable[tuple[str, Any]], train_split: Any) -> No
         if isinstance(monitor, str) and monitor.startswith("valid_"):
             raise ValueError(
                 f"The callback {name} monitors {monitor!r}, but train_split=None holds out no samples to validate on. "
-                f"Set train_split=0.2, or monitor={monitor.replace('valid_', 'train_', 1)!r}."
+                "Set train_split=0.2, or monitor='train_loss'."
             )
 
 

@@ -29,7 +29,7 @@ class NamedTargets(_Net):
         names = column_names(y)
         if names is not None and self.target_names_ is not None and not np.array_equal(names, self.target_names_):
             raise ValueError(
-                f"y has the columns {', '.join(names)}, but fit saw {', '.join(self.target_names_)}. They must be the "
+                f"y has the columns {_listed(names)}, but fit saw {_listed(self.target_names_)}. They must be the "
                 "same, in the same order."
             )
         return super()._read_targets(y)
@@ -37,21 +37,29 @@ class NamedTargets(_Net):
     def _named_outputs(self) -> dict[Any, int]:
         numbers = {index: index for index in range(self._n_outputs())}
         names = [] if self.target_names_ is None else self.target_names_.tolist()
-        return {**numbers, **{name: index for index, name in enumerate(names)}}
+        named = {name: index for index, name in enumerate(names)}
+        # Where the names are numbers, a number is a name.
+        return named if any(isinstance(name, int) for name in named) else {**numbers, **named}
 
 
 def column_names(y: Any) -> np.ndarray | None:
-    """Return the names of a data frame's columns, None where y has none or they are not all strings.
+    """Return the names of a data frame's columns: all strings, or integers other than 0, 1, ...; else None.
 
     Raises
     ------
     ValueError
         If two columns have the same name.
     """
-    names = list(getattr(y, "columns", ()))
-    if not names or not all(isinstance(name, str) for name in names):
+    columns = getattr(y, "columns", None)
+    names = [] if columns is None else columns.tolist()
+    of_one_kind = any(all(isinstance(name, kind) for name in names) for kind in (str, int))
+    if not of_one_kind or names == list(range(len(names))):
         return None
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"y has several columns named {', '.join(repeated)}; give every column a name of its own.")
+        raise ValueError(f"y has several columns named {_listed(repeated)}; give every column a name of its own.")
     return np.array(names, dtype=object)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names))

@@ -147,7 +147,11 @@ def put(data_home: Path, monkeypatch: pytest.MonkeyPatch):
     return write
 
 
-@pytest.mark.parametrize("content", [pack({"README": "x"}), pack({"a": "x" * 9999})[:60], b"no archive"])
+@pytest.mark.parametrize(
+    "content",
+    [pack({"README": "x"}), pack({"a": "x" * 9999})[:60], b"no archive"],
+    ids=["without messages", "cut off", "no archive"],
+)
 def test_a_damaged_archive_is_named(put, content: bytes) -> None:
     path = put(content)
     with pytest.raises(DatasetError) as caught:

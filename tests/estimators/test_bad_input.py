@@ -127,7 +127,7 @@ def test_bad_targets(make_net: Any, digits: Any, change: Any, message: str) -> N
         ({"random_state": -1}, "'random_state' parameter"),
         ({"augmenter": ABA(adjustments=AdjustmentSet([(1, -1)]))}, "speaks of 2 categories, but the selection makes 3"),
         ({"augmenter": ABA(selection=Cutoff(), adjustments=AdjustmentSet([(1, 0, 1)]))}, "speaks of 3 categories"),
-        ({"criterion": nn.NLLLoss}, "NLLLoss wants probabilities"),
+        ({"criterion": nn.NLLLoss}, "it takes probabilities, but the module must return logits"),
         ({"layer": "features.0", "compile": True}, "cannot be combined"),
     ],
 )

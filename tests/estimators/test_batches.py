@@ -69,3 +69,24 @@ def test_a_share_of_sorted_targets_is_drawn_at_random() -> None:
 def test_other_numbers_are_refused(digits: Any, train_split: Any) -> None:
     with pytest.raises(ValueError, match="train_split"):
         ABAClassifier(SmallNet, train_split=train_split, verbose=0).fit(*digits)
+
+
+def test_a_last_batch_of_one_sample_is_left_out() -> None:
+    """BatchNorm cannot train on a single sample; each epoch leaves out another."""
+
+    def sizes(n: int, **parameters: Any) -> list[int]:
+        return [len(batch) for (batch,) in shuffled_batches(TensorDataset(torch.zeros(n, 1)), **parameters)]
+
+    assert sizes(33, batch_size=32) == [32]
+    assert sizes(34, batch_size=32) == [32, 2]
+    assert sizes(1, batch_size=32) == [1]
+    assert sizes(3, batch_size=1) == [1, 1, 1]
+    assert sizes(33, batch_size=32, drop_last=False) == [32, 1]
+    assert sizes(40, batch_size=32, drop_last=True) == [32]
+
+
+@pytest.mark.parametrize("n", [33, 65])
+def test_defaults_train_networks_with_batch_norm_on_any_number_of_samples(n: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
+    assert ABAClassifier(module, max_epochs=2, verbose=0).fit(rows, np.arange(n) % 2)

@@ -83,7 +83,8 @@ def test_weights_are_learned_when_the_targets_come() -> None:
         ({"class_weight": "even"}, "class_weight"),
         ({"class_weight": {"odd": 2}}, r"names \['odd'\], which are no labels of y. Known: \['common'"),
         ({"class_weight": {"rare": -1}}, r"class_weight\['rare'\]=-1 must be a finite number"),
-        ({"class_weight": "balanced", "criterion": Mean}, "Mean does not return it"),
+        ({"class_weight": "balanced", "criterion": Mean}, "class_weight need the loss of each sample, but Mean"),
+        ({"class_weight": dict.fromkeys(["rare", "common", "usual"], 0)}, "0 for every label"),
     ],
 )
 def test_is_refused(parameters: Any, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,46 @@ def test_modules_tensors_and_arrays_among_its_arguments_are_copied_too(built: nn
     assert same(weights(clone(clf).fit(NOISE, LABELS).module_), first)
 
 
+def kept(module: nn.Module) -> Any:
+    return lambda: module
+
+
+@pytest.mark.parametrize(
+    "hand_in",
+    [
+        kept,
+        lambda body: partial(Head, body, torch.ones(2), np.zeros(2, dtype=np.float32)),
+        lambda body: lambda: Head(body, torch.ones(2), np.zeros(2, dtype=np.float32)),
+    ],
+    ids=["function", "partial", "function that builds around it"],
+)
+def test_what_a_function_keeps_is_copied_too(built: nn.Module, hand_in: Any) -> None:
+    before = copy.deepcopy(built)
+    clf = ABAClassifier(hand_in(built), **SETTINGS)
+    fresh = cross_val_score(clf, NOISE, LABELS)
+    first = weights(clf.fit(NOISE, LABELS).module_)
+    assert same(weights(built), weights(before))
+    assert same(weights(clf.fit(NOISE, LABELS).module_), first)
+    assert np.array_equal(cross_val_score(clf, NOISE, LABELS), fresh)
+
+
+class Bodies(nn.Module):
+    def __init__(self, bodies: Any) -> None:
+        super().__init__()
+        self.bodies = nn.ModuleList(bodies.values() if isinstance(bodies, dict) else bodies)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([body(x) for body in self.bodies]).mean(0)
+
+
+@pytest.mark.parametrize("container", [list, tuple, lambda pair: dict(enumerate(pair))], ids=["list", "tuple", "dict"])
+def test_modules_in_containers_are_copied_and_stay_one_if_they_are(built: nn.Module, container: Any) -> None:
+    before = copy.deepcopy(built)
+    clf = ABAClassifier(Bodies, module__bodies=container([built, built]), **SETTINGS).fit(NOISE, LABELS)
+    assert same(weights(built), weights(before))
+    assert clf.module_.bodies[0] is clf.module_.bodies[1]
+
+
 class Scaled(nn.Module):
     """A criterion with a parameter of its own, which pulls at a module's weights."""
 
@@ -120,5 +161,5 @@ def test_a_module_that_cannot_be_copied_is_refused_before_any_work() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         nn.utils.weight_norm(module)
-    with pytest.raises(ValueError, match=r"module cannot be copied.*function or class"):
+    with pytest.raises(ValueError, match=r"module cannot be copied.*Pass the class that builds it"):
         ABAClassifier(module, **SETTINGS).fit(NOISE, LABELS)

@@ -115,7 +115,7 @@ class Stream(IterableDataset[Any]):
         (lambda: net().fit(X, y, sample_weight=np.zeros(40)), "0 for every sample|weight"),
         (lambda: net().fit(X, y, sample_weight=np.ones(39)), "sample_weight.shape"),
         (lambda: net().fit(X, y, sample_weight=np.full(40, np.nan)), "NaN"),
-        (lambda: net(criterion=MeanOnly).fit(X, y, sample_weight=WEIGHTS), "MeanOnly does not return"),
+        (lambda: net(criterion=MeanOnly).fit(X, y, sample_weight=WEIGHTS), "MeanOnly does not"),
         (lambda: OwnLoss(nn.Linear(4, 2), verbose=0).fit(X, y, sample_weight=WEIGHTS), "would ignore sample_weight"),
         (lambda: net(classes=[0, 1]).fit(Stream(), sample_weight=WEIGHTS), "IterableDataset"),
     ],

@@ -128,3 +128,13 @@ def test_checkpoints_bring_the_labels_back(tmp_path: Any) -> None:
     again = new().initialize()
     again.load_params(checkpoint=checkpoint)
     assert again.predict(X).tolist() == net.predict(X).tolist()
+
+
+def test_weights_of_another_task_are_refused_and_change_nothing() -> None:
+    file = saved(new(ABAMultiLabelClassifier).fit(X, np.column_stack([POSITIVE, 1 - POSITIVE])))
+    net = new().fit(X, LABELS["strings"])
+    before = net.predict_proba(X)
+    with pytest.raises(ValueError, match="weights of a multi-label classifier, but ABAClassifier is a classifier"):
+        net.load_params(f_params=file)
+    assert np.array_equal(net.predict_proba(X), before)
+    assert net.classes_.tolist() == ["high", "low"]

@@ -8,7 +8,7 @@ import torch
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring
 from torch import nn
 
-from skaba import ABAClassifier
+from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.augmenters import FPA, Compose, RandomErasing, mend_aba
 
 X = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
@@ -37,6 +37,10 @@ def net(module: Any = nn.Linear, **parameters: Any) -> ABAClassifier:
         ({"strenght": 0.1}, "no parameter named 'strenght'. Did you mean 'strength'"),
         ({"optimiser": torch.optim.SGD}, "Did you mean 'optimizer'"),
         ({"device": "gpu"}, "device='gpu' is not a device"),
+        ({"device": "xpu"}, "device='xpu', but PyTorch finds no such device here"),
+        ({"criterion": nn.NLLLoss}, "it takes probabilities"),
+        ({"criterion": nn.BCEWithLogitsLoss}, "a sample has one label"),
+        ({"criterion": nn.MSELoss()}, "labels are no quantities"),
         ({"module": nn.Linear(5, 2).requires_grad_(False)}, "all 2 parameters of the module are frozen"),
     ],
 )
@@ -53,11 +57,38 @@ def test_a_gpu_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("callback", [EarlyStopping, EarlyStopping(), Checkpoint(), ("stop", EarlyStopping())])
 def test_a_callback_that_waits_for_validation_scores_needs_a_split(callback: Any) -> None:
-    with pytest.raises(ValueError, match=r"monitors 'valid_loss.*Set train_split=0\.2, or monitor='train_loss"):
+    with pytest.raises(ValueError, match=r"monitors 'valid_loss.*Set train_split=0\.2, or monitor='train_loss'"):
         net(callbacks=[callback]).fit(X, y)
     assert net(callbacks=[EarlyStopping("train_loss")]).fit(X, y)
     assert net(callbacks=[EarlyStopping()], train_split=0.2).fit(X, y)
     assert net(callbacks=[EarlyStopping()], callbacks__EarlyStopping__monitor="train_loss").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "criterion", "message"),
+    [
+        (ABARegressor, nn.CrossEntropyLoss, "it takes classes"),
+        (ABAMultiLabelClassifier, nn.CrossEntropyLoss, "classes that exclude each other"),
+        (ABAMultiLabelClassifier, nn.BCELoss, "take the sigmoid out"),
+    ],
+)
+def test_losses_of_other_tasks_are_refused(estimator: Any, criterion: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        estimator(nn.Linear(5, 2), criterion=criterion, verbose=0).fit(X, np.column_stack([y, 1 - y]))
+
+
+def test_several_labels_need_logits() -> None:
+    module = nn.Sequential(nn.Linear(5, 2), nn.Sigmoid())
+    with pytest.raises(ValueError, match=r"ends in Sigmoid\(\), but logits are needed"):
+        ABAMultiLabelClassifier(module, verbose=0).fit(X, np.column_stack([y, 1 - y]))
+
+
+def test_a_change_of_module_asks_for_a_new_fit() -> None:
+    fitted = net().fit(X, y).set_params(module__out_features=7)
+    with pytest.raises(
+        ValueError, match="returns 7 logits per sample, but the net was fitted on 2 classes: fit it again"
+    ):
+        fitted.predict(X)
 
 
 def test_a_refused_setting_leaves_a_fitted_net_as_it_was() -> None:

@@ -135,12 +135,23 @@ def test_labels_of_a_frame_by_name_or_number() -> None:
 
 
 def test_labels_without_names_go_by_their_number() -> None:
-    for y in (Y, pd.DataFrame(Y), pd.DataFrame(Y, columns=[7, 8, 9])):
+    for y in (Y, pd.DataFrame(Y)):
         net = multi_label(y)
         assert net.target_names_ is None
         np.testing.assert_array_equal(net.attribute(X, target=2), row(net, 2))
         with pytest.raises(ValueError, match="named 7"):
             net.attribute(X, target=7)
+
+
+def test_columns_named_by_integers_go_by_these() -> None:
+    net = multi_label(pd.DataFrame(Y, columns=[7, 1, 9]))
+    assert net.target_names_.tolist() == [7, 1, 9]
+    np.testing.assert_array_equal(net.attribute(X, target=1), row(net, 1))
+    np.testing.assert_array_equal(net.attribute(X, target=9), row(net, 2))
+    with pytest.raises(ValueError, match="named 2"):
+        net.attribute(X, target=2)
+    with pytest.raises(ValueError, match="y has the columns 1, 7, 9, but fit saw 7, 1, 9"):
+        net.score(X, pd.DataFrame(Y, columns=[1, 7, 9]))
 
 
 def test_outputs_of_a_regressor_by_name_or_number() -> None:
