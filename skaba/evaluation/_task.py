@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
@@ -32,6 +32,8 @@ def check_estimators(estimators: Any, reference: str | None, scoring: Any) -> No
         raise ValueError(f"reference={reference!r} is none of the estimators: {', '.join(map(str, estimators))}.")
     if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
         raise ValueError(f"scoring={scoring!r} must be one score: a name such as 'balanced_accuracy', or a function.")
+    if scoring is None:
+        _check_one_task(estimators)
     for estimator in estimators.values():
         check_scoring(estimator, scoring)
 
@@ -43,6 +45,18 @@ def _check_estimator(name: Any, estimator: Any) -> None:
         raise TypeError(f"estimators[{name!r}]={estimator!r} is no estimator; pass an instance that has fit.")
     if hasattr(estimator, "estimator") and not getattr(estimator, "refit", True):
         raise ValueError(f"estimators[{name!r}] is a search with refit=False, which cannot predict: set refit=True.")
+
+
+def _check_one_task(estimators: Mapping[str, Any]) -> None:
+    """Raise a ValueError if classifiers and regressors, which score different things, are to be subtracted."""
+    classifiers = [name for name, estimator in estimators.items() if is_classifier(estimator)]
+    regressors = [name for name, estimator in estimators.items() if is_regressor(estimator)]
+    if classifiers and regressors:
+        raise ValueError(
+            f"estimators[{regressors[0]!r}] is a regressor, but estimators[{classifiers[0]!r}] is a classifier: their "
+            "own scores, R2 and accuracy, cannot be subtracted. Compare estimators of one task, or pass a scoring= "
+            "that suits both, such as 'neg_mean_squared_error'."
+        )
 
 
 def _net_of(estimator: Any) -> AugmentedNet | None:

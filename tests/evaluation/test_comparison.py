@@ -277,6 +277,9 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(c=LogisticRegression(C=-1)), {}, r"estimators\['c'\] cannot be fitted.*'C' parameter"),
         (_arms(c=make_pipeline(PCA(), LogisticRegression(C=-1))), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
         (_arms(c=GridSearchCV(LogisticRegression(C=-1), {})), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
+        (_arms(c=Ridge()), {}, r"estimators\['c'\] is a regressor, but estimators\['a'\] is a classifier.*scoring="),
+        (_arms(c=make_pipeline(PCA(), Ridge())), {}, r"estimators\['c'\] is a regressor"),
+        (_arms(c=GridSearchCV(Ridge(), {})), {}, r"estimators\['c'\] is a regressor"),
         (_arms(), {"seeds": 0}, "seeds=0"),
         (_arms(), {"seeds": [0, 1]}, "seeds="),
         (_arms(), {"cv": 1}, "cv=1"),
@@ -298,6 +301,11 @@ def _arms(**changed: Any) -> dict[str, Any]:
 def test_is_refused_before_any_work(table: Any, estimators: Any, settings: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         compare(estimators, *table, **settings)
+
+
+def test_a_score_that_suits_both_compares_a_classifier_with_a_regressor(table: Any) -> None:
+    result = compare({"tree": SHALLOW, "ridge": Ridge()}, *table, cv=2, seeds=2, scoring="neg_mean_squared_error")
+    assert np.isfinite(result.differences()["ridge"]).all()
 
 
 @pytest.mark.parametrize(
