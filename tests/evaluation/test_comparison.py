@@ -212,8 +212,16 @@ def test_the_table_says_it_all() -> None:
         r"| a\|b | 0.650 | +0.200 [+0.200, +0.200] | | | 2.75 | 1.50 |",
         f"| worse | 0.350 | -0.100 [{low:+.3f}, {high:+.3f}] | | 0.250 | | |",
         "",
-        "Means over 5 seeds of 2 folds each. Intervals: Student's t over the seeds.",
+        "Means over 5 seeds of 2 folds each. Intervals: Student's t over the seeds. The interval for a|b has no width: "
+        "all seeds have equal differences, which tell little about other seeds.",
     ]
+
+
+def test_differences_that_are_equal_but_for_rounding_are_noted_too() -> None:
+    scores = {"plain": np.array([0.8, 0.7]), "ours": np.array([0.9, 0.8])}
+    assert "The interval for ours has no width" in Comparison(scores, reference="plain", n_folds=1).table()
+    scores["ours"][1] = 0.81
+    assert "no width" not in Comparison(scores, reference="plain", n_folds=1).table()
 
 
 def test_every_row_adds_up() -> None:
