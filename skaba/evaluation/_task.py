@@ -13,6 +13,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from skaba._samples import is_missing
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._folds import Task
 from skaba.evaluation._nets import find_net
@@ -105,4 +106,10 @@ def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
     names = np.asarray(groups)
     if names.shape != (n_samples,):
         raise ValueError(f"groups has shape {names.shape} and must hold one group per sample, shape ({n_samples},).")
+    missing = np.array([is_missing(name) for name in names], dtype=bool)
+    if missing.any():
+        raise ValueError(
+            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Give "
+            "samples that belong to none a group of their own, or drop them."
+        )
     return names

@@ -282,6 +282,8 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(), {"reference": "plain"}, "none of the estimators: a, b"),
         (_arms(), {"cv": GroupKFold(3)}, r"pass compare\(..., groups=...\)"),
         (_arms(), {"groups": np.arange(59)}, r"groups has shape \(59,\)"),
+        (_arms(), {"groups": np.full(60, np.nan)}, "groups holds None or NaN for 60 of 60 samples"),
+        (_arms(), {"groups": [None, *"ab" * 29, "a"]}, "groups holds None or NaN for 1 of 60 samples"),
         (_arms(c=LogisticRegression(C=-1)), {}, r"estimators\['c'\] cannot be fitted.*'C' parameter"),
         (_arms(c=make_pipeline(PCA(), LogisticRegression(C=-1))), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
         (_arms(c=GridSearchCV(LogisticRegression(C=-1), {})), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
