@@ -54,6 +54,7 @@ def compare(
         The method that the others are compared with; by default the first.
     scoring : str or callable, default=None
         As in scikit-learn; by default each estimator's own ``score``, of a search that of its best estimator.
+        Classifiers and regressors, whose own scores differ, are only compared with an explicit one.
     attacks : mapping of str to (attack, strength), default=None
         Such as ``{"FGSM": (fgsm(), 0.1)}``: see :func:`score_under_attack`. Estimators that do not
         end in one of skaba's are not attacked.

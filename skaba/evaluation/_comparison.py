@@ -166,6 +166,11 @@ class Comparison:
                     f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are no "
                     "repetitions. Use a cv that draws its splits, such as a number of folds."
                 )
+            if equal := [name for name, (low, high) in self.intervals().items() if high - low < 1e-9]:
+                yield (
+                    f"The interval for {', '.join(equal)} has no width: all seeds have equal differences, which tell "
+                    "little about other seeds."
+                )
         for name, failure in self.failures.items():
             yield f"{name}: {failure}."
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from skaba._samples import is_missing
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._folds import Task
 from skaba.evaluation._nets import find_net
@@ -32,6 +33,8 @@ def check_estimators(estimators: Any, reference: str | None, scoring: Any) -> No
         raise ValueError(f"reference={reference!r} is none of the estimators: {', '.join(map(str, estimators))}.")
     if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
         raise ValueError(f"scoring={scoring!r} must be one score: a name such as 'balanced_accuracy', or a function.")
+    if scoring is None:
+        _check_one_task(estimators)
     for estimator in estimators.values():
         check_scoring(estimator, scoring)
 
@@ -43,6 +46,18 @@ def _check_estimator(name: Any, estimator: Any) -> None:
         raise TypeError(f"estimators[{name!r}]={estimator!r} is no estimator; pass an instance that has fit.")
     if hasattr(estimator, "estimator") and not getattr(estimator, "refit", True):
         raise ValueError(f"estimators[{name!r}] is a search with refit=False, which cannot predict: set refit=True.")
+
+
+def _check_one_task(estimators: Mapping[str, Any]) -> None:
+    """Raise a ValueError if classifiers and regressors, which score different things, are to be subtracted."""
+    classifiers = [name for name, estimator in estimators.items() if is_classifier(estimator)]
+    regressors = [name for name, estimator in estimators.items() if is_regressor(estimator)]
+    if classifiers and regressors:
+        raise ValueError(
+            f"estimators[{regressors[0]!r}] is a regressor, but estimators[{classifiers[0]!r}] is a classifier: their "
+            "own scores, R2 and accuracy, cannot be subtracted. Compare estimators of one task, or pass a scoring= "
+            "that suits both, such as 'neg_mean_squared_error'."
+        )
 
 
 def _net_of(estimator: Any) -> AugmentedNet | None:
@@ -91,4 +106,10 @@ def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
     names = np.asarray(groups)
     if names.shape != (n_samples,):
         raise ValueError(f"groups has shape {names.shape} and must hold one group per sample, shape ({n_samples},).")
+    missing = np.array([is_missing(name) for name in names], dtype=bool)
+    if missing.any():
+        raise ValueError(
+            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Give "
+            "samples that belong to none a group of their own, or drop them."
+        )
     return names

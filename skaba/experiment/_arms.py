@@ -21,6 +21,7 @@ from skaba.augmenters import (
     free_aba,
     mend_aba,
 )
+from skaba.augmenters._calling import require_augmenter
 from skaba.experiment._settings import Settings
 
 PLAIN = "plain"
@@ -94,7 +95,8 @@ def arms_of(settings: Settings) -> list[Arm]:
     Raises
     ------
     ValueError
-        If a method does not exist, or a control's method is not among the methods or has no map.
+        If a method does not exist, a function of your own returns no augmenter, or a control's method is not among the
+        methods or has no map.
 
     Examples
     --------
@@ -134,10 +136,20 @@ def arm_of(settings: Settings, name: str) -> Arm:
 
 def _augmenter(name: str, settings: Settings) -> Any:
     if ":" in name:
-        return own_function(name, "an augmenter")()
+        return _own_augmenter(name)
     if name not in METHODS:
         raise ValueError(unknown_name("method", name, METHODS) + " One of your own is named as module:function.")
     return METHODS[name](settings)
+
+
+def _own_augmenter(name: str) -> Any:
+    make = own_function(name, "an augmenter")
+    try:
+        made = make()
+    except TypeError as error:
+        raise ValueError(f"{name} is to be called without arguments and return an augmenter: {error}.") from error
+    require_augmenter(f"{name}()", made)
+    return made
 
 
 def members_of(name: str) -> list[int]:

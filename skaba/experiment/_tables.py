@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,19 @@ def difference(results: Results, name: str, other: str) -> tuple[float, float, f
     return (float(paired.mean()), *interval)
 
 
+EQUAL = (
+    "An interval of no width comes from seeds with equal differences. It tells little about other seeds: such scores "
+    "have few distinct values."
+)
+"""The note under a table with such an interval."""
+
+
+def is_equal(difference: tuple[float, float, float]) -> bool:
+    """Return whether all seeds have the same difference, up to rounding."""
+    _, low, high = difference
+    return high - low < 1e-9
+
+
 def written(difference: tuple[float, float, float]) -> str:
     """Write a difference with its interval, if it has one."""
     mean, low, high = (round(value, 1) + 0.0 for value in difference)  # no minus before a zero
@@ -47,7 +60,22 @@ def benchmark_table(settings: Settings, results: Results) -> str:
     extra = [name for name in ("ece", "FGSM", "PGD") if name in results["fits"][PLAIN][0]]
     header = ["", "strength", "mean (std)", *(f"vs {label}" for label in others.values() if label in results["fits"])]
     header += ["vs its random map", "vs its noise", *_names(extra, settings), "published, median (std)"]
-    return markdown(header, [_benchmark_row(settings, results, name, others, extra) for name in results["fits"]])
+    rows = [_benchmark_row(settings, results, name, others, extra) for name in results["fits"]]
+    table = _beside_published(settings, header, rows)
+    pairs = [(name, other) for name in results["fits"] for other in _others(results, name, others)]
+    return f"{table}\n{EQUAL}\n" if any(is_equal(difference(results, *pair)) for pair in pairs) else table
+
+
+def _others(results: Results, name: str, others: Iterable[str]) -> list[str]:
+    """Return what a method's row compares it with."""
+    controls = [control.format(name) for control in (RANDOM_MAP, NOISE)]
+    return [other for other in (*others, *controls) if other in results["fits"] and other != name]
+
+
+def _beside_published(settings: Settings, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, without its last column where nothing is published that could fill it."""
+    end = None if settings.published else -1
+    return markdown(header[:end], [row[:end] for row in rows])
 
 
 def _names(extra: Sequence[str], settings: Settings) -> list[str]:
@@ -104,9 +132,10 @@ def adjustments_table(settings: Settings, results: Results) -> str:
         scores = scores_of(results, str(index), "valid")
         row = [str(index), _signs(adjustment), group_of(adjustment), f"{results['strengths'][str(index)]:g}"]
         rows.append([*row, f"{scores.max():.1f}", f"{scores.mean():.1f}", str(published.get(str(index), ""))])
-    single = markdown(["index", "low, middle, high", "group", "strength", "max", "mean", "published mean"], rows)
+    header = ["index", "low, middle, high", "group", "strength", "max", "mean", "published mean"]
     groups = [[group, f"{group_mean(results, group):.1f}", _published_mean(published, group)] for group in GROUPS]
-    return single + "\n" + markdown(["group", "mean", "published mean"], groups)
+    by_group = _beside_published(settings, ["group", "mean", "published mean"], groups)
+    return _beside_published(settings, header, rows) + "\n" + by_group
 
 
 def group_mean(results: Results, group: str) -> float:
@@ -129,7 +158,8 @@ def groups_table(settings: Settings, results: Results, single: Results) -> str:
         members = [scores_of(single, str(index), "valid").mean() for index in members_of(name)]
         cells = [f"{scores.mean():.1f} ({scores.std():.1f})", f"{np.mean(members):.1f}"]
         rows.append([name, f"{results['strengths'][name]:g}", *cells, str(settings.published.get(name, ""))])
-    return markdown(["set", "strength", "all of it, mean (std)", "mean of single ones", "published: all / mean"], rows)
+    header = ["set", "strength", "all of it, mean (std)", "mean of single ones", "published: all / mean"]
+    return _beside_published(settings, header, rows)
 
 
 def _signs(adjustment: Sequence[float]) -> str:

@@ -109,6 +109,8 @@ class ReliabilityDisplay:
             raise TypeError(f"A {kind.__name__} is no classifier: pass a fitted one that has predict_proba.")
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(f"A {type(estimator).__name__} has no predict_proba: pass a fitted classifier that has.")
+        if y is None:
+            raise ValueError("y=None: reliability compares predictions with the true labels; pass those of X.")
         probabilities = estimator.predict_proba(X)
         return cls.from_predictions(
             column_numbers(estimator, y),

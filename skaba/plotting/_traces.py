@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ class Traces:
         if len(names) != n_channels:
             raise ValueError(f"Got {len(names)} channel_names for series of {n_channels} channels; give one for each.")
         self.names = [str(name) for name in names]
-        if self.sampling_rate is not None and not 0 < self.sampling_rate < np.inf:
-            raise ValueError(f"sampling_rate={self.sampling_rate} must be a positive number of steps per second.")
+        rate = self.sampling_rate
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < np.inf):
+            raise ValueError(f"sampling_rate={rate!r} must be a positive number of steps per second.")
 
     @property
     def height(self) -> float:

@@ -1,4 +1,4 @@
-"""split_pipeline: the net inside what a user has, and X as that net takes it."""
+"""split_pipeline, attribute and augment: the net inside what a user has, and X as that net takes it."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,10 @@ from torch import nn
 
 from skaba import ABAClassifier
 from skaba.augmenters import GaussianNoise
-from skaba.estimators import split_pipeline
+from skaba.datasets import make_messages
+from skaba.estimators import attribute, augment, split_pipeline
+from skaba.modules import TextCNN
+from skaba.preprocessing import WordSequences
 
 X = np.random.default_rng(0).normal(3, 2, size=(60, 5)).astype(np.float32)
 y = np.arange(60) % 3
@@ -93,3 +96,40 @@ def test_not_fitted(estimator):
 def test_one_sample_without_its_axis():
     with pytest.raises(ValueError, match="no batch axis"):
         split_pipeline(net().fit(X, y), X[0])
+
+
+@pytest.mark.parametrize("wrap", [lambda pipeline: pipeline, lambda pipeline: GridSearchCV(pipeline, {}, cv=2)])
+def test_maps_and_changes_are_those_of_the_net_on_what_it_takes(wrap):
+    pipeline = wrap(make_pipeline(StandardScaler(), net())).fit(X, y)
+    clf, seen = split_pipeline(pipeline, X)
+    np.testing.assert_array_equal(attribute(pipeline, X), clf.attribute(seen))
+    how = {"target": 2, "attribution": "InputXGradient"}
+    np.testing.assert_array_equal(attribute(pipeline, X, y, **how), clf.attribute(seen, y, **how))
+    np.testing.assert_array_equal(augment(pipeline, X, y), clf.augment(seen, y))
+    np.testing.assert_array_equal(attribute(clf, seen, y), clf.attribute(seen, y))
+
+
+def test_maps_and_changes_of_texts_are_those_of_their_embedding():
+    texts, classes, vectors = make_messages(30, random_state=0)
+    words = WordSequences(vectors, length=25)
+    clf = ABAClassifier(
+        TextCNN,
+        module__vectors=words.embedding_matrix(),
+        module__n_classes=3,
+        layer="embedding",
+        max_epochs=1,
+        random_state=0,
+        verbose=0,
+    )
+    pipeline = make_pipeline(words, clf).fit(texts, classes)
+    ids = pipeline[0].transform(texts[:4])
+    np.testing.assert_array_equal(attribute(pipeline, texts[:4]), pipeline[-1].attribute(ids))
+    np.testing.assert_array_equal(augment(pipeline, texts[:4], classes[:4]), pipeline[-1].augment(ids, classes[:4]))
+
+
+@pytest.mark.parametrize("ask", [attribute, augment])
+def test_what_has_no_maps_and_changes(ask):
+    with pytest.raises(TypeError, match="Got a Pipeline that ends in a DummyClassifier"):
+        ask(make_pipeline(StandardScaler(), DummyClassifier()).fit(X, y), X, y)
+    with pytest.raises(NotFittedError):
+        ask(make_pipeline(StandardScaler(), net()), X, y)

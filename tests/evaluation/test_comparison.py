@@ -212,8 +212,16 @@ def test_the_table_says_it_all() -> None:
         r"| a\|b | 0.650 | +0.200 [+0.200, +0.200] | | | 2.75 | 1.50 |",
         f"| worse | 0.350 | -0.100 [{low:+.3f}, {high:+.3f}] | | 0.250 | | |",
         "",
-        "Means over 5 seeds of 2 folds each. Intervals: Student's t over the seeds.",
+        "Means over 5 seeds of 2 folds each. Intervals: Student's t over the seeds. The interval for a|b has no width: "
+        "all seeds have equal differences, which tell little about other seeds.",
     ]
+
+
+def test_differences_that_are_equal_but_for_rounding_are_noted_too() -> None:
+    scores = {"plain": np.array([0.8, 0.7]), "ours": np.array([0.9, 0.8])}
+    assert "The interval for ours has no width" in Comparison(scores, reference="plain", n_folds=1).table()
+    scores["ours"][1] = 0.81
+    assert "no width" not in Comparison(scores, reference="plain", n_folds=1).table()
 
 
 def test_every_row_adds_up() -> None:
@@ -274,9 +282,14 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(), {"reference": "plain"}, "none of the estimators: a, b"),
         (_arms(), {"cv": GroupKFold(3)}, r"pass compare\(..., groups=...\)"),
         (_arms(), {"groups": np.arange(59)}, r"groups has shape \(59,\)"),
+        (_arms(), {"groups": np.full(60, np.nan)}, "groups holds None or NaN for 60 of 60 samples"),
+        (_arms(), {"groups": [None, *"ab" * 29, "a"]}, "groups holds None or NaN for 1 of 60 samples"),
         (_arms(c=LogisticRegression(C=-1)), {}, r"estimators\['c'\] cannot be fitted.*'C' parameter"),
         (_arms(c=make_pipeline(PCA(), LogisticRegression(C=-1))), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
         (_arms(c=GridSearchCV(LogisticRegression(C=-1), {})), {}, r"estimators\['c'\] cannot be fitted.*'C'"),
+        (_arms(c=Ridge()), {}, r"estimators\['c'\] is a regressor, but estimators\['a'\] is a classifier.*scoring="),
+        (_arms(c=make_pipeline(PCA(), Ridge())), {}, r"estimators\['c'\] is a regressor"),
+        (_arms(c=GridSearchCV(Ridge(), {})), {}, r"estimators\['c'\] is a regressor"),
         (_arms(), {"seeds": 0}, "seeds=0"),
         (_arms(), {"seeds": [0, 1]}, "seeds="),
         (_arms(), {"cv": 1}, "cv=1"),
@@ -298,6 +311,11 @@ def _arms(**changed: Any) -> dict[str, Any]:
 def test_is_refused_before_any_work(table: Any, estimators: Any, settings: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         compare(estimators, *table, **settings)
+
+
+def test_a_score_that_suits_both_compares_a_classifier_with_a_regressor(table: Any) -> None:
+    result = compare({"tree": SHALLOW, "ridge": Ridge()}, *table, cv=2, seeds=2, scoring="neg_mean_squared_error")
+    assert np.isfinite(result.differences()["ridge"]).all()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def move_all(model, x, y, *, strength, criterion, generator):
 def function():
     return move_all
 
+def five():
+    return 5
+
+def nothing():
+    pass
+
 number = 3
 """
 
@@ -110,3 +116,17 @@ def test_what_an_augmenter_of_ones_own_cannot_be(settings, here):
         arms_of(replace(settings, methods=["plain", f"{here}:number"], controls_of=[]))
     with pytest.raises(ValueError, match=r"controls_of: .*:shift is not attribution-based, so it has no map"):
         arms_of(replace(settings, controls_of=[f"{here}:shift"]))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("five", r":five\(\)=5 must be an augmenter, such as mend_aba\(\)"),
+        ("nothing", r":nothing\(\)=None must be an augmenter"),
+        ("move_all", r":move_all is to be called without arguments and return an augmenter: .*missing"),
+    ],
+)
+def test_a_function_that_makes_no_augmenter_is_named_before_any_work(settings, here, tmp_path, function, message):
+    with pytest.raises(ValueError, match=here + message):
+        run(replace(settings, methods=["plain", f"{here}:{function}"], controls_of=[]), tmp_path / "out", PLACE)
+    assert not (tmp_path / "out").exists()

@@ -63,6 +63,22 @@ def test_a_row_adds_up_where_a_median_would_not(small, tmp_path, benchmark):
     assert gain == pytest.approx(float(ours[3].split()[0]), abs=0.11)
 
 
+def test_where_nothing_is_published_there_is_no_column_for_it(small, tmp_path, benchmark):
+    settings = read_settings(small)
+    header = report(written(tmp_path / "with", settings, benchmark)).splitlines()[0]
+    table = report(written(tmp_path / "without", replace(settings, published={}), benchmark))
+    assert table.splitlines()[0] == header.removesuffix(" published, median (std) |")
+    assert cells(table, "FastABA-CE")[-1] == "40.0"
+    assert "published" not in table
+
+
+def test_equal_differences_are_noted_under_the_table(small, tmp_path, benchmark):
+    settings, note = read_settings(small), "An interval of no width comes from seeds with equal differences."
+    assert note in report(written(tmp_path / "equal", settings, benchmark))
+    benchmark["fits"]["noise as FastABA-CE"] = fits(0.71, 0.7, ece=0.05, FGSM=0.5, PGD=0.4)
+    assert note not in report(written(tmp_path / "other", settings, benchmark))
+
+
 def test_one_seed_has_no_interval(small, tmp_path, benchmark):
     benchmark["fits"] = {name: own[:1] for name, own in benchmark["fits"].items()}
     row = cells(report(written(tmp_path / "results" / "run", read_settings(small), benchmark)), "FastABA-CE")
@@ -105,6 +121,16 @@ def test_single_adjustments_by_group(single):
     assert cells(table, "17")[1:] == ["-, 0, +", "epsilon", "0.1", "90.0", "80.0", ""]
     means = {group: cells(table, group)[1:] for group in ("epsilon", "delta", "neutral")}
     assert means == {"epsilon": ["80.0", "55.0"], "delta": ["20.0", ""], "neutral": ["50.0", ""]}
+
+
+def test_single_adjustments_of_which_nothing_is_published(single):
+    file = single / "settings.json"
+    own = json.loads(file.read_text())
+    own["settings"]["published"] = {}
+    file.write_text(json.dumps(own))
+    table = report(single)
+    assert "published" not in table
+    assert cells(table, "epsilon")[1:] == ["80.0"]
 
 
 def test_a_set_is_compared_with_its_members(small, tmp_path, single):

@@ -175,8 +175,8 @@ def test_seconds_in_place_of_steps(fit, series, display):
     assert axes.get_xlabel() == "time (s)"
     np.testing.assert_allclose(axes.images[0].get_extent(), [-0.005, 0.295, -1.5, 0.5])
     np.testing.assert_allclose(axes.lines[0].get_xdata(), np.arange(30) / 100)
-    for rate in (0, -1, np.inf, np.nan):
-        with pytest.raises(ValueError, match="must be a positive number of steps per second"):
+    for rate in (0, -1, np.inf, np.nan, "100", [100], True):
+        with pytest.raises(ValueError, match=r"sampling_rate=.* must be a positive number of steps per second"):
             display.from_estimator(fit(series), series, sampling_rate=rate)
 
 

@@ -71,5 +71,7 @@ def test_what_is_refused(images, labels):
         ReliabilityDisplay.from_estimator(SimpleNamespace(), X, labels)
     with pytest.raises(ValueError, match="not seen in fit"):
         ReliabilityDisplay.from_estimator(LogisticRegression().fit(X, labels), X, labels + 1)
+    with pytest.raises(ValueError, match="y=None: reliability compares predictions with the true labels"):
+        ReliabilityDisplay.from_estimator(LogisticRegression().fit(X, labels), X, None)
     with pytest.raises(ValueError, match="one class per sample"):
         ReliabilityDisplay.from_predictions(np.zeros((80, 3), dtype=int), P)

@@ -166,7 +166,8 @@ def feature_impact_index(
         As for :func:`deletion_score`.
     share : float, default=None
         Percent of the units that count as important, those of the highest values. By default 50; of binary masks, such
-        as those of ``HillClimbing``, which hold 0 and 1 alone, the units that are 1, and a share is refused.
+        as those of ``HillClimbing``, the units of the larger value, and a share is refused. Maps are binary masks if
+        each sample's has two values at most, such as 0 and 1, 0 and 255 or -1 and 1.
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
@@ -208,7 +209,8 @@ def feature_impact_index(
         low, high = [none, none, important], [none, important, every]
         return torch.cat(low, dim=1), torch.cat(high, dim=1)
 
-    unmasked, *masked = measure(probabilities_of(estimator, X), attribution, targets, how, plan).values.T
+    measured = measure(probabilities_of(estimator, X), attribution, targets, how, plan, takes_masks=True)
+    unmasked, *masked = measured.values.T
     return FeatureImpact(*(float(np.abs(values - unmasked).mean()) for values in masked))
 
 
@@ -218,8 +220,8 @@ def _important(ranked: Ranked, share: float | None) -> Tensor:
         return units_in(np.array([50.0 if share is None else float(share)]), ranked.counts)
     if share is not None:
         raise ValueError(
-            f"share={share!r} ranks units by their values, but the maps are binary masks, of 0 and 1 alone. "
-            "Leave share out, and the units that are 1 count as important."
+            f"share={share!r} ranks units by their values, but the maps are binary masks, of two values alone. "
+            "Leave share out, and the units of the larger value count as important."
         )
     marked = ranked.values == ranked.full
     if not (marked | (ranked.values == 0)).all():

@@ -22,6 +22,7 @@ from skaba.evaluation.fidelity._parts import Part, Parts
 from skaba.evaluation.fidelity._units import (
     Ranked,
     Units,
+    as_masks,
     broadcastable,
     is_constant,
     places,
@@ -135,7 +136,14 @@ def of_target(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def measure(
-    parts: Parts, attribution: Any, targets: ArrayLike | None, masking: Masking, plan: Plan, read: Read = of_target
+    parts: Parts,
+    attribution: Any,
+    targets: ArrayLike | None,
+    masking: Masking,
+    plan: Plan,
+    read: Read = of_target,
+    *,
+    takes_masks: bool = False,
 ) -> Measured:
     """Mask samples by a plan, in the order of their maps, and read the scores.
 
@@ -149,8 +157,10 @@ def measure(
     masking : Masking
     plan : callable
     read : callable
+    takes_masks : bool, default=False
+        Whether the plan asks of binary masks only which units they mark, and needs no order among these.
     """
-    probe = _Probe(parts, attribution, targets, masking, plan, read)
+    probe = _Probe(parts, attribution, targets, masking, plan, read, takes_masks)
     values = np.asarray(parts.each(probe), dtype=np.float64)
     if probe.n_constant:
         warnings.warn(
@@ -165,11 +175,20 @@ class _Probe:
     """Measures part after part, and keeps what is drawn once for all of them."""
 
     def __init__(
-        self, parts: Parts, attribution: Any, targets: ArrayLike | None, masking: Masking, plan: Plan, read: Read
+        self,
+        parts: Parts,
+        attribution: Any,
+        targets: ArrayLike | None,
+        masking: Masking,
+        plan: Plan,
+        read: Read,
+        takes_masks: bool,
     ) -> None:
-        self.masking, self.plan, self.read = masking, plan, read
+        self.masking, self.plan, self.read, self.takes_masks = masking, plan, read, takes_masks
         self.criterion, self.task = parts.criterion, parts.task
         self.attribution = _checked_attribution(attribution, parts.n_samples)
+        are_given = takes_masks and isinstance(self.attribution, np.ndarray)
+        self.masks = as_masks(torch.as_tensor(self.attribution)) if are_given else None
         self.given = None if targets is None else _checked_targets(targets, parts.n_samples)
         # Streams of their own: how samples are split into parts must not decide what is drawn.
         ties, noise, method = np.random.SeedSequence(int(masking.random_state)).spawn(3)
@@ -183,8 +202,10 @@ class _Probe:
         scores = self._unmasked(part)
         targets = self._targets(part, scores)
         units = units_of(part, self.masking.unit, self.masking.window)
-        ranked = ranked_by(self._maps(part, targets), part, units, self.masking.reduction)
-        self.n_constant += int(is_constant(ranked.values, units).sum())
+        maps = self._maps(part, targets)
+        ranked = ranked_by(maps, self._masks(part, maps), part, units, self.masking.reduction)
+        if ranked.full is None:
+            self.n_constant += int(is_constant(ranked.values, units).sum())
         rank = ranks(ranked.values, units, self.ties)
         low, high = self.plan(ranked)
         columns, back = torch.unique(torch.stack([low, high]), dim=2, return_inverse=True)
@@ -228,6 +249,14 @@ class _Probe:
         maps = torch.as_tensor(answer, device=part.x.device).detach().double()  # NumPy has no bfloat16
         _check_finite(maps.cpu().numpy(), part.start)
         return maps
+
+    def _masks(self, part: Part, maps: Tensor) -> Tensor | None:
+        """Return what the maps of a part mark, if they are binary masks and the plan takes these."""
+        if not self.takes_masks:
+            return None
+        if not isinstance(self.attribution, np.ndarray):
+            return as_masks(maps)
+        return None if self.masks is None else self.masks[part.start : part.start + len(part.x)].to(maps.device)
 
     def _masked(
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor

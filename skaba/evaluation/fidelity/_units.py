@@ -123,9 +123,9 @@ class Ranked(NamedTuple):
     units : Units
     values : double Tensor of shape (m, n_units)
         The importance of each unit.
+        Of masks, how many of its sites they mark.
     full : double Tensor of shape (m, n_units) or None
-        The importance that each unit would have if its map were 1 everywhere. None unless the maps are binary masks,
-        which hold 0 and 1 alone, and 1 somewhere.
+        Of masks, how many they could mark; else None.
     """
 
     units: Units
@@ -138,11 +138,31 @@ class Ranked(NamedTuple):
         return self.units.counts(len(self.values))
 
 
-def ranked_by(maps: Tensor, part: Part, units: Units, reduction: str) -> Ranked:
-    """Return what maps say of the units; for the parameters see :func:`importances`."""
-    binary = bool(((maps == 0) | (maps == 1)).all() and (maps == 1).any())
-    full = importances(torch.ones_like(maps), part, units, reduction) if binary else None
-    return Ranked(units, importances(maps, part, units, reduction), full)
+def ranked_by(maps: Tensor, masks: Tensor | None, part: Part, units: Units, reduction: str) -> Ranked:
+    """Return what maps say of the units, or masks of the same shape if there are any; see :func:`importances`."""
+    if masks is None:
+        return Ranked(units, importances(maps, part, units, reduction), None)
+    full = importances(torch.ones_like(masks), part, units, reduction)
+    return Ranked(units, importances(masks, part, units, reduction), full)
+
+
+def as_masks(maps: Tensor) -> Tensor | None:
+    """Return what maps of all samples mark, as booleans, if they are binary masks; else None.
+
+    They are if no sample's map has more than two values; the larger one marks. A map of a single value is then all
+    marked or not at all, as that value is to those of the other samples. Maps of one or two sites, which always have so
+    few values, are masks only if these are 0 and 1.
+    """
+    if ((maps == 0) | (maps == 1)).all():
+        return maps == 1 if (maps == 1).any() else None
+    values = maps.double().flatten(1)
+    low, high = values.amin(dim=1, keepdim=True), values.amax(dim=1, keepdim=True)
+    varies = low < high
+    if values.shape[1] <= 2 or not varies.any() or not ((values == low) | (values == high)).all():
+        return None
+    middle = low / 2 + high / 2
+    middle = torch.where(varies, middle, middle[varies].mean())
+    return (values > middle).view(maps.shape)
 
 
 def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:

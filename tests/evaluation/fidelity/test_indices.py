@@ -121,6 +121,26 @@ def test_the_mask_of_a_search_and_a_mask_of_single_features() -> None:
     assert impact == pytest.approx(masked_impact(images, single, 0.3))
 
 
+@pytest.mark.parametrize("low_high", [(0, 255), (-1, 1), (0.1, 0.9), (0.8, 0.9), (-2, 0)])
+@pytest.mark.parametrize("reduction", ["sum", "abs"])
+@pytest.mark.filterwarnings("error")
+def test_maps_of_any_two_values_are_masks(low_high: tuple[float, float], reduction: str) -> None:
+    X = samples(5, 2, 5)
+    units = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1], [1, 1, 1]])  # the last is smaller than the others
+    masks = np.repeat(np.repeat(units, 2, axis=1)[:, None, :5], 2, axis=1)
+    expected = feature_impact_index(polynomial, X, masks, window=2)
+    assert expected == pytest.approx(masked_impact(X, masks, 0.0))
+    maps = np.where(masks, low_high[1], low_high[0])
+    assert feature_impact_index(polynomial, X, maps, window=2, reduction=reduction) == expected
+    with pytest.raises(ValueError, match="binary masks, of two values"):
+        feature_impact_index(polynomial, X, maps, share=50)
+
+
+def test_maps_of_two_features_are_no_masks() -> None:
+    X, maps = samples(4, 2), samples(4, 2, seed=1)
+    assert feature_impact_index(lambda x: x, X, maps) == feature_impact_index(lambda x: x, X, maps, share=50)
+
+
 def test_other_maps_take_half_by_default_and_masks_take_no_share() -> None:
     X, maps = samples(4, 6), samples(4, 6, seed=1)
     assert feature_impact_index(polynomial, X, maps) == feature_impact_index(polynomial, X, maps, share=50)
