@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import Gradient, TrueClass, channel_axis, rows_of, scaled, stretched
-from skaba.attribution._method import generator_on
+from skaba.attribution._method import generator_on, protected
 from skaba.attribution._spatial import positions, to_channels
 from skaba.augmenters._batches import require_batch
 from skaba.augmenters._calling import NO_UNIT, augmented_by, default_strength, require_inner
@@ -200,10 +200,13 @@ class KeepAugment(BaseEstimator):
         self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channels: int, asked: dict[str, Any]
     ) -> Tensor:
         if self.resolution == 1:
-            return self._checked(self.attribution(model, x, y, target=self.target, **asked), x, channels)
+            return self._checked(self._asked(model, x, y, asked), x, channels)
         small = scaled(x, self.resolution, channels)
-        map_ = self._checked(self.attribution(model, small, y, target=self.target, **asked), small, channels)
+        map_ = self._checked(self._asked(model, small, y, asked), small, channels)
         return stretched(map_, x, channels)
+
+    def _asked(self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, asked: dict[str, Any]) -> Any:
+        return self.attribution(model, protected(x, self.attribution), y, target=self.target, **asked)
 
     def _checked(self, map_: Any, x: Tensor, channels: int) -> Tensor:
         """Return a map if it has all places of the samples; it may have a single channel."""
