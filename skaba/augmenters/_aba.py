@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from skaba._validation import validate_changed
 from skaba.attribution import (
     FromLayer,
     Gradient,
@@ -199,9 +200,10 @@ class ABA(BaseEstimator):
         TypeError
             If x is not a tensor, the strength is not a number, or the generator is not a torch.Generator.
         ValueError
-            If the adjustments do not match the selection, the target does not fit the model, or the map does not
-            fit the batch or is not finite.
+            If a parameter is not allowed, the target does not fit the model, or the map does not fit the batch or is
+            not finite.
         """
+        validate_changed(self)
         require_batch(self, x, strength, generator)
         x = x.detach()
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
@@ -238,7 +240,13 @@ class ABA(BaseEstimator):
         -------
         callable
             Takes the layer's output, which may be written into, and returns it augmented. Padding is never changed.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, or the target or the layer does not fit the model.
         """
+        validate_changed(self)
         steps, rows = self._draw_moved(rest.n_samples, strength, generator, rest.device)
         if len(steps) == 0:
             return lambda output: output
