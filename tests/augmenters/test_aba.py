@@ -137,11 +137,9 @@ def test_strength_scales_the_same_draw():
     torch.testing.assert_close(three, 3 * one, rtol=1e-5, atol=1e-12)
 
 
-def test_a_negative_strength_is_the_opposite_adjustments():
-    net, x, y = linear(), torch.randn(8, 20, dtype=torch.float64), torch.zeros(8, dtype=torch.int64)
-    aba = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]))
-    opposite = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]).opposites())
-    assert torch.equal(augmented(aba, x, y, net, -0.2), augmented(opposite, x, y, net, 0.2))
+def test_a_negative_strength_is_refused():
+    with pytest.raises(ValueError, match=r"strength=-0\.2 must be at least 0"):
+        augmented(mend_aba(k=2), torch.zeros(8, 20, dtype=torch.float64), model=linear(), strength=-0.2)
 
 
 def test_fractional_adjustments_give_a_strength_a_category():

@@ -193,9 +193,9 @@ def gradient_by_hand_of_two(net, x, y):
 
 def test_fgsm_raises_the_loss_and_its_opposite_lowers_it():
     net, x, y = linear(D, C), *batch()
-    losses = [
-        nn.functional.cross_entropy(net(augmented(fgsm(), net, x, y, strength=s)), y).item() for s in (-0.05, 0.0, 0.05)
-    ]
+    opposite = fgsm(adjustments=fgsm().adjustments.opposites())
+    batches = augmented(opposite, net, x, y, strength=0.05), x, augmented(fgsm(), net, x, y, strength=0.05)
+    losses = [nn.functional.cross_entropy(net(batch), y).item() for batch in batches]
     assert losses[0] < losses[1] < losses[2]
 
 
