@@ -209,11 +209,15 @@ class ABA(BaseEstimator):
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
         if len(steps) == 0:
             return x
-        chosen, padding = x, model.padding if isinstance(model, FromLayer) else None
-        if rows is not None:
-            chosen, y, padding = x.index_select(0, rows), picked(y, rows), picked(padding, rows)
-            model = rows_of(model, rows)
-        attribution = self._attribute(model, chosen, y, criterion, generator)
+        padding = model.padding if isinstance(model, FromLayer) else None
+        if rows is None:
+            chosen, attribution = x, self._attribute(model, x, y, criterion, generator)
+        else:
+            chosen, padding = x.index_select(0, rows), picked(padding, rows)
+            if self._asks_whole():
+                attribution = self._attribute(model, x, y, criterion, generator).index_select(0, rows)
+            else:
+                attribution = self._attribute(rows_of(model, rows), chosen, picked(y, rows), criterion, generator)
         return self._mover(chosen, attribution, steps, rows, padding, generator)(x.clone())
 
     def shift(
@@ -250,8 +254,9 @@ class ABA(BaseEstimator):
         steps, rows = self._draw_moved(rest.n_samples, strength, generator, rest.device)
         if len(steps) == 0:
             return lambda output: output
-        if rows is not None:
-            rest, y = rest.rows(rows), picked(y, rows)
+        asked_rows, picked_rows = (None, rows) if self._asks_whole() else (rows, None)
+        if asked_rows is not None:
+            rest, y = rest.rows(asked_rows), picked(y, asked_rows)
         if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
             # All that matters of the features is their gradient, which needs no pass of their own.
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
@@ -259,8 +264,16 @@ class ABA(BaseEstimator):
         else:
             x = rest.features(getattr(self.attribution, "mode", "eval"), generator)
             attribution = self._attribute(rest, x, y, criterion, generator)
-        require_samples(x, len(steps), rest.layer)
-        return self._mover(x, attribution, steps, rows, rest.padding, generator)
+        require_samples(x, rest.n_samples, rest.layer)
+        padding = rest.padding
+        if picked_rows is not None:
+            x, attribution = x.index_select(0, picked_rows), attribution.index_select(0, picked_rows)
+            padding = picked(padding, picked_rows)
+        return self._mover(x, attribution, steps, rows, padding, generator)
+
+    def _asks_whole(self) -> bool:
+        """Return whether samples that stay are asked about too: in training mode, BatchNorm's statistics are theirs."""
+        return getattr(self.attribution, "mode", "eval") == "train"
 
     def _draw_moved(
         self, n_samples: int, strength: float, generator: torch.Generator, device: torch.device
