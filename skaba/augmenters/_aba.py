@@ -27,7 +27,7 @@ from skaba.attribution import (
     stretched,
 )
 from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._batches import require_batch
+from skaba.augmenters._batches import labelled, require_batch
 from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
@@ -181,7 +181,7 @@ class ABA(BaseEstimator):
             without a trace.
         x : floating-point Tensor of shape (n, ...)
             Left unchanged.
-        y : Tensor or None
+        y : Tensor, array-like or None
             The labels, if the target needs them.
         strength : float
             The s of the papers, in the units of x.
@@ -200,12 +200,12 @@ class ABA(BaseEstimator):
         TypeError
             If x is not a tensor, the strength is not a number, or the generator is not a torch.Generator.
         ValueError
-            If a parameter is not allowed, the target does not fit the model, or the map does not fit the batch or is
-            not finite.
+            If a parameter is not allowed, y does not hold one target per sample, the target does not fit the model,
+            or the map does not fit the batch or is not finite.
         """
         validate_changed(self)
         require_batch(self, x, strength, generator)
-        x = x.detach()
+        x, y = x.detach(), labelled(self, x, y)
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
         if len(steps) == 0:
             return x

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skaba.attribution._checking import as_labels
 from skaba.augmenters._finite import described
 
 
@@ -48,3 +49,36 @@ def require_batch(augmenter: Any, x: Any, strength: Any, generator: Any, *, most
         raise TypeError(
             f"{name} draws at random: pass generator=torch.Generator().manual_seed(0), got {described(generator)}."
         )
+
+
+def labelled(augmenter: Any, x: Tensor, y: Any) -> Tensor | None:
+    """Return the labels of a batch whose samples are attributed, of which lists and arrays are taken too.
+
+    Parameters
+    ----------
+    augmenter : object
+        Is named by its class.
+    x : Tensor
+    y : Tensor, array-like or None
+
+    Returns
+    -------
+    Tensor or None
+
+    Raises
+    ------
+    ValueError
+        If x has no axis of samples, or y does not hold one number, or row of numbers, per sample.
+    """
+    if x.dim() < 2:
+        raise ValueError(
+            f"{type(augmenter).__name__} takes a batch, (n, ...), whose first axis is that of the samples; x has shape "
+            f"{tuple(x.shape)}. Pass x.unsqueeze(0) for a single sample."
+        )
+    labels = as_labels(y, x.device)
+    if labels is not None and labels.shape[:1] != x.shape[:1]:
+        raise ValueError(
+            f"y must hold one target per sample: the batch has {len(x)}, of shape {tuple(x.shape[1:])}, y has shape "
+            f"{tuple(labels.shape)}."
+        )
+    return labels
