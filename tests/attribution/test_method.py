@@ -369,3 +369,11 @@ def test_a_method_of_skaba_is_given_the_batch_without_a_copy():
     x = torch.randn(3, 4)
     assert protected(x, Gradient()) is x
     assert protected(x, in_place) is not x
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64], ids=str)
+def test_a_map_holds_real_numbers(dtype):
+    x = torch.randn(3, 4, dtype=torch.float64)
+    for method in (Own(lambda x: x.to(dtype)), lambda model, x, y, *, target, criterion, generator: x.to(dtype)):
+        with pytest.raises(ValueError, match=rf"returned a map of {dtype}; it must hold real numbers"):
+            attributed(method, linear(4, 2), x, target=PredictedClass())
