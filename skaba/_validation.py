@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
+from operator import is_
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 _MOST_NAMES = 40
+_CHECKED: WeakKeyDictionary[BaseEstimator, list[Any]] = WeakKeyDictionary()
+"""The parameters of each component as they were when it was last checked at a call."""
 
 
 def validate_parameters(component: Any, constraints: dict[str, Any] | None = None) -> None:
@@ -53,6 +58,43 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
     for value in parameters.values():
         if isinstance(value, BaseEstimator):
             validate_parameters(value)
+
+
+def validate_changed(component: BaseEstimator) -> None:
+    """Check a component's parameters, unless they are the very objects that were checked last.
+
+    It takes microseconds, so that it can come before every batch. What is changed inside a list or an array is not
+    noticed.
+
+    Parameters
+    ----------
+    component : BaseEstimator
+
+    Raises
+    ------
+    ValueError
+        As :func:`validate_parameters`.
+    """
+    values = _values(component)
+    last = _CHECKED.get(component)
+    if last is None or len(values) != len(last) or not all(map(is_, values, last)):
+        validate_parameters(component)
+        _CHECKED[component] = values
+
+
+def _values(component: BaseEstimator) -> list[Any]:
+    """Return a component's parameters, and those of every component nested in it."""
+    kind: Any = type(component)
+    values = [getattr(component, name, None) for name in _names(kind)]
+    for value in tuple(values):
+        if isinstance(value, BaseEstimator):
+            values += _values(value)
+    return values
+
+
+@lru_cache(maxsize=128)
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(kind._get_param_names())
 
 
 def unknown_name(what: str, name: object, known: Iterable[object]) -> str:

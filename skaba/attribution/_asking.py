@@ -83,7 +83,8 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
     Raises
     ------
     ValueError
-        If there is no such mode, or the mode is "train" and there is no generator or a module is scripted.
+        If there is no such mode, or the mode is "train" and there is no generator, a module is scripted, or BatchNorm
+        is asked about a single sample.
 
     Notes
     -----
@@ -111,7 +112,15 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
             _train(model, generator)
         else:
             _set_training(training, False)
-        yield
+        try:
+            yield
+        except ValueError as error:
+            if mode == "train" and "more than 1 value per channel" in str(error):
+                raise ValueError(
+                    'mode="train" lets BatchNorm normalise by the statistics of the batch, which one sample does not '
+                    'have: pass more samples, or set mode="eval".'
+                ) from error
+            raise
 
 
 def _train(model: Model, generator: torch.Generator | None) -> None:

@@ -99,13 +99,18 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
     Raises
     ------
     ValueError
-        If it is no tensor, has another shape than x, or holds NaN or infinity.
+        If it is no tensor, has another shape than x, is of bools or complex numbers, or holds NaN or infinity.
     """
     if not isinstance(map_, Tensor) or map_.shape != x.shape:
         got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
         raise ValueError(
             f"{_named(method)} returned {got} for a batch of shape {tuple(x.shape)}; it must return a torch.Tensor of "
             "that shape."
+        )
+    if map_.dtype == torch.bool or map_.is_complex():
+        raise ValueError(
+            f"{_named(method)} returned a map of {map_.dtype}; it must hold real numbers, such as map.to(x.dtype) of "
+            "bools or map.abs() of complex numbers."
         )
     # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
     if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():

@@ -171,11 +171,16 @@ def attributed(
     ValueError: <function mean at ...> returned a tensor of shape (2,) for a batch of shape (2, 3); it must return ...
     """
     try:
-        map_ = method(model, x, y, target=target, criterion=criterion, generator=generator)
+        map_ = method(model, protected(x, method), y, target=target, criterion=criterion, generator=generator)
     except TypeError as error:
         require_form(method, METHOD, error)
         raise
     return checked_map(map_, x, method)
+
+
+def protected(x: Tensor, method: Any) -> Tensor:
+    """Return a batch as a method is given it: a copy, unless the method is skaba's, since it may write in place."""
+    return x if type(method).__module__.startswith("skaba.") else x.clone()
 
 
 def broadcast(name: str, value: Any, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from skaba._validation import validate_changed
 from skaba.attribution import (
     FromLayer,
     Gradient,
@@ -26,7 +27,7 @@ from skaba.attribution import (
     stretched,
 )
 from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._batches import require_batch
+from skaba.augmenters._batches import labelled, require_batch
 from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
@@ -180,7 +181,7 @@ class ABA(BaseEstimator):
             without a trace.
         x : floating-point Tensor of shape (n, ...)
             Left unchanged.
-        y : Tensor or None
+        y : Tensor, array-like or None
             The labels, if the target needs them.
         strength : float
             The s of the papers, in the units of x.
@@ -199,19 +200,24 @@ class ABA(BaseEstimator):
         TypeError
             If x is not a tensor, the strength is not a number, or the generator is not a torch.Generator.
         ValueError
-            If the adjustments do not match the selection, the target does not fit the model, or the map does not
-            fit the batch or is not finite.
+            If a parameter is not allowed, y does not hold one target per sample, the target does not fit the model,
+            or the map does not fit the batch or is not finite.
         """
+        validate_changed(self)
         require_batch(self, x, strength, generator)
-        x = x.detach()
+        x, y = x.detach(), labelled(self, x, y)
         steps, rows = self._draw_moved(len(x), strength, generator, x.device)
         if len(steps) == 0:
             return x
-        chosen, padding = x, model.padding if isinstance(model, FromLayer) else None
-        if rows is not None:
-            chosen, y, padding = x.index_select(0, rows), picked(y, rows), picked(padding, rows)
-            model = rows_of(model, rows)
-        attribution = self._attribute(model, chosen, y, criterion, generator)
+        padding = model.padding if isinstance(model, FromLayer) else None
+        if rows is None:
+            chosen, attribution = x, self._attribute(model, x, y, criterion, generator)
+        else:
+            chosen, padding = x.index_select(0, rows), picked(padding, rows)
+            if self._asks_whole():
+                attribution = self._attribute(model, x, y, criterion, generator).index_select(0, rows)
+            else:
+                attribution = self._attribute(rows_of(model, rows), chosen, picked(y, rows), criterion, generator)
         return self._mover(chosen, attribution, steps, rows, padding, generator)(x.clone())
 
     def shift(
@@ -238,12 +244,19 @@ class ABA(BaseEstimator):
         -------
         callable
             Takes the layer's output, which may be written into, and returns it augmented. Padding is never changed.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, or the target or the layer does not fit the model.
         """
+        validate_changed(self)
         steps, rows = self._draw_moved(rest.n_samples, strength, generator, rest.device)
         if len(steps) == 0:
             return lambda output: output
-        if rows is not None:
-            rest, y = rest.rows(rows), picked(y, rows)
+        asked_rows, picked_rows = (None, rows) if self._asks_whole() else (rows, None)
+        if asked_rows is not None:
+            rest, y = rest.rows(asked_rows), picked(y, asked_rows)
         if type(self.attribution) is Gradient and type(self.change) is Constant and self.resolution == 1:
             # All that matters of the features is their gradient, which needs no pass of their own.
             x = self.attribution.at_layer(rest, y, target=self.target, criterion=criterion, generator=generator)
@@ -251,8 +264,16 @@ class ABA(BaseEstimator):
         else:
             x = rest.features(getattr(self.attribution, "mode", "eval"), generator)
             attribution = self._attribute(rest, x, y, criterion, generator)
-        require_samples(x, len(steps), rest.layer)
-        return self._mover(x, attribution, steps, rows, rest.padding, generator)
+        require_samples(x, rest.n_samples, rest.layer)
+        padding = rest.padding
+        if picked_rows is not None:
+            x, attribution = x.index_select(0, picked_rows), attribution.index_select(0, picked_rows)
+            padding = picked(padding, picked_rows)
+        return self._mover(x, attribution, steps, rows, padding, generator)
+
+    def _asks_whole(self) -> bool:
+        """Return whether samples that stay are asked about too: in training mode, BatchNorm's statistics are theirs."""
+        return getattr(self.attribution, "mode", "eval") == "train"
 
     def _draw_moved(
         self, n_samples: int, strength: float, generator: torch.Generator, device: torch.device

@@ -6,6 +6,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,15 +130,20 @@ def require_augmenter(name: str, component: Any) -> None:
     ValueError
         If it is neither an augmenter nor a function of a batch.
     """
-    if isinstance(component, type) or component in PRESETS.values():
-        raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
-    if callable(component) and (_signature(component) is None or is_augmenter(component) or _takes(component, 1)):
+    makes = isinstance(component, type) or component in PRESETS.values()
+    takes_batch = callable(component) and (
+        _signature(component) is None or is_augmenter(component) or _takes(component, 1)
+    )
+    if takes_batch and not makes:
         return
-    for part, (what, is_one) in PARTS.items():
-        if is_one(component):
-            raise ValueError(
-                f"{name}={component!r} is no augmenter: it {what}. Make one with it, ABA({part}={component!r})."
-            )
+    part = _part_of(component)
+    if part is not None:
+        shown, made = (component.__name__, "()") if isinstance(component, type) else (repr(component), "")
+        raise ValueError(
+            f"{name}={shown} is no augmenter: it {PARTS[part][0]}. Make one with it, ABA({part}={shown}{made})."
+        )
+    if makes:
+        raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
     raise ValueError(
         f"{name}={component!r} must be an augmenter, such as mend_aba() or FPA(), a function that takes a batch and "
         "returns it augmented, or callable as augmenter(model, x, y, *, strength, criterion, generator)."
@@ -178,19 +184,42 @@ def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
 
 
 def _draws_maps(component: Any) -> bool:
-    return _takes(component, 3, "target", "criterion", "generator")
+    return _takes(_as_called(component), 3, "target", "criterion", "generator")
 
 
 def _is_target(component: Any) -> bool:
-    return _takes(component, 2, "criterion", "generator")
+    return _takes(_as_called(component), 2, "criterion", "generator")
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda component: (
+        isinstance(component, kind) or (isinstance(component, type) and issubclass(component, kind))
+    )
+
+
+def _as_called(component: Any) -> Any:
+    """Return what is called in place of an instance of a class, None if instances cannot be; anything else as it is."""
+    if not isinstance(component, type):
+        return component
+    call: Any = next((vars(kind)["__call__"] for kind in component.__mro__ if "__call__" in vars(kind)), None)
+    signature = _signature(call)
+    # A method of anything, (*args, **kwargs), such as a module's, says nothing.
+    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+        return None
+    return partial(call, None)
+
+
+def _part_of(component: Any) -> str | None:
+    """Return which part of an ABA something is, or the instances of a class are."""
+    return next((part for part, (_, is_one) in PARTS.items() if is_one(component)), None)
 
 
 PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "attribution": ("draws maps", _draws_maps),
     "target": ("says what maps explain", _is_target),
-    "selection": ("sorts features into categories", lambda component: isinstance(component, Selection)),
-    "adjustments": ("says how categories move", lambda component: isinstance(component, AdjustmentSet)),
-    "change": ("says what a step does to a feature", lambda component: isinstance(component, Change)),
+    "selection": ("sorts features into categories", _is(Selection)),
+    "adjustments": ("says how categories move", _is(AdjustmentSet)),
+    "change": ("says what a step does to a feature", _is(Change)),
 }
 """Parts of an ABA that may be taken for an augmenter: what each does, and how it is told."""
 

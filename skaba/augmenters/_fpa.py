@@ -152,10 +152,11 @@ class FPA(BaseEstimator):
         TypeError
             If x is no floating-point tensor, the strength no number, or the generator none of torch's.
         ValueError
-            If a parameter is not allowed, samples have no features, or a table is to be blurred.
+            If a parameter is not allowed, the strength is not between 0 and 1, samples have no features, or a table
+            is to be blurred.
         """
         validate_parameters(self)
-        require_batch(self, x, strength, generator)
+        require_batch(self, x, strength, generator, most=1)
         require_features("FPA", x)
         x = x.detach()
         if strength == 0 or torch.rand((), generator=generator) >= self.probability:

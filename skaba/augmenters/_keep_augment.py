@@ -13,9 +13,9 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import Gradient, TrueClass, channel_axis, rows_of, scaled, stretched
-from skaba.attribution._method import generator_on
+from skaba.attribution._method import generator_on, protected
 from skaba.attribution._spatial import positions, to_channels
-from skaba.augmenters._batches import require_batch
+from skaba.augmenters._batches import labelled, require_batch
 from skaba.augmenters._calling import NO_UNIT, augmented_by, default_strength, require_inner
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import boxes, require_places
@@ -150,7 +150,7 @@ class KeepAugment(BaseEstimator):
             Returns logits of shape (n, n_outputs). It is asked in evaluation mode and left without a trace.
         x : floating-point Tensor of shape (n, channels, height, width) or (n, channels, length)
             Left unchanged.
-        y : Tensor or None
+        y : Tensor, array-like or None
             The labels, if the target needs them.
         strength : float
             Of the augmentation inside.
@@ -173,7 +173,7 @@ class KeepAugment(BaseEstimator):
         validate_parameters(self)
         require_batch(self, x, strength, generator)
         require_places("KeepAugment", x)
-        x = x.detach()
+        x, y = x.detach(), labelled(self, x, y)
         if strength == 0 or len(x) == 0:
             return x
         asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
@@ -200,10 +200,13 @@ class KeepAugment(BaseEstimator):
         self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channels: int, asked: dict[str, Any]
     ) -> Tensor:
         if self.resolution == 1:
-            return self._checked(self.attribution(model, x, y, target=self.target, **asked), x, channels)
+            return self._checked(self._asked(model, x, y, asked), x, channels)
         small = scaled(x, self.resolution, channels)
-        map_ = self._checked(self.attribution(model, small, y, target=self.target, **asked), small, channels)
+        map_ = self._checked(self._asked(model, small, y, asked), small, channels)
         return stretched(map_, x, channels)
+
+    def _asked(self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, asked: dict[str, Any]) -> Any:
+        return self.attribution(model, protected(x, self.attribution), y, target=self.target, **asked)
 
     def _checked(self, map_: Any, x: Tensor, channels: int) -> Tensor:
         """Return a map if it has all places of the samples; it may have a single channel."""

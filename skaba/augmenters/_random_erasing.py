@@ -134,10 +134,11 @@ class RandomErasing(BaseEstimator):
         TypeError
             If x is no floating-point tensor, the strength no number, or the generator none of torch's.
         ValueError
-            If a parameter is not allowed, or samples are neither images nor series.
+            If a parameter is not allowed, the strength is not between 0 and 1, or samples are neither images nor
+            series.
         """
         validate_parameters(self)
-        require_batch(self, x, strength, generator)
+        require_batch(self, x, strength, generator, most=1)
         require_features("RandomErasing", x)
         require_places("RandomErasing", x)
         x = x.detach()

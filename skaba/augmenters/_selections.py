@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,11 +68,14 @@ class Selection(ABC):
 
         Raises
         ------
+        TypeError
+            If an own selection's ``boundaries`` cannot be called with these arguments.
         ValueError
-            If an own selection returns other boundaries than it says.
+            If it returns other boundaries than it says, NaN, or boundaries that descend.
         """
         attribution = attribution.detach()
-        boundaries = self._checked(self.boundaries(as_stored(attribution), wanted), len(attribution))
+        boundaries = self._checked(self._asked(as_stored(attribution), wanted), len(attribution))
+        self._require_ascending(boundaries, len(attribution), wanted)
         categories = compared(attribution, boundaries, wanted)
         counts = categories.counts().T
         on_one_side = (counts == 0) | (counts == categories.n_features)
@@ -78,15 +84,52 @@ class Selection(ABC):
             categories.mark_blank(rows, (attribution[rows].flatten(1) == 0).all(dim=1))
         return categories
 
-    def _checked(self, boundaries: Boundaries, n_samples: int) -> Boundaries:
+    def _asked(self, attribution: Tensor, wanted: Tensor | None) -> Any:
+        """Return what ``boundaries`` does, or say that it does not take its arguments."""
+        try:
+            return self.boundaries(attribution, wanted)
+        except TypeError as error:
+            try:
+                inspect.signature(self.boundaries).bind(attribution, wanted)
+            except TypeError as unfit:
+                raise TypeError(
+                    f"selection={self!r} must have a method boundaries(attribution, wanted=None); its own cannot be "
+                    f"called so: {unfit}."
+                ) from error
+            raise
+
+    def _checked(self, boundaries: Any, n_samples: int) -> Boundaries:
         """Return the boundaries if there is one between each two categories."""
-        found = [tuple(each.shape) if isinstance(each, Tensor) else () for each in boundaries]
+        try:
+            found = [_shape_of(each) for each in boundaries]
+        except TypeError as error:
+            raise ValueError(
+                f"selection={self!r}: boundaries() must return a list of {self.n_categories - 1} numbers or tensors of "
+                f"shape ({n_samples}, 1); it returned a {type(boundaries).__name__}."
+            ) from error
         if len(found) == self.n_categories - 1 and set(found) <= {(), (n_samples, 1)}:
-            return boundaries
+            checked: Boundaries = boundaries
+            return checked
         raise ValueError(
             f"{self!r} makes {self.n_categories} categories, so boundaries() must return {self.n_categories - 1} "
             f"numbers or tensors of shape ({n_samples}, 1); it returned {len(found)}, of shapes {found}."
         )
+
+    def _require_ascending(self, boundaries: Boundaries, n_samples: int, wanted: Tensor | None) -> None:
+        """Raise a ValueError if a boundary that is needed is NaN, or below the one before it."""
+        tensors = [each for each in boundaries if isinstance(each, Tensor)]
+        if tensors:
+            table = torch.cat([torch.as_tensor(each).to(tensors[0]).expand(n_samples, 1) for each in boundaries], dim=1)
+            unsound, descending = table.isnan(), table[:, :-1] > table[:, 1:]
+            if wanted is not None:
+                unsound, descending = unsound & wanted, descending & wanted[:, :-1] & wanted[:, 1:]
+            bad, falls = bool(unsound.any()), bool(descending.any())
+        else:
+            bad, falls = any(map(math.isnan, boundaries)), any(low > high for low, high in pairwise(boundaries))
+        if bad:
+            raise ValueError(f"selection={self!r}: boundaries() returned NaN, which no feature is below or above.")
+        if falls:
+            raise ValueError(f"selection={self!r}: boundaries() returned some that descend; they must ascend.")
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
         """Give every feature the value of its category.
@@ -182,6 +225,13 @@ class Cutoff(Selection):
         tuple of float
         """
         return self.values
+
+
+def _shape_of(boundary: Any) -> tuple[int, ...] | str:
+    """Return a boundary's shape, () for a number, or the name of the type of anything else."""
+    if isinstance(boundary, Tensor):
+        return tuple(boundary.shape)
+    return () if isinstance(boundary, Real) else type(boundary).__name__
 
 
 def differing(by_category: Tensor) -> Tensor:

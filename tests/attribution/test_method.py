@@ -29,7 +29,7 @@ from skaba.attribution import (
     attributed,
     rows_of,
 )
-from skaba.attribution._method import normal_like, per_sample, repeat
+from skaba.attribution._method import normal_like, per_sample, protected, repeat
 from tests.tiny_nets import linear, seeded
 
 METHODS = [
@@ -343,3 +343,37 @@ def test_a_method_that_does_not_keep_a_parameter_is_named():
         Forgetful()(linear(4, 2), torch.randn(3, 4), target=PredictedClass())
     with pytest.raises(AttributeError, match=r"Forgetful does not keep a parameter .*'k'.* self\.name = name"):
         SmoothGrad(Forgetful())(linear(4, 2), torch.randn(3, 4), target=PredictedClass(), generator=seeded())
+
+
+def in_place(model, x, y, *, target, criterion, generator):
+    return x.mul_(100)
+
+
+class InPlace(AttributionMethod):
+    def _attribute(self, model, x, fix, generator):
+        return x.mul_(100)
+
+
+@pytest.mark.parametrize(
+    "own", [in_place, InPlace(), MicroBatches(in_place, size=2)], ids=["function", "class", "parts"]
+)
+def test_an_own_method_may_write_into_what_it_is_given(own):
+    x = torch.randn(3, 4, generator=seeded())
+    before = x.clone()
+    map_ = attributed(own, linear(4, 2), x, target=PredictedClass())
+    assert torch.equal(x, before)
+    assert torch.equal(map_, 100 * before)
+
+
+def test_a_method_of_skaba_is_given_the_batch_without_a_copy():
+    x = torch.randn(3, 4)
+    assert protected(x, Gradient()) is x
+    assert protected(x, in_place) is not x
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64], ids=str)
+def test_a_map_holds_real_numbers(dtype):
+    x = torch.randn(3, 4, dtype=torch.float64)
+    for method in (Own(lambda x: x.to(dtype)), lambda model, x, y, *, target, criterion, generator: x.to(dtype)):
+        with pytest.raises(ValueError, match=rf"returned a map of {dtype}; it must hold real numbers"):
+            attributed(method, linear(4, 2), x, target=PredictedClass())

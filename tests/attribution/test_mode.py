@@ -1,10 +1,12 @@
 """Asking in training mode: the map of a copy that trains, and no trace of it."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from skaba import ABAClassifier
@@ -20,7 +22,7 @@ from skaba.attribution import (
     TrueClass,
     asking,
 )
-from skaba.augmenters import ABA
+from skaba.augmenters import ABA, AdjustmentSet, Proportional
 from tests.tiny_nets import conv_net, images, seeded, trace_of, trap
 
 Y = torch.tensor([1, 0, 2])
@@ -164,6 +166,45 @@ def test_another_mode_is_refused(wrong):
         ask(Gradient(wrong), conv_net())
     with pytest.raises(ValueError, match=f'mode={wrong!r} must be "eval" or "train"'), asking(conv_net(), wrong):
         pass
+
+
+def with_batch_norm():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+
+
+@pytest.mark.parametrize("layer", [None, "0", "1"])
+def test_one_sample_has_no_statistics(layer):
+    net, x = with_batch_norm(), torch.randn(1, 6)
+    before = trace_of(net)
+    asked = {"target": TrueClass(), "generator": seeded()}
+    rest = None if layer is None else FromLayer(net, layer, x)
+    ask_once = partial(Gradient("train"), net, x) if rest is None else partial(Gradient("train").at_layer, rest)
+    with pytest.raises(ValueError, match=r'mode="train" lets BatchNorm .* set mode="eval"'):
+        ask_once(Y[:1], **asked)
+    assert trace_of(net) == before
+
+
+@pytest.mark.parametrize("n_moved", [10, 1])
+@pytest.mark.parametrize("method", [Gradient("train"), TimesInput(Gradient("train"))], ids=repr)
+@pytest.mark.parametrize("layer", [None, "0"])
+def test_the_whole_batch_is_asked_where_some_samples_move(layer, method, n_moved):
+    net, x, y = with_batch_norm(), torch.randn(20, 6, generator=seeded()), torch.arange(20) % 3
+    every = ABA(method, TrueClass(), adjustments=AdjustmentSet([16]), change=Proportional(), randomize=False)
+    some = clone(every).set_params(share=n_moved / 20)
+
+    def changes(aba):
+        asked = {"strength": 1.0, "criterion": None, "generator": seeded(5)}
+        if layer is None:
+            return aba(net, x, y, **asked) - x
+        rest = FromLayer(net, layer, x)
+        hidden = rest.features("train", seeded())
+        return aba.shift(rest, y, **asked)(hidden.clone()) - hidden
+
+    few, all_ = changes(some), changes(every)
+    moved = few.flatten(1).any(dim=1)
+    assert moved.sum() == n_moved
+    torch.testing.assert_close(few[moved], all_[moved])
 
 
 # --- at a layer

@@ -137,11 +137,9 @@ def test_strength_scales_the_same_draw():
     torch.testing.assert_close(three, 3 * one, rtol=1e-5, atol=1e-12)
 
 
-def test_a_negative_strength_is_the_opposite_adjustments():
-    net, x, y = linear(), torch.randn(8, 20, dtype=torch.float64), torch.zeros(8, dtype=torch.int64)
-    aba = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]))
-    opposite = ABA(target=TrueClass(), adjustments=AdjustmentSet([16, 3]).opposites())
-    assert torch.equal(augmented(aba, x, y, net, -0.2), augmented(opposite, x, y, net, 0.2))
+def test_a_negative_strength_is_refused():
+    with pytest.raises(ValueError, match=r"strength=-0\.2 must be at least 0"):
+        augmented(mend_aba(k=2), torch.zeros(8, 20, dtype=torch.float64), model=linear(), strength=-0.2)
 
 
 def test_fractional_adjustments_give_a_strength_a_category():
@@ -511,3 +509,39 @@ def test_the_targets_class_is_drawn_by_the_same_generator():
     moved = augmented(aba, x, model=net, strength=1.0)
     assert moved.sum(1).tolist() == [1.0] * 200
     assert len(moved.argmax(1).unique()) > 20
+
+
+@pytest.mark.parametrize(
+    ("aba", "message"),
+    [
+        (mend_aba(clip=(1, 0)), r"clip=\(1, 0\) must be \(low, high\)"),
+        (mend_aba(clip=(None, 1)), r"clip=\(None, 1\) must be \(low, high\)"),
+        (ABA(clip=1), "'clip' parameter of ABA"),
+        (ABA(share=5), "'share' parameter of ABA"),
+        (ABA(share=-1), "'share' parameter of ABA"),
+        (ABA(every=0), "'every' parameter of ABA"),
+        (ABA(reuse="batch"), "'reuse' parameter of ABA"),
+        (ABA(renew=0.5), "renew=0.5 has no effect without reuse"),
+        (ABA(randomize="no"), "'randomize' parameter of ABA"),
+        (ABA(selection="x"), "'selection' parameter of ABA"),
+        (fast_aba(k=0), "'k' parameter of RandomTopClass"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("at_layer", [False, True])
+def test_called_by_hand_bad_parameters_are_named_too(aba, message, at_layer):
+    net, x, asked = linear(), torch.zeros(2, 20, dtype=torch.float64), {"criterion": None, "generator": seeded()}
+    rest = FromLayer(nn.Sequential(nn.Identity(), net), "0", x)
+    with pytest.raises(ValueError, match=message):
+        aba.shift(rest, None, strength=0.0, **asked) if at_layer else aba(net, x, None, strength=0.0, **asked)
+
+
+def test_a_parameter_that_changes_is_checked_again():
+    aba, x = mend_aba(k=2), torch.zeros(2, 20, dtype=torch.float64)
+    augmented(aba, x, model=linear())
+    before = repr(aba), pickle.dumps(aba), aba.get_params(), set(vars(aba))
+    for name, bad, good in [("share", 5, 1.0), ("target__k", 0, 2), ("attribution__mode", "evil", "eval")]:
+        with pytest.raises(ValueError, match=f"'{name.split('__')[-1]}' parameter"):
+            augmented(aba.set_params(**{name: bad}), x, model=linear())
+        augmented(aba.set_params(**{name: good}), x, model=linear())
+    assert before == (repr(aba), pickle.dumps(aba), aba.get_params(), set(vars(aba)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.attribution import Gradient, Loss, RandomTopClass
+from skaba.attribution import Gradient, Loss, MicroBatches, RandomTopClass
 from skaba.augmenters import (
     FPA,
     AdjustmentSet,
@@ -169,7 +169,16 @@ def test_what_is_not_finite_is_refused_and_named(bad):
         (Percentiles(0.1, 0.9), r"sorts features into categories\..* ABA\(selection=Percentiles\(0\.1, 0\.9\)\)"),
         (AdjustmentSet([3]), r"says how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
         (Proportional(), r"ABA\(change=Proportional\(\)\)"),
+        (
+            Gradient,
+            r"augmenter=Gradient is no augmenter: it draws maps\..* ABA\(attribution=Gradient\(\)\)",
+        ),
+        (MicroBatches, r"it draws maps\. Make one with it, ABA\(attribution=MicroBatches\(\)\)"),
+        (RandomTopClass, r"says what maps explain\..* ABA\(target=RandomTopClass\(\)\)"),
+        (Percentiles, r"sorts features into categories\..* ABA\(selection=Percentiles\(\)\)"),
+        (Proportional, r"ABA\(change=Proportional\(\)\)"),
         (mend_aba, r"mend_aba makes an augmenter: call it, mend_aba\(\)"),
+        (nn.Identity, r"Identity makes an augmenter: call it, Identity\(\)"),
         (FPA, r"FPA makes an augmenter: call it, FPA\(\)"),
         (3, "=3 must be an augmenter, such as mend_aba"),
         (lambda x, y: x, "must be an augmenter, .* or callable as augmenter"),

@@ -40,7 +40,9 @@ AUGMENTERS = {
 EVERY = pytest.mark.parametrize("make", AUGMENTERS.values(), ids=AUGMENTERS)
 
 
-def augmented(augmenter, x, model=None, strength=2.0, y=None):
+def augmented(augmenter, x, model=None, strength=None, y=None):
+    if strength is None:
+        strength = 1.0 if isinstance(augmenter, FPA | RandomErasing) else 2.0
     y = torch.arange(len(x)) % 3 if y is None else y
     return augmenter(model or conv_net(), x, y, strength=strength, criterion=CRITERION, generator=seeded())
 

@@ -238,3 +238,15 @@ def test_a_map_may_be_one_for_all_channels():
 def test_maps_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"returned a tensor of shape \(3,\) on cpu for samples"):
         augmented(KeepAugment(torch.zeros_like, attribution=lambda model, x, y, **_: x.mean((1, 2, 3))), images())
+
+
+def test_an_own_attribution_may_write_into_what_it_is_given():
+    def in_place(model, x, y, *, target, criterion, generator):
+        return x.mul_(100)
+
+    x = torch.rand(4, 1, 8, generator=seeded())
+    before = x.clone()
+    asked = {"strength": 1.0, "criterion": None, "generator": seeded()}
+    changed = KeepAugment(lambda batch: batch, attribution=in_place)(None, x, None, **asked)
+    assert torch.equal(x, before)
+    assert torch.equal(changed, before)

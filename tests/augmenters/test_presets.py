@@ -193,9 +193,9 @@ def gradient_by_hand_of_two(net, x, y):
 
 def test_fgsm_raises_the_loss_and_its_opposite_lowers_it():
     net, x, y = linear(D, C), *batch()
-    losses = [
-        nn.functional.cross_entropy(net(augmented(fgsm(), net, x, y, strength=s)), y).item() for s in (-0.05, 0.0, 0.05)
-    ]
+    opposite = fgsm(adjustments=fgsm().adjustments.opposites())
+    batches = augmented(opposite, net, x, y, strength=0.05), x, augmented(fgsm(), net, x, y, strength=0.05)
+    losses = [nn.functional.cross_entropy(net(batch), y).item() for batch in batches]
     assert losses[0] < losses[1] < losses[2]
 
 
@@ -301,3 +301,24 @@ def test_free_aba_is_fast_aba_on_the_loss_reused_and_has_no_k():
     assert repr(preset("free_aba")) == repr(preset("fast_aba", target=Loss(), reuse="epoch"))
     with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
         preset("free_aba", k=3)
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, torch.Tensor.tolist], ids=["NumPy", "list"])
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_labels_may_be_lists_and_arrays(name, as_given):
+    net, (x, y) = linear(D, C), batch()
+    assert torch.equal(augmented(preset(name), net, x, as_given(y)), augmented(preset(name), net, x, y))
+
+
+@pytest.mark.parametrize("y", [torch.zeros(7, dtype=torch.int64), torch.tensor(1), [0], 3], ids=str)
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_there_is_one_label_per_sample(name, y):
+    x, _ = batch()
+    with pytest.raises(ValueError, match=rf"one target per sample: the batch has {len(x)}, .* y has shape"):
+        augmented(preset(name), linear(D, C), x, y)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_sample_without_its_batch_is_refused(name):
+    with pytest.raises(ValueError, match=r"ABA takes a batch, \(n, \.\.\.\).* x\.unsqueeze\(0\) for a single sample"):
+        augmented(preset(name), linear(D, C), batch()[0][0], None)

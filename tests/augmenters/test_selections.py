@@ -324,3 +324,55 @@ def test_a_percentile_next_to_1():
 def test_a_cutoff_must_be_finite(value):
     with pytest.raises(ValueError, match="Cutoff must be a finite number, got"):
         Cutoff(value)
+
+
+def column(*values):
+    return torch.tensor(values)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (None, r"must return a list of 2 numbers or tensors of shape \(2, 1\); it returned a NoneType"),
+        ([None, 0.5], r"must return 2 numbers or tensors .* of shapes \['NoneType', \(\)\]"),
+        ([float("nan"), 0.5], r"boundaries\(\) returned NaN"),
+        ([0.5, column(1.0, float("nan"))], r"boundaries\(\) returned NaN"),
+        ([0.5, 0.1], r"returned some that descend; they must ascend"),
+        ([column(0.1, 0.5), column(0.4, 0.4)], r"returned some that descend; they must ascend"),
+        ([column(0.1, 0.5), 0.4], r"returned some that descend; they must ascend"),
+    ],
+)
+def test_boundaries_that_bound_nothing_are_refused(found, message):
+    with pytest.raises(ValueError, match=message):
+        Own(found).sort(torch.rand(2, 5))
+
+
+def test_boundaries_that_nobody_wants_may_be_anything():
+    selection, wanted = Own([column(0.9, float("nan")), column(0.4, 0.4)]), torch.tensor([[True, False]] * 2)
+    with pytest.raises(ValueError, match="returned NaN"):
+        selection.sort(torch.rand(2, 5), wanted=wanted)
+    wanted[1] = torch.tensor([False, True])
+    selection.sort(torch.rand(2, 5), wanted=wanted)
+
+
+def test_boundaries_may_be_equal_or_infinite():
+    Own([0.5, 0.5]).sort(torch.rand(2, 5))
+    Own([column(-torch.inf, 0.5), column(torch.inf, 0.5)]).sort(torch.rand(2, 5))
+
+
+def test_boundaries_that_cannot_be_called_are_named():
+    class Narrow(Own):
+        def boundaries(self, attribution):
+            return [0.2, 0.8]
+
+    with pytest.raises(TypeError, match=r"must have a method boundaries\(attribution, wanted=None\).*too many"):
+        Narrow(None).sort(torch.rand(2, 5))
+
+
+def test_an_error_inside_own_boundaries_is_its_own():
+    class Broken(Own):
+        def boundaries(self, attribution, wanted=None):
+            return len(None)
+
+    with pytest.raises(TypeError, match="object of type 'NoneType' has no len"):
+        Broken(None).sort(torch.rand(2, 5))

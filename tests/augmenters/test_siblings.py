@@ -125,3 +125,15 @@ def test_kornias_augmentations_train_an_estimator_reproducibly():
         second = classifier(augmenter=pickle.loads(pickle.dumps(augmenter))).fit(X, Y)  # noqa: S301
         np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
         assert not np.array_equal(first.augment(X, Y), X)
+
+
+@EVERY
+def test_a_negative_strength_is_refused(augmenter):
+    with pytest.raises(ValueError, match=r"strength=-0\.1 must be at least 0; 0 switches augmentation off"):
+        augmented(augmenter, images(), strength=-0.1)
+
+
+@pytest.mark.parametrize("augmenter", [FPA(), RandomErasing()], ids=repr)
+def test_a_share_of_the_way_to_the_fill_is_at_most_1(augmenter):
+    with pytest.raises(ValueError, match=r"strength=1\.5 is too large .* share of the way to the fill: at most 1"):
+        augmented(augmenter, images(), strength=1.5)
