@@ -50,6 +50,15 @@ def class_weights(
     return weights
 
 
+def required_targets(class_weight: Any, targets: NDArray[Any] | None) -> NDArray[Any]:
+    """Return the targets, or raise a ValueError if a Dataset hides them."""
+    if targets is None:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
+        )
+    return targets
+
+
 def check_takes_pos_weight(criterion: Any, given: Mapping[str, Any]) -> None:
     """Raise a ValueError if a criterion cannot be given weights of labels.
 

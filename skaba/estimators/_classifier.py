@@ -15,7 +15,7 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 
 from skaba.attribution import TrueClass
-from skaba.estimators._class_weight import class_weights
+from skaba.estimators._class_weight import class_weights, required_targets
 from skaba.estimators._net import AugmentedNet
 
 
@@ -253,14 +253,11 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             )
         self.classes_inferred_ = found
 
-    def _learn_weights(self, y: np.ndarray | None) -> None:
+    def _learn_weights(self, targets: np.ndarray | None) -> None:
         self.class_weights_ = None
         if self.class_weight is None:
             return
-        if y is None:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
-            )
+        y = required_targets(self.class_weight, targets)
 
         def balanced() -> np.ndarray:
             present = np.unique(y)

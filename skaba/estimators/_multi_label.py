@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skaba._samples import check_length
 from skaba.attribution import Loss, unwrapped
-from skaba.estimators._class_weight import check_takes_pos_weight, class_weights
+from skaba.estimators._class_weight import check_takes_pos_weight, class_weights, required_targets
 from skaba.estimators._net import AugmentedNet
 from skaba.estimators._targets import NamedTargets
 
@@ -234,14 +234,11 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         self.n_labels_ = None if y is None else y.shape[1]
         self._thresholds(self.n_labels_)
 
-    def _learn_weights(self, y: np.ndarray | None) -> None:
+    def _learn_weights(self, targets: np.ndarray | None) -> None:
         self.class_weights_ = None
         if self.class_weight is None:
             return
-        if y is None:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs the targets, which this Dataset hides: pass y beside it."
-            )
+        y = required_targets(self.class_weight, targets)
 
         def balanced() -> np.ndarray:
             present = y.sum(axis=0)

@@ -191,7 +191,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             self.learned_ = True
         return X, None if y is None else self._encode_targets(y)
 
-    def _learn_weights(self, y: np.ndarray | None) -> None:
+    def _learn_weights(self, targets: np.ndarray | None) -> None:
         """Learn the weights of the classes, if the task has classes and they are weighed."""
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:

@@ -20,8 +20,8 @@ from skaba.augmenters import (
     fgsm,
     free_aba,
     mend_aba,
+    require_augmenter,
 )
-from skaba.augmenters._calling import require_augmenter
 from skaba.experiment._settings import Settings
 
 PLAIN = "plain"
