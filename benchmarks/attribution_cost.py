@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution import METHODS, FromLayer, Gradient, IntegratedGradients, PredictedClass, SmoothGrad
+from skaba.attribution import METHODS, Gradient, IntegratedGradients, PredictedClass, SmoothGrad
 from skaba.modules import FCN, ConvNet, TextCNN
+from skaba.network import FromLayer
 
 PARAMETERS: dict[str, Any] = {
     "KernelShap": {"segments": 8},

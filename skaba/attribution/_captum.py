@@ -14,11 +14,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model, answer, draw_seed, values_of
-from skaba.attribution._checking import Fix
-from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, broadcast
+from skaba.attribution._checking import BoundTarget
+from skaba.attribution._method import AttributionMethod
 from skaba.attribution._targets import Score
+from skaba.network import Model, answer, broadcast, draw_seed, rows_of, values_of
 
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
 
@@ -69,8 +68,8 @@ class Scored(nn.Module):
 class ThroughCaptum(AttributionMethod):
     """A method whose computation is captum's: needs ``pip install "skaba[attribution]"``."""
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        scored = self._scored(model, x, fix)
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
+        scored = self._scored(model, x, target)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
@@ -80,9 +79,9 @@ class ThroughCaptum(AttributionMethod):
         """Raise an ImportError if captum is missing: before any work."""
         captum()
 
-    def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
+    def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
         with torch.no_grad():
-            score = fix(answer(model, x))
+            score = target(answer(model, x))
         return Scored(model, score, torch.arange(len(x), device=x.device))
 
     @abstractmethod

@@ -8,17 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._asking import answer, asking, unwrapped
 from skaba.attribution._checking import Target
 from skaba.attribution._deep_lift import DeepLift
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._gradients import Gradient, InputXGradient
 from skaba.attribution._hill_climbing import HillClimbing
 from skaba.attribution._iba import IBA
-from skaba.attribution._layers import FromLayer
 from skaba.attribution._loss import Loss
 from skaba.attribution._lrp import LRP
-from skaba.attribution._method import AttributionMethod, require_floats
+from skaba.attribution._method import AttributionMethod
 from skaba.attribution._noise import SmoothGrad, SquaredSmoothGrad, VarGrad
 from skaba.attribution._paths import ExpectedGradients, IntegratedGradients
 from skaba.attribution._perturbation import FeatureAblation, GradientShap, KernelShap, Lime, Occlusion
@@ -26,6 +24,7 @@ from skaba.attribution._random_map import RandomMap
 from skaba.attribution._rectifiers import DeconvNet, GuidedBackprop, GuidedGradCAM
 from skaba.attribution._targets import Criterion, PredictedClass, RandomTopClass, TrueClass
 from skaba.attribution._times_input import TimesInput
+from skaba.network import FromLayer, answer, asking, require_floats, unwrapped
 
 METHODS: dict[str, type[AttributionMethod]] = {
     method.__name__: method

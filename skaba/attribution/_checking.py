@@ -14,7 +14,7 @@ from skaba.attribution._targets import Criterion, Score
 Target = Callable[..., Score]
 """``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
 
-Fix = Callable[[Tensor], Score]
+BoundTarget = Callable[[Tensor], Score]
 """A target that lacks only the logits: what a method asks once, for the clean batch."""
 
 
@@ -34,10 +34,12 @@ def as_labels(y: Any, device: torch.device) -> Tensor | None:
         raise ValueError(f"y must hold numbers, class indices or targets; got a {type(y).__name__}: {error}") from error
 
 
-def fixed(target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None) -> Fix:
+def bound(
+    target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None
+) -> BoundTarget:
     """Return a target that lacks only the logits."""
 
-    def fix(logits: Tensor) -> Score:
+    def bound_target(logits: Tensor) -> Score:
         try:
             score = target(logits.detach(), y, criterion=criterion, generator=generator)
         except TypeError as error:
@@ -50,7 +52,7 @@ def fixed(target: Target, y: Tensor | None, criterion: Criterion | None, generat
             "logits (n, n_outputs) and returns one value per row, shape (n,)."
         )
 
-    return fix
+    return bound_target
 
 
 class Form(NamedTuple):

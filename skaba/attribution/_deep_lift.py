@@ -12,14 +12,8 @@ from torch import Tensor, nn
 from skaba.attribution._captum import Scored, captum, spread
 from skaba.attribution._layer_rules import ThroughLayers, slope_of
 from skaba.attribution._method import About
-from skaba.attribution._structure import (
-    RESHAPING,
-    Kinds,
-    Step,
-    Structure,
-    operations,
-)
 from skaba.attribution._targets import Score
+from skaba.network import RESHAPING, Kinds, Step, Structure, operations
 
 _WINDOWED: dict[type[nn.Module], type[nn.Module]] = {
     nn.AdaptiveMaxPool1d: nn.MaxPool1d,

@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model, answer, values_of
-from skaba.attribution._checking import Fix
-from skaba.attribution._layers import channel_axis, find_layer, within
+from skaba.attribution._checking import BoundTarget
 from skaba.attribution._method import MODE, About, AttributionMethod
-from skaba.attribution._spatial import require_places, upsample
+from skaba.network import Model, answer, channel_axis_of, find_layer, require_places, upsample, values_of, within
 
 
 class GradCAM(AttributionMethod):
@@ -60,10 +58,10 @@ class GradCAM(AttributionMethod):
         self.relu = relu
         self.mode = mode
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         with torch.enable_grad(), _outputs(self._watched(model, x)) as outputs:
             logits = answer(model, x)
-            values = values_of(fix(logits), logits)
+            values = values_of(target(logits), logits)
         if not outputs:
             raise ValueError(f"The forward pass never reaches {self._place()}; choose another layer.")
         activation = outputs[-1]
@@ -78,7 +76,7 @@ class GradCAM(AttributionMethod):
             )
         weights = gradient.flatten(2).mean(2)
         map_ = torch.einsum("nc,nc...->n...", weights, activation.detach())
-        return upsample(map_.relu() if self.relu else map_, x, channel_axis(model))
+        return upsample(map_.relu() if self.relu else map_, x, channel_axis_of(model))
 
     def _watched(self, model: Model, x: Tensor) -> list[nn.Module]:
         """Return the layers whose outputs may be weighted."""

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._asking import Model, asking, input_gradient
-from skaba.attribution._checking import Fix, Target, as_labels, checked_map, fixed
-from skaba.attribution._layers import FromLayer
+from skaba.attribution._checking import BoundTarget, Target, as_labels, bound, checked_map
 from skaba.attribution._method import MODE, About, AttributionMethod
 from skaba.attribution._targets import Criterion
+from skaba.network import FromLayer, Model, asking, input_gradient
 
 
 class Gradient(AttributionMethod):
@@ -54,8 +53,8 @@ class Gradient(AttributionMethod):
     def __init__(self, mode: str = "eval") -> None:
         self.mode = mode
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        return input_gradient(model, x, lambda logits: fix(logits)(logits))
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
+        return input_gradient(model, x, lambda logits: target(logits)(logits))
 
     def at_layer(
         self,
@@ -89,9 +88,9 @@ class Gradient(AttributionMethod):
             If the layer is not called exactly once, returns no tensor, or has no gradient.
         """
         validate_parameters(self)
-        fix = fixed(target, as_labels(y, rest.device), criterion, generator)
+        bound_target = bound(target, as_labels(y, rest.device), criterion, generator)
         with asking(rest, self.mode, generator):
-            map_ = rest.gradient(lambda logits: fix(logits)(logits))
+            map_ = rest.gradient(lambda logits: bound_target(logits)(logits))
         return checked_map(map_, map_, self)
 
 
@@ -131,5 +130,5 @@ class InputXGradient(AttributionMethod):
     def __init__(self, mode: str = "eval") -> None:
         self.mode = mode
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        return x * input_gradient(model, x, lambda logits: fix(logits)(logits))
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
+        return x * input_gradient(model, x, lambda logits: target(logits)(logits))

@@ -10,12 +10,19 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba.attribution._asking import Model, answer, values_of
-from skaba.attribution._checking import Fix
-from skaba.attribution._layers import channel_axis
-from skaba.attribution._method import About, AttributionMethod, broadcast
-from skaba.attribution._spatial import positions, to_channels
-from skaba.attribution._targets import ClassScore, Score, require_generator
+from skaba.attribution._checking import BoundTarget
+from skaba.attribution._method import About, AttributionMethod
+from skaba.attribution._targets import ClassScore, Score
+from skaba.network import (
+    Model,
+    answer,
+    broadcast,
+    channel_axis_of,
+    positions,
+    require_generator,
+    to_channels,
+    values_of,
+)
 
 
 class HillClimbing(AttributionMethod):
@@ -97,9 +104,9 @@ class HillClimbing(AttributionMethod):
         self.climb = climb
 
     @torch.no_grad()
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
-        axis = channel_axis(model)
+        axis = channel_axis_of(model)
         places = positions(x, axis)
         if self.block > max(places):
             raise ValueError(
@@ -107,7 +114,7 @@ class HillClimbing(AttributionMethod):
                 f"{tuple(x.shape[1:])}: nothing would be left. Set block to less than {max(places)}."
             )
         fill = broadcast("fill", self.fill, x)
-        score = fix(answer(model, x))
+        score = target(answer(model, x))
         mask = (torch.rand(len(x), *places, generator=generator) < self.start).to(x.device)
         value = self._height(score, answer(model, torch.where(to_channels(mask, x, axis), x, fill)))
         for _ in range(self.iterations):

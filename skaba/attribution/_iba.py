@@ -11,14 +11,25 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional
 
-from skaba.attribution._asking import Model, answer, input_gradient, values_of
-from skaba.attribution._checking import Fix
-from skaba.attribution._layers import channel_axis, rows_of, within
+from skaba.attribution._checking import BoundTarget
 from skaba.attribution._loss import LossScore
-from skaba.attribution._method import About, AttributionMethod, normal_like
+from skaba.attribution._method import About, AttributionMethod
 from skaba.attribution._paths import background_of
-from skaba.attribution._spatial import blur, require_places, upsample
-from skaba.attribution._targets import ClassScore, Score, require_generator
+from skaba.attribution._targets import ClassScore, Score
+from skaba.network import (
+    Model,
+    answer,
+    blur,
+    channel_axis_of,
+    input_gradient,
+    normal_like,
+    require_generator,
+    require_places,
+    rows_of,
+    upsample,
+    values_of,
+    within,
+)
 
 # Of the authors' own code.
 _START = 5.0
@@ -130,12 +141,12 @@ class IBA(AttributionMethod):
         self.sigma = sigma
         self.background = background
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         rest, features, others = self._entrance(model, x)
         with torch.no_grad():
-            score = fix(answer(model, x))
-        bottleneck = _Bottleneck(features, others, channel_axis(rest), self.sigma)
+            score = target(answer(model, x))
+        bottleneck = _Bottleneck(features, others, channel_axis_of(rest), self.sigma)
         optimizer = torch.optim.Adam([bottleneck.alpha], lr=self.lr)
         for _ in range(self.steps - 1):  # the authors' map is that of the last pass, before its step
             bottleneck.alpha.grad = self._gradient(rest, bottleneck, score, generator)
@@ -144,7 +155,7 @@ class IBA(AttributionMethod):
             information = bottleneck.information(*bottleneck.shares())
         if self.layer is None:
             return information
-        return upsample(information.sum(channel_axis(rest)), x, channel_axis(model))
+        return upsample(information.sum(channel_axis_of(rest)), x, channel_axis_of(model))
 
     def _entrance(self, model: Model, x: Tensor) -> tuple[Model, Tensor, Tensor]:
         """Return what follows the bottleneck, the features that enter it, and those of the background."""
@@ -179,9 +190,9 @@ class IBA(AttributionMethod):
 class _Bottleneck:
     """Features of which noise takes the place of a share, one share per feature: sigmoid(alpha), smoothed."""
 
-    def __init__(self, features: Tensor, others: Tensor, channels: int, sigma: float) -> None:
+    def __init__(self, features: Tensor, others: Tensor, channel_axis: int, sigma: float) -> None:
         self.features = features
-        self.channels = channels
+        self.channel_axis = channel_axis
         self.sigma = sigma
         self.mean = others.mean(0)
         self.deviation = others.std(0).clamp(min=_SMALLEST_DEVIATION)
@@ -190,7 +201,7 @@ class _Bottleneck:
     def shares(self) -> tuple[Tensor, Tensor]:
         """Return what is kept and what is lost: 1 minus the other would round to 0, whose logarithm is needed."""
         kept, lost = self.alpha.sigmoid(), (-self.alpha).sigmoid()
-        return blur(kept, self.channels, self.sigma), blur(lost, self.channels, self.sigma)
+        return blur(kept, self.channel_axis, self.sigma), blur(lost, self.channel_axis, self.sigma)
 
     def noisy(self, kept: Tensor, lost: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         """Return noisy copies of the features, sample after sample, shape (samples * n, ...)."""

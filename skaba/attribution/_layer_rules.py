@@ -9,19 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._asking import Model, values_of
 from skaba.attribution._captum import Scored, ThroughCaptum
-from skaba.attribution._checking import Fix
-from skaba.attribution._structure import (
-    Kinds,
-    Step,
-    Structure,
-    described,
-    observe,
-    separated,
-    twin,
-)
+from skaba.attribution._checking import BoundTarget
 from skaba.attribution._targets import Score
+from skaba.network import Kinds, Model, Step, Structure, copied_network, described_steps, observe, separated, values_of
 
 
 class ThroughLayers(ThroughCaptum):
@@ -30,18 +21,18 @@ class ThroughLayers(ThroughCaptum):
     _asks: ClassVar[type[Scored]] = Scored
     _kinds: ClassVar[Kinds]
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         if x.dtype is torch.float16:
             raise ValueError(f"{type(self).__name__} divides by what float16 rounds to 0: use float32 or bfloat16.")
         # Mixed precision is left out for the same reason.
         with torch.autocast(x.device.type, enabled=False):
-            return super()._attribute(model, x, fix, generator)
+            return super()._attribute(model, x, target, generator)
 
-    def _scored(self, model: Model, x: Tensor, fix: Fix) -> Scored:
-        network = twin(model)
+    def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
+        network = copied_network(model)
         logits, structure = observe(network, x)
         self._check(structure)
-        return self._asks(network, fix(logits), torch.arange(len(x), device=x.device), self._layers(structure))
+        return self._asks(network, target(logits), torch.arange(len(x), device=x.device), self._layers(structure))
 
     def _layers(self, structure: Structure) -> list[nn.Module]:
         """Return the layers that captum may change."""
@@ -52,7 +43,7 @@ class ThroughLayers(ThroughCaptum):
         """Raise a ValueError if the method would return a wrong map."""
 
     def _refuse(self, steps: Iterable[Step], advice: str) -> None:
-        found = described(steps)
+        found = described_steps(steps)
         if found:
             raise ValueError(f"{type(self).__name__} does not fit this network: it has {found}. {advice}")
 

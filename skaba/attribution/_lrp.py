@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from skaba.attribution._captum import Scored, captum
 from skaba.attribution._layer_rules import ThroughLayers, slope_of
 from skaba.attribution._method import About
-from skaba.attribution._structure import (
-    RESHAPING,
-    Kinds,
-    Structure,
-    operations,
-)
 from skaba.attribution._targets import Score
+from skaba.network import RESHAPING, Kinds, Structure, operations
 
 # A weighted sum of their inputs, in evaluation mode.
 _WEIGHTED: Kinds = (

@@ -12,9 +12,9 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._asking import Model, asking
-from skaba.attribution._checking import METHOD, Fix, Target, as_labels, checked_map, fixed, require_form
+from skaba.attribution._checking import METHOD, BoundTarget, Target, as_labels, bound, checked_map, require_form
 from skaba.attribution._targets import Criterion
+from skaba.network import Model, asking, require_floats
 
 MODE = StrOptions({"eval", "train"})
 """What a method's parameter ``mode`` may be."""
@@ -109,24 +109,13 @@ class AttributionMethod(ABC, BaseEstimator):
         require_floats(x)
         if self._parameter_constraints:
             validate_parameters(self)
-        fix = fixed(target, as_labels(y, x.device), criterion, generator)
+        bound_target = bound(target, as_labels(y, x.device), criterion, generator)
         with asking(model, self.mode, generator):
-            return checked_map(self._attribute(model, x.detach(), fix, generator), x, self).to(x.dtype)
+            return checked_map(self._attribute(model, x.detach(), bound_target, generator), x, self).to(x.dtype)
 
     @abstractmethod
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         """Return the map of a detached batch; the model is in evaluation mode already."""
-
-
-def require_floats(x: Tensor) -> None:
-    """Raise a TypeError if x has no gradient to speak of."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"Attribution takes a torch.Tensor as x, got a {type(x).__name__}: pass torch.as_tensor(x).")
-    if not x.is_floating_point():
-        raise TypeError(
-            f"Attribution needs a floating-point input, got {x.dtype}. Scale images to floats; "
-            "for word ids attribute at the embedding's output (layer='embedding')."
-        )
 
 
 def attributed(
@@ -181,44 +170,3 @@ def attributed(
 def protected(x: Tensor, method: Any) -> Tensor:
     """Return a batch as a method is given it: a copy, unless the method is skaba's, since it may write in place."""
     return x if type(method).__module__.startswith("skaba.") else x.clone()
-
-
-def broadcast(name: str, value: Any, x: Tensor) -> Tensor:
-    """Return a baseline or a fill, one number or an array, as a tensor that broadcasts against x.
-
-    Raises
-    ------
-    ValueError
-        If it does not.
-    """
-    tensor = torch.as_tensor(value, dtype=x.dtype, device=x.device)
-    try:
-        tensor.expand_as(x)
-    except RuntimeError:
-        raise ValueError(
-            f"{name} has shape {tuple(tensor.shape)}, which does not broadcast against a batch of shape "
-            f"{tuple(x.shape)}: pass a number, or an array of shape {tuple(x.shape[1:])}."
-        ) from None
-    return tensor
-
-
-def repeat(x: Tensor, times: int) -> Tensor:
-    """Stack a batch several times over: sample after sample, then all of them again."""
-    return x.repeat(times, *[1] * (x.dim() - 1))
-
-
-def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Give values of shape (n,) the trailing axes that let them broadcast over samples."""
-    return values.reshape(-1, *[1] * (like.dim() - 1))
-
-
-def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
-    """Return a generator for a device: itself, or one that it seeds there, since each is bound to its own."""
-    if generator.device.type == device.type:
-        return generator
-    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
-
-
-def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw standard normal noise of x's shape on x's device."""
-    return torch.randn(x.shape, generator=generator_on(x.device, generator), device=x.device, dtype=x.dtype)

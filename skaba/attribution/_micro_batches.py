@@ -11,12 +11,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._asking import Model
 from skaba.attribution._checking import Target, as_labels
 from skaba.attribution._gradients import Gradient
-from skaba.attribution._layers import rows_of
-from skaba.attribution._method import AttributionMethod, attributed, require_floats
+from skaba.attribution._method import AttributionMethod, attributed
 from skaba.attribution._targets import Criterion
+from skaba.network import Model, require_floats, rows_of
 
 
 class MicroBatches(BaseEstimator):

@@ -11,12 +11,11 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba.attribution._asking import Model, answer
-from skaba.attribution._checking import Fix
+from skaba.attribution._checking import BoundTarget
 from skaba.attribution._gradients import Gradient
-from skaba.attribution._layers import rows_of
-from skaba.attribution._method import About, AttributionMethod, attributed, normal_like, per_sample
-from skaba.attribution._targets import Score, require_generator
+from skaba.attribution._method import About, AttributionMethod, attributed
+from skaba.attribution._targets import Score
+from skaba.network import Model, answer, normal_like, per_sample, require_generator, rows_of
 
 
 class NoisyMaps(AttributionMethod):
@@ -49,10 +48,10 @@ class NoisyMaps(AttributionMethod):
         """The mode of the method that it asks."""
         return getattr(self.method, "mode", "eval")
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         with torch.no_grad():
-            score = fix(answer(model, x))
+            score = target(answer(model, x))
         return self._statistic(self._maps(model, x, score, generator))
 
     def _maps(self, model: Model, x: Tensor, score: Score, generator: torch.Generator) -> Iterator[Tensor]:

@@ -10,10 +10,9 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba.attribution._asking import Model, answer, input_gradient
-from skaba.attribution._checking import Fix
-from skaba.attribution._method import About, AttributionMethod, broadcast
-from skaba.attribution._targets import require_generator
+from skaba.attribution._checking import BoundTarget
+from skaba.attribution._method import About, AttributionMethod
+from skaba.network import Model, answer, broadcast, input_gradient, require_generator
 
 
 class IntegratedGradients(AttributionMethod):
@@ -67,9 +66,9 @@ class IntegratedGradients(AttributionMethod):
         self.baseline = baseline
         self.steps_at_once = steps_at_once
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         with torch.no_grad():
-            score = fix(answer(model, x))
+            score = target(answer(model, x))
         baseline = broadcast("baseline", self.baseline, x)
         path = x - baseline
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
@@ -143,11 +142,11 @@ class ExpectedGradients(AttributionMethod):
         self.samples = samples
         self.samples_at_once = samples_at_once
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         background = background_of(self, x)
         with torch.no_grad():
-            score = fix(answer(model, x))
+            score = target(answer(model, x))
         # Two numbers a draw: drawn all at once, they do not depend on how many share a pass.
         chosen = torch.randint(len(background), (self.samples, len(x)), generator=generator).to(x.device)
         positions = torch.rand(self.samples, len(x), generator=generator, dtype=x.dtype).to(x.device)

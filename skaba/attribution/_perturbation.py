@@ -11,11 +11,9 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._captum import Scored, ThroughCaptum, captum, seeded, spread
-from skaba.attribution._layers import channel_axis
 from skaba.attribution._method import About
 from skaba.attribution._paths import background_of
-from skaba.attribution._spatial import positions, to_channels
-from skaba.attribution._targets import require_generator
+from skaba.network import channel_axis_of, positions, require_generator, to_channels
 
 _WINDOW = 3  # of Occlusion, in positions
 
@@ -102,12 +100,12 @@ class _Segmented(ThroughCaptum):
                 f"segments={self.segments} cuts images, signals or texts into patches, but x is a table of shape "
                 f"{tuple(x.shape)}. Set segments=None: every feature is one of its own."
             )
-        channels = channel_axis(scored.model)
+        channel_axis = channel_axis_of(scored.model)
         number = torch.zeros((), dtype=torch.long, device=x.device)
-        for size in positions(x, channels):
+        for size in positions(x, channel_axis):
             count = min(self.segments, size)
             number = number.unsqueeze(-1) * count + torch.arange(size, device=x.device) * count // size
-        return to_channels(number[None], x, channels).expand(1, *x.shape[1:])
+        return to_channels(number[None], x, channel_axis).expand(1, *x.shape[1:])
 
 
 class _Surrogate(_Segmented):
@@ -374,9 +372,9 @@ class Occlusion(ThroughCaptum):
         self.perturbations_at_once = perturbations_at_once
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        window, stride = self._window(x, channel_axis(scored.model)), [self.stride] * (x.dim() - 1)
+        window, stride = self._window(x, channel_axis_of(scored.model)), [self.stride] * (x.dim() - 1)
         if x.dim() > 2:
-            axis = channel_axis(scored.model) % x.dim() - 1
+            axis = channel_axis_of(scored.model) % x.dim() - 1
             window.insert(axis, x.shape[axis + 1])
             stride[axis] = 1
         map_: Tensor = (
@@ -393,9 +391,9 @@ class Occlusion(ThroughCaptum):
         )
         return map_
 
-    def _window(self, x: Tensor, channels: int) -> list[int]:
+    def _window(self, x: Tensor, channel_axis: int) -> list[int]:
         """Return the window's side along each spatial axis, or raise a ValueError if it does not fit x."""
-        places = positions(x, channels)
+        places = positions(x, channel_axis)
         largest = 1 if x.dim() == 2 else min(places)
         if self.window is not None and self.window > largest:
             reason = "a table's columns have no neighbours" if x.dim() == 2 else "it does not fit into the input"

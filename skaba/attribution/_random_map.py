@@ -7,10 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from skaba.attribution._asking import Model
-from skaba.attribution._checking import Fix
-from skaba.attribution._method import About, AttributionMethod, normal_like
-from skaba.attribution._targets import require_generator
+from skaba.attribution._checking import BoundTarget
+from skaba.attribution._method import About, AttributionMethod
+from skaba.network import Model, normal_like, require_generator
 
 
 class RandomMap(AttributionMethod):
@@ -31,5 +30,5 @@ class RandomMap(AttributionMethod):
 
     about: ClassVar[About] = About("0", "0", signed=True)
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         return normal_like(x, require_generator(generator, self))

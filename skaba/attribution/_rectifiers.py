@@ -11,10 +11,7 @@ from skaba.attribution._captum import Scored, captum
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._layer_rules import ThroughLayers
 from skaba.attribution._method import About
-from skaba.attribution._structure import (
-    Structure,
-    operations,
-)
+from skaba.network import Structure, operations
 
 # Rectifiers, also where they are written in another way.
 _RECTIFYING = operations("relu threshold clamp clampmin hardtanh maximum minimum maskedfill where")

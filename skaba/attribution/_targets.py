@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
+from skaba.network import require_generator
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -277,13 +278,6 @@ class FixedClass(BaseEstimator):
                 f"{logits.shape[1]} per sample. Set index to at most {logits.shape[1] - 1}; it counts from 0."
             )
         return ClassScore(torch.full((len(logits),), int(self.index), device=logits.device))
-
-
-def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:
-    """Return the generator, or say that one is needed: nothing here draws from the global state."""
-    if generator is None:
-        raise ValueError(f"{type(who).__name__} draws at random: pass generator=torch.Generator().manual_seed(0).")
-    return generator
 
 
 def _require_two_dimensions(logits: Tensor) -> None:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from skaba.attribution._asking import Model
-from skaba.attribution._checking import Fix
+from skaba.attribution._checking import BoundTarget
 from skaba.attribution._method import About, AttributionMethod, attributed
 from skaba.attribution._noise import SmoothGrad
+from skaba.network import Model
 
 
 class TimesInput(AttributionMethod):
@@ -55,5 +55,7 @@ class TimesInput(AttributionMethod):
         """The mode of the method that it asks."""
         return getattr(self.method, "mode", "eval")
 
-    def _attribute(self, model: Model, x: Tensor, fix: Fix, generator: torch.Generator | None) -> Tensor:
-        return x * attributed(self.method, model, x, target=lambda logits, *_, **__: fix(logits), generator=generator)
+    def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
+        return x * attributed(
+            self.method, model, x, target=lambda logits, *_, **__: target(logits), generator=generator
+        )

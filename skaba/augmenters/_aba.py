@@ -15,27 +15,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_changed
-from skaba.attribution import (
-    FromLayer,
-    Gradient,
-    Loss,
-    RandomTopClass,
-    attributed,
-    channel_axis,
-    rows_of,
-    scaled,
-    stretched,
-)
+from skaba.attribution import Gradient, Loss, RandomTopClass, attributed
 from skaba.augmenters._adjustments import AdjustmentSet
 from skaba.augmenters._batches import labelled, require_batch
 from skaba.augmenters._categories import Categories
 from skaba.augmenters._category_memory import CategoryMemory
 from skaba.augmenters._changes import Change, Constant, Proportional
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover, check_clip, clipping
-from skaba.augmenters._finite import finite, finite_samples
 from skaba.augmenters._moving import moved, n_categories, picked, require_samples, shaped
 from skaba.augmenters._percentiles import Percentiles
 from skaba.augmenters._selections import Cutoff, Selection, differing
+from skaba.network import FromLayer, channel_axis_of, finite, finite_samples, rows_of, scaled, stretched
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 RENEWED_WHERE_DEAR = 0.2
@@ -347,9 +337,9 @@ class ABA(BaseEstimator):
         asked: dict[str, Any] = {"target": self.target, "criterion": criterion, "generator": generator}
         if self.resolution == 1:
             return attributed(self.attribution, model, x, y, **asked)
-        channels = channel_axis(model)
+        channel_axis = channel_axis_of(model)
         return stretched(
-            attributed(self.attribution, model, scaled(x, self.resolution, channels), y, **asked), x, channels
+            attributed(self.attribution, model, scaled(x, self.resolution, channel_axis), y, **asked), x, channel_axis
         )
 
     def recall(

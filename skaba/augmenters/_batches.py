@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skaba.attribution._checking import as_labels
-from skaba.augmenters._finite import described
+from skaba.attribution import as_labels
+from skaba.network import described
 
 
 def require_batch(augmenter: Any, x: Any, strength: Any, generator: Any, *, most: float = math.inf) -> None:

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from skaba._random_state import random_state_kept
 from skaba._validation import validate_parameters
-from skaba.attribution._method import per_sample
 from skaba.augmenters._adjustments import AdjustmentSet
 from skaba.augmenters._changes import Change
-from skaba.augmenters._finite import described, finite, finite_samples
 from skaba.augmenters._presets import PRESETS
 from skaba.augmenters._selections import Selection
+from skaba.network import described, finite, finite_samples, per_sample
 
 NO_UNIT = "none: at 0 nothing is augmented"
 """The unit of a strength that only switches augmentation on."""

@@ -11,8 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skaba._validation import unknown_name
-from skaba.attribution import FromLayer, channel_axis, normal_like
-from skaba.attribution._spatial import blur, positions, to_channels
+from skaba.network import FromLayer, blur, channel_axis_of, normal_like, positions, to_channels
 
 Fill = float | str
 
@@ -47,7 +46,7 @@ def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any
         return x
     filling = _filling(x, fill, model, generator)
     moved = filling if strength >= 1 else x + strength * (filling - x)
-    return torch.where(to_channels(places, x, channel_axis(model)), moved, x)
+    return torch.where(to_channels(places, x, channel_axis_of(model)), moved, x)
 
 
 def _filling(x: Tensor, fill: Fill, model: Any, generator: torch.Generator) -> Tensor:
@@ -58,32 +57,32 @@ def _filling(x: Tensor, fill: Fill, model: Any, generator: torch.Generator) -> T
         return torch.full((), fill, dtype=x.dtype, device=x.device)
     if fill not in FILLS:
         raise ValueError(unknown_name("fill", fill, FILLS))
-    channels = channel_axis(model)
+    channel_axis = channel_axis_of(model)
     if fill == "blur":
         require_places('fill="blur"', x)
-        return blur(x, channels, min(positions(x, channels)) / 8)
-    values = _at_places(x, channels, model)
+        return blur(x, channel_axis, min(positions(x, channel_axis)) / 8)
+    values = _at_places(x, channel_axis, model)
     if fill in ("min", "max"):
-        return _along(values.amin(dim=0) if fill == "min" else values.amax(dim=0), x, channels)
-    mean = _along(values.mean(dim=0), x, channels)
+        return _along(values.amin(dim=0) if fill == "min" else values.amax(dim=0), x, channel_axis)
+    mean = _along(values.mean(dim=0), x, channel_axis)
     if fill == "mean":
         return mean
-    return mean + _along(values.std(dim=0, correction=0), x, channels) * normal_like(x, generator)
+    return mean + _along(values.std(dim=0, correction=0), x, channel_axis) * normal_like(x, generator)
 
 
-def _at_places(x: Tensor, channels: int, model: Any) -> Tensor:
+def _at_places(x: Tensor, channel_axis: int, model: Any) -> Tensor:
     """Return the channels of all places that are no padding, (n_places, channels); of a table, x itself."""
     if x.dim() == 2:
         return x
-    values = x.movedim(channels, -1).flatten(0, -2)
+    values = x.movedim(channel_axis, -1).flatten(0, -2)
     padding = model.padding if isinstance(model, FromLayer) else None
     return values if padding is None or padding.all() else values[~padding.flatten()]
 
 
-def _along(values: Tensor, x: Tensor, channels: int) -> Tensor:
+def _along(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Let a value a channel, or of a table a feature, broadcast to x's shape."""
     shape = [1] * x.dim()
-    shape[channels] = len(values)
+    shape[channel_axis] = len(values)
     return values.reshape(shape)
 
 

@@ -11,12 +11,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import channel_axis
-from skaba.attribution._method import generator_on
-from skaba.attribution._spatial import positions
 from skaba.augmenters._batches import require_batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
+from skaba.network import channel_axis_of, generator_on, positions
 
 
 class FPA(BaseEstimator):
@@ -161,13 +159,13 @@ class FPA(BaseEstimator):
         x = x.detach()
         if strength == 0 or torch.rand((), generator=generator) >= self.probability:
             return x
-        places = self._draw(x, channel_axis(model), generator)
+        places = self._draw(x, channel_axis_of(model), generator)
         result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)
         return clipped(result, x, self.clip)
 
-    def _draw(self, x: Tensor, channels: int, generator: torch.Generator) -> Tensor:
+    def _draw(self, x: Tensor, channel_axis: int, generator: torch.Generator) -> Tensor:
         """Return which places are erased, of shape (n, *positions)."""
-        shape = (len(x), *positions(x, channels))
+        shape = (len(x), *positions(x, channel_axis))
         p1 = self.p1_max * torch.rand((), generator=generator).item()
         own: dict[str, Any] = {"generator": generator_on(x.device, generator), "device": x.device}
         chosen = torch.rand(shape, **own) < p1

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import normal_like
 from skaba.augmenters._batches import require_batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.network import normal_like
 
 
 class GaussianNoise(BaseEstimator):

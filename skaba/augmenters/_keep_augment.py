@@ -12,15 +12,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import Gradient, TrueClass, channel_axis, rows_of, scaled, stretched
-from skaba.attribution._method import generator_on, protected
-from skaba.attribution._spatial import positions, to_channels
+from skaba.attribution import Gradient, TrueClass, protected
 from skaba.augmenters._batches import labelled, require_batch
 from skaba.augmenters._calling import NO_UNIT, augmented_by, default_strength, require_inner
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.augmenters._finite import described, finite
 from skaba.augmenters._percentiles import Percentiles
+from skaba.network import (
+    channel_axis_of,
+    described,
+    finite,
+    generator_on,
+    positions,
+    rows_of,
+    scaled,
+    stretched,
+    to_channels,
+)
 
 
 class KeepAugment(BaseEstimator):
@@ -189,29 +197,29 @@ class KeepAugment(BaseEstimator):
         self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, *, strength: float, **asked: Any
     ) -> Tensor:
         """Augment all samples of a batch."""
-        channels = channel_axis(model)
-        attribution = self._attribute(model, x, y, channels, asked)
-        importance = attribution.abs().amax(dim=channels)
-        region = to_channels(self._region(importance, asked["generator"]), x, channels)
+        channel_axis = channel_axis_of(model)
+        attribution = self._attribute(model, x, y, channel_axis, asked)
+        importance = attribution.abs().amax(dim=channel_axis)
+        region = to_channels(self._region(importance, asked["generator"]), x, channel_axis)
         changed = augmented_by(self.augmentation, model, x, y, strength=strength, **asked)
         return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)
 
     def _attribute(
-        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channels: int, asked: dict[str, Any]
+        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channel_axis: int, asked: dict[str, Any]
     ) -> Tensor:
         if self.resolution == 1:
-            return self._checked(self._asked(model, x, y, asked), x, channels)
-        small = scaled(x, self.resolution, channels)
-        map_ = self._checked(self._asked(model, small, y, asked), small, channels)
-        return stretched(map_, x, channels)
+            return self._checked(self._asked(model, x, y, asked), x, channel_axis)
+        small = scaled(x, self.resolution, channel_axis)
+        map_ = self._checked(self._asked(model, small, y, asked), small, channel_axis)
+        return stretched(map_, x, channel_axis)
 
     def _asked(self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, asked: dict[str, Any]) -> Any:
         return self.attribution(model, protected(x, self.attribution), y, target=self.target, **asked)
 
-    def _checked(self, map_: Any, x: Tensor, channels: int) -> Tensor:
+    def _checked(self, map_: Any, x: Tensor, channel_axis: int) -> Tensor:
         """Return a map if it has all places of the samples; it may have a single channel."""
         is_map = isinstance(map_, Tensor) and map_.dim() == x.dim() and map_.device == x.device
-        if not is_map or positions(map_, channels) != positions(x, channels):
+        if not is_map or positions(map_, channel_axis) != positions(x, channel_axis):
             raise ValueError(
                 f"attribution={self.attribution!r} returned {described(map_)} for samples of shape {tuple(x.shape)} on "
                 f"{x.device}; its maps must be a torch.Tensor with the same places."

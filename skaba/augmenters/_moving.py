@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from skaba.augmenters._changes import Change
-from skaba.augmenters._finite import described, finite
 from skaba.augmenters._selections import Selection
+from skaba.network import described, finite
 
 
 def n_categories(selection: Selection) -> int:

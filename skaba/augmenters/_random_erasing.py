@@ -13,11 +13,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import channel_axis
-from skaba.attribution._spatial import positions
 from skaba.augmenters._batches import require_batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
+from skaba.network import channel_axis_of, positions
 
 ATTEMPTS = 100
 """Rectangles that are drawn for a sample; the first that fits is taken."""
@@ -144,7 +143,7 @@ class RandomErasing(BaseEstimator):
         x = x.detach()
         if strength == 0:
             return x
-        sides = positions(x, channel_axis(model))
+        sides = positions(x, channel_axis_of(model))
         start, size = self._draw(len(x), sides, generator)
         places = boxes(start.to(x.device), size.to(x.device), sides)
         result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)

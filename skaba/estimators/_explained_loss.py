@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution import first_output, unwrapped
+from skaba.network import first_output, unwrapped
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from torch.utils.data import IterableDataset
 from skaba._random_state import random_state_kept
 from skaba._samples import check_length
 from skaba._validation import unknown_name, validate_parameters
-from skaba.attribution import METHODS, TARGETS, FixedClass, FromLayer, Gradient, PredictedClass, attributed
+from skaba.attribution import METHODS, TARGETS, FixedClass, Gradient, PredictedClass, attributed
 from skaba.estimators._data import has_no_targets
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._random import cuda_devices, resolve_seed
+from skaba.network import FromLayer
 
 if TYPE_CHECKING:
     # The mixin stands left of the step, whose methods it uses; only the type checker is told so.

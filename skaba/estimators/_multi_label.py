@@ -16,10 +16,11 @@ from skorch.callbacks import EpochScoring
 from torch import Tensor, nn
 
 from skaba._samples import check_length
-from skaba.attribution import Loss, unwrapped
+from skaba.attribution import Loss
 from skaba.estimators._class_weight import check_takes_pos_weight, class_weights, required_targets
 from skaba.estimators._net import AugmentedNet
 from skaba.estimators._targets import NamedTargets
+from skaba.network import unwrapped
 
 
 class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, NeuralNet):

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
 from skaba._validation import validate_parameters
-from skaba.attribution import first_output
 from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._checks import cannot_split, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
@@ -40,6 +39,7 @@ from skaba.estimators._settings import (
     unknown_parameters,
 )
 from skaba.estimators._step import AugmentedStep, accepted
+from skaba.network import first_output
 
 
 class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, AugmentedStep):

@@ -12,10 +12,10 @@ from skorch import NeuralNet
 from torch import nn
 
 from skaba._random_state import holding_random_state
-from skaba.attribution import find_layer, unwrapped
 from skaba.augmenters import CategoryMemory, default_strength, preset, require_augmenter
 from skaba.estimators._copies import copied_component
 from skaba.estimators._random import RandomStream, resolve_seed
+from skaba.network import find_layer, unwrapped
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.

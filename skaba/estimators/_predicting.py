@@ -15,9 +15,9 @@ from torch.utils.data import IterableDataset, Subset
 from skaba._random_state import holding_random_state, random_state_kept
 from skaba._samples import check_samples, is_floating
 from skaba._targets import as_array
-from skaba.attribution import first_output
 from skaba.estimators._checks import cannot_read, check_like_fitted, check_rows
 from skaba.estimators._data import check_inside
+from skaba.network import first_output
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.

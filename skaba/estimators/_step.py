@@ -15,11 +15,11 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skaba.attribution import FromLayer, WithArguments, unreached, unwrapped, watched
 from skaba.augmenters import ABA, CategoryMemory, augmented_by, require_samples
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._sample_weight import weights_of
+from skaba.network import FromLayer, WithArguments, unreached, unwrapped, watched
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skaba._random_state import random_state_kept
-from skaba.attribution import FromLayer
 from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._cost import counted_cost, measured_cost
 from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing, with_net
+from skaba.network import FromLayer
 
 N_AUGMENTED = 2000
 """Samples are augmented so often in all to measure the size of the changes, as a single draw is noisy."""

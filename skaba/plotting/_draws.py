@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skaba.attribution import stretched
+from skaba.network import stretched
 from skaba.plotting._panels import Array
 
 

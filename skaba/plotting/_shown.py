@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 from skorch.utils import is_dataset
 from torch import nn
 
-from skaba.attribution import find_layer, unwrapped
 from skaba.estimators import split_pipeline
+from skaba.network import find_layer, unwrapped
 from skaba.plotting._panels import Array, as_array, check_count
 from skaba.plotting._spelling import own_words, spelled, word_step
 from skaba.preprocessing import WordSequences

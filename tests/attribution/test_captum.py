@@ -15,7 +15,6 @@ from skaba.attribution import (
     DeconvNet,
     DeepLift,
     FeatureAblation,
-    FromLayer,
     GradientShap,
     GuidedBackprop,
     GuidedGradCAM,
@@ -28,6 +27,7 @@ from skaba.attribution import (
     ThroughCaptum,
     TrueClass,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import Bomb, TextNet, mlp, seeded, trace_of, trap
 
 LAYERWISE = [DeconvNet(), GuidedBackprop(), GuidedGradCAM(), LRP(), DeepLift()]

@@ -4,19 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.attribution import (
-    METHODS,
-    FixedClass,
-    FromLayer,
-    Gradient,
-    Loss,
-    MicroBatches,
-    PredictedClass,
-    TrueClass,
-    available,
-    first_output,
-    logits_of,
-)
+from skaba.attribution import METHODS, FixedClass, Gradient, Loss, MicroBatches, PredictedClass, TrueClass, available
+from skaba.network import FromLayer, first_output, logits_of
 from tests.tiny_nets import seeded
 
 X = torch.randn(6, 2, 6, 6, generator=seeded(3))

@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, GradCAM, Loss, PredictedClass, SmoothGrad, TrueClass, WithArguments
+from skaba.attribution import GradCAM, Loss, PredictedClass, SmoothGrad, TrueClass
+from skaba.network import FromLayer, WithArguments
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, trace_of, trap, words
 
 Y = torch.tensor([1, 0, 2])

@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from skaba.attribution import (
-    FromLayer,
-    Gradient,
-    InputXGradient,
-    IntegratedGradients,
-    RandomTopClass,
-    TrueClass,
-)
+from skaba.attribution import Gradient, InputXGradient, IntegratedGradients, RandomTopClass, TrueClass
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, words
 
 LABELS = torch.tensor([1, 0, 2])

@@ -8,7 +8,8 @@ from sklearn.base import clone
 from torch import nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, HillClimbing, Loss, PredictedClass, TrueClass
+from skaba.attribution import HillClimbing, Loss, PredictedClass, TrueClass
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
 
 Y = torch.tensor([1, 0, 2])

@@ -9,11 +9,11 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from skaba._validation import validate_parameters
-from skaba.attribution import IBA, FromLayer, GradCAM, Loss, PredictedClass, TrueClass
+from skaba.attribution import IBA, GradCAM, Loss, PredictedClass, TrueClass
 from skaba.attribution._iba import _Bottleneck, _loss
 from skaba.attribution._loss import LossScore
-from skaba.attribution._spatial import upsample
 from skaba.attribution._targets import ClassScore
+from skaba.network import FromLayer, upsample
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
 
 Y = torch.tensor([1, 0, 2])

@@ -8,7 +8,6 @@ from skaba.attribution import (
     LRP,
     DeconvNet,
     DeepLift,
-    FromLayer,
     Gradient,
     GuidedBackprop,
     GuidedGradCAM,
@@ -18,6 +17,7 @@ from skaba.attribution import (
     TrueClass,
 )
 from skaba.modules import FCN, VGG11, ConvNet
+from skaba.network import FromLayer
 from tests.attribution.nets import LABELS, close, draw, text_net
 
 METHODS = [DeconvNet(), GuidedBackprop(), GuidedGradCAM(), LRP(), DeepLift()]

@@ -13,7 +13,6 @@ from skaba.attribution import (
     AttributionMethod,
     DeepLift,
     FeatureAblation,
-    FromLayer,
     Gradient,
     HillClimbing,
     InputXGradient,
@@ -27,9 +26,9 @@ from skaba.attribution import (
     TrueClass,
     VarGrad,
     attributed,
-    rows_of,
 )
-from skaba.attribution._method import normal_like, per_sample, protected, repeat
+from skaba.attribution._method import protected
+from skaba.network import FromLayer, normal_like, per_sample, repeat, rows_of
 from tests.tiny_nets import linear, seeded
 
 METHODS = [

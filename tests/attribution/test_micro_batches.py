@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from skaba._validation import validate_parameters
 from skaba.attribution import (
     METHODS,
-    FromLayer,
     Gradient,
     IntegratedGradients,
     Loss,
@@ -17,6 +16,7 @@ from skaba.attribution import (
     SmoothGrad,
     TrueClass,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, trap, words
 
 Y = torch.tensor([1, 0, 2, 2, 4])

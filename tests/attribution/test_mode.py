@@ -11,7 +11,6 @@ from torch import nn
 
 from skaba import ABAClassifier
 from skaba.attribution import (
-    FromLayer,
     GradCAM,
     Gradient,
     InputXGradient,
@@ -20,9 +19,9 @@ from skaba.attribution import (
     SmoothGrad,
     TimesInput,
     TrueClass,
-    asking,
 )
 from skaba.augmenters import ABA, AdjustmentSet, Proportional
+from skaba.network import FromLayer, asking
 from tests.tiny_nets import conv_net, images, seeded, trace_of, trap
 
 Y = torch.tensor([1, 0, 2])
@@ -43,11 +42,11 @@ def gradient_of_copy(net, x, y=Y):
 
 def in_eval_mode(method, net):
     """The map of a network in which evaluation mode means what training mode means in the given one."""
-    twin = copy.deepcopy(net)
-    for module in twin.modules():
+    copied_network = copy.deepcopy(net)
+    for module in copied_network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.training:
             module.track_running_stats, module.running_mean, module.running_var = False, None, None
-    return ask(method, twin)
+    return ask(method, copied_network)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -212,14 +211,14 @@ def test_the_whole_batch_is_asked_where_some_samples_move(layer, method, n_moved
 
 def hidden_and_gradient(net, layer):
     """A layer's output in a deep copy that trains, and the gradient of the true class there."""
-    twin, kept = copy.deepcopy(net).train(), []
+    copied_network, kept = copy.deepcopy(net).train(), []
 
     def keep(module, args, output):
         output.retain_grad()
         kept.append(output)
 
-    twin.get_submodule(layer).register_forward_hook(keep)
-    twin(images()).gather(1, Y[:, None]).sum().backward()
+    copied_network.get_submodule(layer).register_forward_hook(keep)
+    copied_network(images()).gather(1, Y[:, None]).sum().backward()
     return kept[0].detach(), kept[0].grad
 
 

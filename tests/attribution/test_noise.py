@@ -8,7 +8,6 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.attribution import (
     AttributionMethod,
-    FromLayer,
     Gradient,
     InputXGradient,
     IntegratedGradients,
@@ -19,9 +18,8 @@ from skaba.attribution import (
     SquaredSmoothGrad,
     TrueClass,
     VarGrad,
-    rows_of,
 )
-from skaba.attribution._asking import answer, input_gradient
+from skaba.network import FromLayer, answer, input_gradient, rows_of
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, trace_of, trap, words
 
 Y = torch.tensor([1, 0, 2])

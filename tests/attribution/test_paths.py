@@ -10,7 +10,6 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.attribution import (
     ExpectedGradients,
-    FromLayer,
     Gradient,
     InputXGradient,
     IntegratedGradients,
@@ -19,6 +18,7 @@ from skaba.attribution import (
     SmoothGrad,
     TrueClass,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
 
 LABELS = torch.tensor([1, 0, 2])

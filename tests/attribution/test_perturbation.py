@@ -13,7 +13,6 @@ from torch import nn
 from skaba.attribution import (
     DeepLift,
     FeatureAblation,
-    FromLayer,
     GradientShap,
     KernelShap,
     Lime,
@@ -22,6 +21,7 @@ from skaba.attribution import (
     PredictedClass,
     TrueClass,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, words
 
 LABELS = torch.tensor([1, 0, 2])

@@ -6,16 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skaba.attribution import (
-    DeconvNet,
-    FromLayer,
-    GradCAM,
-    Gradient,
-    GuidedBackprop,
-    GuidedGradCAM,
-    PredictedClass,
-    TrueClass,
-)
+from skaba.attribution import DeconvNet, GradCAM, Gradient, GuidedBackprop, GuidedGradCAM, PredictedClass, TrueClass
+from skaba.network import FromLayer
 from tests.attribution.nets import LABELS, Parallel, Preactivated, close, draw, rectifying, residual, text_net
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from skaba import ABAClassifier
-from skaba.attribution import FromLayer, Gradient, PredictedClass, asking
+from skaba.attribution import Gradient, PredictedClass
+from skaba.network import FromLayer, asking
 from tests.tiny_nets import seeded, trace_of
 
 IDS = np.array([[3, 4, 5, 0, 0, 0], [6, 7, 8, 9, 0, 0]] * 10)
@@ -41,9 +42,9 @@ def test_features_are_those_of_training(layer):
     # Without dropout a transformer computes the same in both modes, and in training mode there is no fast path.
     module, ids = net(), torch.as_tensor(IDS)
     kept = []
-    twin = copy.deepcopy(module).train()
-    twin.get_submodule(layer).register_forward_hook(lambda module, args, output: kept.append(output.detach()))
-    twin(ids)
+    copied_network = copy.deepcopy(module).train()
+    copied_network.get_submodule(layer).register_forward_hook(lambda module, args, output: kept.append(output.detach()))
+    copied_network(ids)
     if layer.endswith("out_proj"):  # its weights are read, but it is not called: a clear error
         with pytest.raises(ValueError, match="never reaches layer"):
             FromLayer(module, layer, ids).features()

@@ -9,7 +9,6 @@ from torch import nn
 
 from skaba._validation import validate_parameters
 from skaba.attribution import (
-    FromLayer,
     Gradient,
     InputXGradient,
     IntegratedGradients,
@@ -20,6 +19,7 @@ from skaba.attribution import (
     TrueClass,
 )
 from skaba.augmenters import ABA, AdjustmentSet, Constant, Cutoff, Percentiles, fast_aba, mend_aba, preset
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 

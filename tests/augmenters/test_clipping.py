@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Loss
+from skaba.attribution import Loss
 from skaba.augmenters import (
     FPA,
     CategoryMemory,
@@ -23,6 +23,7 @@ from skaba.augmenters import (
     mend_aba,
 )
 from skaba.augmenters._clipping import clipped
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 CRITERION = torch.nn.CrossEntropyLoss()

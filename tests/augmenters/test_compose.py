@@ -6,7 +6,6 @@ from sklearn.base import clone
 from torch import nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer
 from skaba.augmenters import (
     FPA,
     Compose,
@@ -17,6 +16,7 @@ from skaba.augmenters import (
     free_aba,
     mend_aba,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 

@@ -6,8 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 
-from skaba.attribution import FromLayer
 from skaba.augmenters._erasing import boxes, erased
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, seeded, words
 
 

@@ -9,9 +9,9 @@ from hypothesis.extra import numpy as stnp
 from scipy.ndimage import label
 from scipy.stats import binomtest, chisquare, kstest
 
-from skaba.attribution import FromLayer
 from skaba.augmenters import FPA
 from skaba.augmenters._fpa import covered
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, seeded, words
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from skaba.attribution import FromLayer, Gradient, Loss, TrueClass
+from skaba.attribution import Gradient, Loss, TrueClass
 from skaba.augmenters import FPA, GaussianNoise, KeepAugment, fast_aba, free_aba
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, trace_of, words
 
 

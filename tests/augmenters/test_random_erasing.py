@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import binomtest, ks_2samp
 
-from skaba.attribution import FromLayer
 from skaba.augmenters import RandomErasing
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, seeded, words
 
 

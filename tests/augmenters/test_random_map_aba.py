@@ -5,7 +5,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from skaba.attribution import LRP, FromLayer, Gradient, InputXGradient, Loss, TrueClass
+from skaba.attribution import LRP, Gradient, InputXGradient, Loss, TrueClass
 from skaba.augmenters import (
     ABA,
     AdjustmentSet,
@@ -19,6 +19,7 @@ from skaba.augmenters import (
     free_aba,
     mend_aba,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, seeded
 
 CRITERION = nn.CrossEntropyLoss()

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, InputXGradient, Loss, PredictedClass, RandomMap, TrueClass
+from skaba.attribution import InputXGradient, Loss, PredictedClass, RandomMap, TrueClass
 from skaba.augmenters import (
     ABA,
     AdjustmentSet,
@@ -23,6 +23,7 @@ from skaba.augmenters import (
     mend_aba,
     preset,
 )
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 ALL_MOVE = AdjustmentSet([19])

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from skaba import ABAClassifier
-from skaba.attribution import FromLayer, Loss
+from skaba.attribution import Loss
 from skaba.augmenters import ABA, GaussianNoise
 from skaba.datasets import make_messages
 from skaba.modules import TextCNN
+from skaba.network import FromLayer
 from skaba.preprocessing import WordSequences
 from tests.estimators.conftest import SmallNet, same, weights
 

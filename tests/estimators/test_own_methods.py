@@ -81,14 +81,14 @@ def test_a_function_that_cannot_be_asked_is_named() -> None:
 
 def in_training(net: nn.Module, layer: str) -> tuple[torch.Tensor, torch.Tensor]:
     """A layer's output in a copy that trains, and the gradient there of the class that the copy predicts."""
-    twin, kept = copy.deepcopy(net).train(), []
+    copied_network, kept = copy.deepcopy(net).train(), []
 
     def keep(module: Any, args: Any, output: torch.Tensor) -> None:
         output.retain_grad()
         kept.append(output)
 
-    twin.get_submodule(layer).register_forward_hook(keep)
-    twin(torch.as_tensor(X)).amax(1).sum().backward()
+    copied_network.get_submodule(layer).register_forward_hook(keep)
+    copied_network(torch.as_tensor(X)).amax(1).sum().backward()
     return kept[0].detach(), kept[0].grad
 
 

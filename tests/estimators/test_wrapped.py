@@ -12,7 +12,8 @@ from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
 
 from skaba import ABAClassifier
-from skaba.attribution import Gradient, PredictedClass, unwrapped
+from skaba.attribution import Gradient, PredictedClass
+from skaba.network import unwrapped
 from tests.estimators.conftest import SmallNet, same, weights
 
 

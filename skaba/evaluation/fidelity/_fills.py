@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from skaba._validation import unknown_name
-from skaba.attribution._spatial import blur, positions
 from skaba.evaluation.fidelity._parts import Part, Parts
 from skaba.evaluation.fidelity._units import Units
+from skaba.network import blur, positions
 
 FILLS = ("zero", "mean", "sample_mean", "region_mean", "random", "blur")
 
@@ -55,7 +55,7 @@ def filler(fill: str | float, parts: Parts, rng: np.random.Generator) -> Filler:
 def _moments(part: Part) -> Tensor:
     """Return every sample's mean and mean square, of each channel over its positions."""
     values = part.x.double()
-    values = values.movedim(part.channels, 1).flatten(2) if values.dim() > 2 else values.unsqueeze(2)
+    values = values.movedim(part.channel_axis, 1).flatten(2) if values.dim() > 2 else values.unsqueeze(2)
     weights = values.new_ones(len(values), 1, values.shape[2])
     if part.padding is not None:
         weights = (~part.padding).double().unsqueeze(1)
@@ -70,7 +70,7 @@ def _to_x(values: Tensor, part: Part) -> Tensor:
     if x.dim() == 2:
         return values[None]
     shape = [1] * x.dim()
-    shape[part.channels] = len(values)
+    shape[part.channel_axis] = len(values)
     return values.reshape(shape)
 
 
@@ -82,7 +82,7 @@ def _sample_mean(part: Part, units: Units) -> Tensor:
             f'fill="sample_mean" averages over positions; a table, X of shape {tuple(x.shape)}, has none. Use "mean".'
         )
     mean = _moments(part)[:, 0].to(x.dtype)
-    return mean.reshape(*mean.shape, *[1] * (x.dim() - 2)).movedim(1, part.channels)
+    return mean.reshape(*mean.shape, *[1] * (x.dim() - 2)).movedim(1, part.channel_axis)
 
 
 def _region_mean(part: Part, units: Units) -> Tensor:
@@ -94,17 +94,17 @@ def _region_mean(part: Part, units: Units) -> Tensor:
             "set window to the side of the regions."
         )
     per_feature = units.sites == x.shape[1:]
-    by_channel = x.unsqueeze(1) if per_feature else x.movedim(part.channels, 1)
+    by_channel = x.unsqueeze(1) if per_feature else x.movedim(part.channel_axis, 1)
     values = by_channel.flatten(2).double()  # (m, channels or 1, n_sites)
     weights = values.new_ones(len(values), values.shape[2]) if units.real is None else units.real.double()
     total = units.sums((values * weights.unsqueeze(1)).flatten(0, 1)).reshape(*values.shape[:2], units.n_units)
     mean = total / units.sums(weights).clamp(min=1).unsqueeze(1)
     filled: Tensor = mean[..., units.of_site].reshape(by_channel.shape).to(x.dtype)
-    return filled.squeeze(1) if per_feature else filled.movedim(1, part.channels)
+    return filled.squeeze(1) if per_feature else filled.movedim(1, part.channel_axis)
 
 
 def _blurred(part: Part, units: Units) -> Tensor:
     x = part.x
     if x.dim() == 2:
         raise ValueError(f'fill="blur" needs neighbours, which a table, X of shape {tuple(x.shape)}, has not: "mean".')
-    return blur(x, part.channels, min(positions(x, part.channels)) / 8)
+    return blur(x, part.channel_axis, min(positions(x, part.channel_axis)) / 8)

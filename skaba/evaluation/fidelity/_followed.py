@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from skaba.attribution._targets import ClassScore
+from skaba.attribution import ClassScore
 from skaba.evaluation.fidelity._parts import Task
 
 

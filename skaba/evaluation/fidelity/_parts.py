@@ -15,11 +15,10 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from skaba._samples import check_samples
-from skaba.attribution import FromLayer, asking, channel_axis, logits_of, rows_of, unwrapped
-from skaba.attribution._method import require_floats
 from skaba.estimators import ABAMultiLabelClassifier
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, find_net
+from skaba.network import FromLayer, asking, channel_axis_of, logits_of, require_floats, rows_of, unwrapped
 
 ROUNDING = 1e-3
 """By so much a probability may lie beyond 0 and 1: what rounding does to half precision."""
@@ -47,7 +46,7 @@ class Part(NamedTuple):
         Called within ``asking()``.
     model : nn.Module or None
         What an attribution method is asked with, if the estimator is a network.
-    channels : int
+    channel_axis : int
         The axis of x that holds channels.
     padding : bool Tensor of shape (m, length) or None
         True where a text has no word.
@@ -57,7 +56,7 @@ class Part(NamedTuple):
     x: Tensor
     ask: Ask
     model: nn.Module | None
-    channels: int
+    channel_axis: int
     padding: Tensor | None
 
     def asking(self) -> AbstractContextManager[None]:
@@ -119,7 +118,7 @@ class NetParts:
             x = model.features() if isinstance(model, FromLayer) else inputs
             require_floats(x)
             padding = model.padding if isinstance(model, FromLayer) else None
-            part = Part(start, x, _asker(model, self.nonlinearity), model, channel_axis(model), padding)
+            part = Part(start, x, _asker(model, self.nonlinearity), model, channel_axis_of(model), padding)
             start += len(x)
             return function(part)
 

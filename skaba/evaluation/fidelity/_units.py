@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skaba.attribution._spatial import positions, to_channels
 from skaba.evaluation.fidelity._parts import Part
+from skaba.network import positions, to_channels
 
 
 class Units(NamedTuple):
@@ -68,16 +68,16 @@ def units_of(part: Part, unit: str, window: int) -> Units:
             f"window={window} joins neighbours, but the columns of a table, X of shape {tuple(x.shape)}, have none: "
             "set window=1. A series needs a channel axis, (n, channels, length)."
         )
-    if x.dim() > 2 and window > max(along := positions(x, part.channels)):
+    if x.dim() > 2 and window > max(along := positions(x, part.channel_axis)):
         raise ValueError(
             f"window={window} is larger than the samples, which have {' x '.join(map(str, along))} positions: each "
             "would be a single unit, and nothing could be ranked. Set a smaller window."
         )
-    sites = x.shape[1:] if per_feature else positions(x, part.channels)
-    channel_axis = part.channels % x.dim() - 1 if per_feature and x.dim() > 2 else None
+    sites = x.shape[1:] if per_feature else positions(x, part.channel_axis)
+    channel_axis_of = part.channel_axis % x.dim() - 1 if per_feature and x.dim() > 2 else None
     number = torch.zeros((), dtype=torch.long, device=x.device)
     for axis, size in enumerate(sites):
-        width = 1 if axis == channel_axis else window
+        width = 1 if axis == channel_axis_of else window
         places = torch.arange(size, device=x.device) // width
         number = number.unsqueeze(-1) * math.ceil(size / width) + places
     real = None
@@ -102,7 +102,7 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     if reduction == "abs":
         values = values.abs()
     if values.shape == x.shape and x.dim() > 2 and units.sites != x.shape[1:]:
-        values = values.sum(dim=part.channels)
+        values = values.sum(dim=part.channel_axis)
     if values.shape[1:] != units.sites:
         allowed = dict.fromkeys((tuple(x.shape[1:]), tuple(units.sites)))
         raise ValueError(
@@ -214,4 +214,4 @@ def places(rank: Tensor, units: Units) -> Tensor:
 def broadcastable(values: Tensor, units: Units, part: Part) -> Tensor:
     """Give values (r, n_sites) a shape that broadcasts over rows like x."""
     spread = values.reshape(-1, *units.sites)
-    return spread if units.sites == part.x.shape[1:] else to_channels(spread, part.x, part.channels)
+    return spread if units.sites == part.x.shape[1:] else to_channels(spread, part.x, part.channel_axis)

@@ -15,8 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
-from skaba.attribution import IBA, HillClimbing, Loss
-from skaba.attribution._targets import ClassScore
+from skaba.attribution import IBA, ClassScore, HillClimbing, Loss
 from skaba.estimators import ABARegressor
 from skaba.evaluation._folds import seeded
 from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, includes, sharing

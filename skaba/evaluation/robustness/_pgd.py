@@ -13,11 +13,9 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import FromLayer, Loss, asking
-from skaba.attribution._asking import answer, input_gradient
-from skaba.attribution._method import per_sample, require_floats
-from skaba.attribution._targets import require_generator
+from skaba.attribution import Loss
 from skaba.evaluation.robustness._bounds import as_bounds, check_broadcasts, check_inside
+from skaba.network import FromLayer, answer, asking, input_gradient, per_sample, require_floats, require_generator
 
 
 class PGD(BaseEstimator):

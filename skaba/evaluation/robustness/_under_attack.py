@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution import asking, first_output
 from skaba.augmenters import PRESETS, preset
 from skaba.estimators._net import AugmentedNet
 from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing
+from skaba.network import asking, first_output
 
 
 def score_under_attack(

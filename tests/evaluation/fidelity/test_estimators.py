@@ -14,8 +14,9 @@ from skorch.exceptions import NotInitializedError
 from torch import nn
 
 from skaba import ABAMultiLabelClassifier, ABARegressor
-from skaba.attribution import FromLayer, InputXGradient, PredictedClass, RandomMap
+from skaba.attribution import InputXGradient, PredictedClass, RandomMap
 from skaba.evaluation.fidelity import deletion_score, feature_impact_index, insertion_score, perturbation_curves
+from skaba.network import FromLayer
 from tests.evaluation.conftest import SETTINGS, table_net
 from tests.evaluation.fidelity.oracle import samples
 from tests.tiny_nets import trace_of

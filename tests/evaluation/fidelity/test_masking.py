@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skaba.attribution import Gradient, IntegratedGradients
-from skaba.attribution._spatial import blur
 from skaba.evaluation.fidelity import Masking, perturbation_curves, u_occurrence_rate
+from skaba.network import blur
 from tests.evaluation.fidelity.oracle import loop, polynomial, samples, units
 
 SHARES = np.arange(0, 101, 25)

@@ -11,10 +11,11 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from skaba.attribution import FromLayer, Loss
+from skaba.attribution import Loss
 from skaba.augmenters import fgsm
 from skaba.evaluation.robustness import PGD
 from skaba.evaluation.robustness._pgd import _Climb
+from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
 
 CRITERION = nn.CrossEntropyLoss()

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from skaba.attribution._spatial import blur, positions, require_places, scaled, stretched, to_channels, upsample
+from skaba.network import blur, positions, require_places, scaled, stretched, to_channels, upsample
 
 IMAGES = torch.randn(2, 3, 9, 7, dtype=torch.float64)
 SHAPES = [

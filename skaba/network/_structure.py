@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from skaba.attribution._asking import Model, View, answer, unwrapped
+from skaba.network._asking import Model, View, answer, unwrapped
 
 Kinds = tuple[type[nn.Module], ...]
 
@@ -69,7 +69,7 @@ class Structure(NamedTuple):
         return [step for step in self.steps if type(step.module) not in kinds]
 
 
-def twin(model: Model) -> nn.Module:
+def copied_network(model: Model) -> nn.Module:
     """Return a copy of a network that may be changed: hooks, attributes, flags and rules are its own.
 
     The weights' memory is shared, but under parameters of the copy's own that need no gradient: what
@@ -212,7 +212,7 @@ def _copy_inputs(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _in_turn(module: nn.Module, times: int) -> list[nn.Module]:
-    copies = [twin(module) for _ in range(times)]
+    copies = [copied_network(module) for _ in range(times)]
     turn = itertools.cycle(copies)
 
     def forward(*args: Any, **named: Any) -> Any:
@@ -224,7 +224,7 @@ def _in_turn(module: nn.Module, times: int) -> list[nn.Module]:
     return copies
 
 
-def described(steps: Iterable[Step]) -> str:
+def described_steps(steps: Iterable[Step]) -> str:
     """Say for people which operations are meant, and where they are."""
     places = sorted({f"{step.operation} in {type(step.module).__name__} {step.name!r}" for step in steps})
     return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skaba.attribution import FromLayer, WithArguments
-from skaba.attribution._structure import described, observe, separated, twin
+from skaba.network import FromLayer, WithArguments, copied_network, described_steps, observe, separated
 from tests.tiny_nets import TextNet, conv_net, images, mlp, trace_of, trap, words
 
 
@@ -33,7 +32,7 @@ def operations(structure, kinds=()):
 
 
 def test_steps_name_operation_and_place_from_the_logits_back():
-    logits, structure = observe(twin(Written()), torch.randn(5, 3))
+    logits, structure = observe(copied_network(Written()), torch.randn(5, 3))
     assert logits.shape == (5, 2)
     assert operations(structure) == [
         ("mul", ""),
@@ -47,11 +46,11 @@ def test_steps_name_operation_and_place_from_the_logits_back():
     ]
     assert [step.operands for step in structure.steps if step.operation == "mul"] == [1]
     assert ("addmm", "output") not in operations(structure, (nn.Linear, nn.Tanh))
-    assert described(structure.outside((nn.Linear,))[:5]).startswith("mul in Written '', relu in Written ''")
+    assert described_steps(structure.outside((nn.Linear,))[:5]).startswith("mul in Written '', relu in Written ''")
 
 
 def test_calls_are_in_order_and_tell_what_depends_on_x():
-    calls = observe(twin(Written()), torch.randn(5, 3))[1].calls
+    calls = observe(copied_network(Written()), torch.randn(5, 3))[1].calls
     assert [(call.name, call.reached) for call in calls] == [
         ("inner.0", True),
         ("inner.1", True),
@@ -68,13 +67,13 @@ def test_two_operands_that_depend_on_x_are_told():
         def forward(self, x):
             return x * x.flip(1)
 
-    steps = observe(twin(Squared()), torch.randn(5, 3))[1].steps
+    steps = observe(copied_network(Squared()), torch.randn(5, 3))[1].steps
     assert [step.operands for step in steps if step.operation == "mul"] == [2]
 
 
 def test_what_comes_before_a_views_layer_is_not_seen():
     view = FromLayer(mlp(), "1", torch.randn(3, 6))
-    structure = observe(twin(view), view.features())[1]
+    structure = observe(copied_network(view), view.features())[1]
     assert {name for _, name in operations(structure)} == {"2", "3", "4", ""}
     assert [call.name for call in structure.calls if not call.reached] == ["0", "1"]
 
@@ -93,7 +92,7 @@ def test_a_custom_autograd_function_is_seen():
         def forward(self, x):
             return Step.apply(x)
 
-    assert ("step", "") in operations(observe(twin(Custom()), torch.randn(2, 3))[1])
+    assert ("step", "") in operations(observe(copied_network(Custom()), torch.randn(2, 3))[1])
 
 
 def test_a_detached_network_is_refused():
@@ -102,12 +101,12 @@ def test_a_detached_network_is_refused():
             return x.detach()
 
     with pytest.raises(ValueError, match="gradient does not reach the input"):
-        observe(twin(Detached()), torch.randn(2, 3))
+        observe(copied_network(Detached()), torch.randn(2, 3))
 
 
 def test_a_twin_answers_alike_and_shares_memory():
     net = conv_net().eval()
-    other = twin(net)
+    other = copied_network(net)
     assert torch.equal(other(images()), net(images()))
     for mine, yours in zip(net.parameters(), other.parameters(), strict=True):
         assert mine.data_ptr() == yours.data_ptr()
@@ -120,7 +119,7 @@ def test_a_twin_answers_alike_and_shares_memory():
 def test_a_twin_may_be_changed():
     net = trap()
     before = trace_of(net)
-    other = twin(net)
+    other = copied_network(net)
     other[0].weight.data = torch.zeros(1)
     other[0].rule = "any"
     other[6].register_forward_hook(lambda *_: None)
@@ -132,24 +131,24 @@ def test_a_twin_may_be_changed():
 
 def test_a_twin_does_not_work_in_place():
     net = TextNet()
-    assert not twin(net).act.inplace
+    assert not copied_network(net).act.inplace
     assert net.act.inplace
 
 
 def test_a_twin_shares_a_views_inputs_and_arguments():
     ids, mask = words(), torch.ones(4)
     view = FromLayer(TextNet(), "embedding", {"ids": ids}, {"mask": mask})
-    other = twin(view)
+    other = copied_network(view)
     assert other.inputs is view.inputs
     assert other.module is not view.module
     arguments = {"mask": mask}
-    assert twin(WithArguments(mlp(), arguments)).arguments is arguments
+    assert copied_network(WithArguments(mlp(), arguments)).arguments is arguments
 
 
 def test_tied_weights_stay_tied():
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     net[1].weight = net[0].weight
-    other = twin(net)
+    other = copied_network(net)
     assert other[0].weight is other[1].weight
 
 
@@ -158,19 +157,19 @@ def test_tensors_that_deepcopy_refuses_are_shared():
     net = nn.utils.weight_norm(nn.Linear(3, 2))
     x = torch.randn(4, 3)
     wanted = net(x)  # leaves a weight that is no leaf
-    assert torch.equal(twin(net)(x), wanted)
+    assert torch.equal(copied_network(net)(x), wanted)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_what_cannot_be_copied_is_refused():
     with pytest.raises(TypeError, match=r"an nn.Module, got a function"):
-        twin(lambda x: x)
+        copied_network(lambda x: x)
     with pytest.raises(TypeError, match="scripted"):
-        twin(nn.Sequential(torch.jit.script(nn.Linear(2, 2))))
+        copied_network(nn.Sequential(torch.jit.script(nn.Linear(2, 2))))
     net = nn.Linear(2, 2)
     net.lock = threading.Lock()
     with pytest.raises(TypeError, match=r"copy.deepcopy fails"):
-        twin(net)
+        copied_network(net)
 
 
 class Thrice(nn.Module):
@@ -187,7 +186,7 @@ class Thrice(nn.Module):
 
 
 def test_each_call_gets_a_layer_of_its_own():
-    net = twin(Thrice())
+    net = copied_network(Thrice())
     x = torch.randn(4, 3)
     wanted = net(x)
     layers = separated(observe(net, x)[1].calls_of((nn.ReLU,)))
@@ -204,7 +203,7 @@ def test_each_call_gets_a_layer_of_its_own():
 def test_calls_that_x_does_not_reach_take_their_turn_without_hooks():
     original = Thrice()
     view = FromLayer(original, "first", torch.randn(4, 3))
-    network = twin(view)
+    network = copied_network(view)
     x = view.features()
     layers = separated(observe(network, x)[1].calls_of((nn.ReLU,)))
     assert len(layers) == 2
@@ -218,7 +217,7 @@ def test_a_users_forward_hook_runs_once_a_call_and_backward_hooks_not_at_all():
     net.act.register_forward_hook(lambda *_: calls.append("forward"))
     net.act.register_forward_pre_hook(lambda *_: calls.append("before"))
     net.act.register_full_backward_hook(lambda *_: calls.append("backward"))
-    network, x = twin(net), torch.randn(4, 3, requires_grad=True)
+    network, x = copied_network(net), torch.randn(4, 3, requires_grad=True)
     separated(observe(network, x)[1].calls_of((nn.ReLU,)))
     calls.clear()
     network(x).sum().backward()
@@ -235,7 +234,7 @@ def test_layers_get_inputs_of_their_own():
             hidden = 2 * x
             return hidden + self.act(hidden)
 
-    network, x = twin(Branch()), torch.ones(1, 3)
+    network, x = copied_network(Branch()), torch.ones(1, 3)
     (layer,) = separated(observe(network, x)[1].calls_of((nn.ReLU,)))
     layer.register_forward_pre_hook(lambda _, args: args[0].register_hook(torch.zeros_like) and None)
     leaf = x.requires_grad_()

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from skaba._validation import unknown_name
-from skaba.attribution._asking import Model, View, asking, gradient_of, logits_of, values_of
-from skaba.attribution._method import repeat
-from skaba.attribution._roots import rooted
+from skaba.network._asking import Model, View, asking, gradient_of, logits_of, values_of
+from skaba.network._roots import rooted
+from skaba.network._tensors import repeat
 
 
 class _Reached(BaseException):
@@ -50,7 +50,7 @@ class FromLayer(View):
     Examples
     --------
     >>> import torch
-    >>> from skaba.attribution import FromLayer
+    >>> from skaba.network._layers import FromLayer
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     >>> x = torch.randn(5, 3)
     >>> rest = FromLayer(net, "1", x)
@@ -342,7 +342,7 @@ def rows_of(model: Model, index: Tensor) -> Model:
     return model.rows(index) if isinstance(model, FromLayer) else model
 
 
-def channel_axis(model: Model) -> int:
+def channel_axis_of(model: Model) -> int:
     """Return the axis of x that holds channels: the last at an embedding's output, else the one after the samples."""
     if isinstance(model, FromLayer) and isinstance(find_layer(model.module, model.layer), nn.Embedding):
         return -1

@@ -9,21 +9,21 @@ from torch.nn import functional
 _INTERPOLATION = {3: "linear", 4: "bilinear"}
 
 
-def positions(x: Tensor, channels: int) -> torch.Size:
+def positions(x: Tensor, channel_axis: int) -> torch.Size:
     """Return the sizes of a sample's axes without its channels; of a table all features.
 
     Parameters
     ----------
     x : Tensor of shape (n, ...)
-    channels : int
+    channel_axis : int
         The axis that holds channels, 1 or -1.
     """
-    return x.shape[1:] if x.dim() == 2 else x.select(channels, 0).shape[1:]
+    return x.shape[1:] if x.dim() == 2 else x.select(channel_axis, 0).shape[1:]
 
 
-def to_channels(values: Tensor, x: Tensor, channels: int) -> Tensor:
+def to_channels(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Give values of shape (..., n, *positions) the axis that lets them broadcast over x's channels."""
-    return values if x.dim() == 2 else values.unsqueeze(channels if channels < 0 else channels - x.dim())
+    return values if x.dim() == 2 else values.unsqueeze(channel_axis if channel_axis < 0 else channel_axis - x.dim())
 
 
 def require_places(who: str, x: Tensor, features: Tensor) -> None:
@@ -44,15 +44,15 @@ def _require_interpolable(who: str, x: Tensor) -> None:
         )
 
 
-def upsample(values: Tensor, x: Tensor, channels: int) -> Tensor:
+def upsample(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Stretch values of shape (n, *places of a layer) to x's places and give them to each of its channels."""
     stretched = functional.interpolate(
-        values.unsqueeze(1), tuple(positions(x, channels)), mode=_INTERPOLATION[x.dim()], align_corners=False
+        values.unsqueeze(1), tuple(positions(x, channel_axis)), mode=_INTERPOLATION[x.dim()], align_corners=False
     )
-    return stretched.squeeze(1).unsqueeze(channels).expand_as(x).contiguous()
+    return stretched.squeeze(1).unsqueeze(channel_axis).expand_as(x).contiguous()
 
 
-def scaled(x: Tensor, factor: float, channels: int) -> Tensor:
+def scaled(x: Tensor, factor: float, channel_axis: int) -> Tensor:
     """Shrink x along its spatial axes by averaging, each to at least one place.
 
     Raises
@@ -61,19 +61,19 @@ def scaled(x: Tensor, factor: float, channels: int) -> Tensor:
         If x has no spatial axes, or more than two.
     """
     _require_interpolable("resolution", x)
-    size = [max(1, round(factor * places)) for places in positions(x, channels)]
-    return functional.interpolate(x.movedim(channels, 1), size, mode="area").movedim(1, channels).contiguous()
+    size = [max(1, round(factor * places)) for places in positions(x, channel_axis)]
+    return functional.interpolate(x.movedim(channel_axis, 1), size, mode="area").movedim(1, channel_axis).contiguous()
 
 
-def stretched(values: Tensor, x: Tensor, channels: int) -> Tensor:
+def stretched(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Stretch values, which have x's channels, to x's places."""
-    size = tuple(positions(x, channels))
+    size = tuple(positions(x, channel_axis))
     mode = _INTERPOLATION[x.dim()]
-    wide = functional.interpolate(values.movedim(channels, 1), size, mode=mode, align_corners=False)
-    return wide.movedim(1, channels).contiguous()
+    wide = functional.interpolate(values.movedim(channel_axis, 1), size, mode=mode, align_corners=False)
+    return wide.movedim(1, channel_axis).contiguous()
 
 
-def blur(values: Tensor, channels: int, sigma: float) -> Tensor:
+def blur(values: Tensor, channel_axis: int, sigma: float) -> Tensor:
     """Smooth values along their spatial axes with a Gaussian that ends at two deviations.
 
     Beyond the border the outermost value goes on, so a constant stays what it is.
@@ -81,7 +81,7 @@ def blur(values: Tensor, channels: int, sigma: float) -> Tensor:
     Parameters
     ----------
     values : Tensor of shape (n, ...)
-    channels : int
+    channel_axis : int
         The axis that holds channels, 1 or -1; it is not smoothed.
     sigma : float
         Standard deviation in positions; below 0.25 nothing is changed.
@@ -91,10 +91,10 @@ def blur(values: Tensor, channels: int, sigma: float) -> Tensor:
         return values
     offsets = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
     kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)
-    smoothed = values.movedim(channels, 1)
+    smoothed = values.movedim(channel_axis, 1)
     for axis in range(2, values.dim()):
         smoothed = _convolve(smoothed.movedim(axis, -1), kernel).movedim(-1, axis)
-    return smoothed.movedim(1, channels).contiguous()
+    return smoothed.movedim(1, channel_axis).contiguous()
 
 
 def _convolve(values: Tensor, kernel: Tensor) -> Tensor:

@@ -4,17 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.attribution import (
-    FromLayer,
-    Gradient,
-    IntegratedGradients,
-    PredictedClass,
-    TrueClass,
-    WithArguments,
-    rows_of,
-)
-from skaba.attribution._layers import call, count, find_layer
-from skaba.attribution._roots import watched
+from skaba.attribution import Gradient, IntegratedGradients, PredictedClass, TrueClass
+from skaba.network import FromLayer, WithArguments, find_layer, rows_of, watched
+from skaba.network._layers import call, count
 from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
 
 CONV_LAYERS = ["0", "1", "2", "3", "4", "5", "6"]

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from skaba.attribution import (
-    FromLayer,
     Gradient,
     InputXGradient,
     IntegratedGradients,
@@ -15,10 +14,9 @@ from skaba.attribution import (
     RandomTopClass,
     SmoothGrad,
     TrueClass,
-    asking,
 )
-from skaba.attribution._asking import first_output, input_gradient
 from skaba.augmenters import PRESETS, preset
+from skaba.network import FromLayer, asking, first_output, input_gradient
 from tests.tiny_nets import seeded, trace_of, trap
 
 METHODS = {

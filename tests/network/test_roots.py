@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skaba.attribution import watched
+from skaba.network import watched
 from tests.tiny_nets import conv_net, images
 
 
