@@ -1,8 +1,39 @@
 """scikit-learn estimators that augment in the training step: the one place that knows skorch."""
 
 from skaba.estimators._classifier import ABAClassifier
+from skaba.estimators._looking import (
+    augmented_batch,
+    fresh_generator,
+    known_samples,
+    made_augmenter,
+    nonlinearity_of,
+    over_batches,
+    view_of,
+)
 from skaba.estimators._multi_label import ABAMultiLabelClassifier
+from skaba.estimators._net import AugmentedNet
+from skaba.estimators._nets import as_seen_by_net, find_net, fitted_net, sharing, with_net
 from skaba.estimators._pipeline import attribute, augment, split_pipeline
 from skaba.estimators._regressor import ABARegressor
 
-__all__ = ["ABAClassifier", "ABAMultiLabelClassifier", "ABARegressor", "attribute", "augment", "split_pipeline"]
+__all__ = [
+    "ABAClassifier",
+    "ABAMultiLabelClassifier",
+    "ABARegressor",
+    "AugmentedNet",
+    "as_seen_by_net",
+    "attribute",
+    "augment",
+    "augmented_batch",
+    "find_net",
+    "fitted_net",
+    "fresh_generator",
+    "known_samples",
+    "made_augmenter",
+    "nonlinearity_of",
+    "over_batches",
+    "sharing",
+    "split_pipeline",
+    "view_of",
+    "with_net",
+]

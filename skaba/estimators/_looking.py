@@ -213,3 +213,53 @@ def _check_callable(name: str, component: Any) -> None:
     if isinstance(component, type) or not callable(component):
         raise ValueError(f"{name}={component!r} must be an instance or a function, for example Gradient() or Loss().")
     validate_parameters(component)
+
+
+def over_batches(net: Any, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
+    """Apply a function to the batches of X, in order, and join what it returns.
+
+    Parameters
+    ----------
+    net : AugmentedNet
+        Fitted.
+    X : array-like, Tensor or Dataset of n samples
+    y : array-like of shape (n, ...) or None
+    function : callable
+        Takes a batch of inputs and its encoded targets, or None, on the net's device; returns a Tensor with one row
+        per sample.
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+    """
+    return net._over_batches(X, y, function)
+
+
+def view_of(net: Any, inputs: Any) -> nn.Module:
+    """Return a fitted net's module as attribution sees it: with ``layer=``, a ``FromLayer`` of the inputs."""
+    return net._asked(inputs, {})
+
+
+def augmented_batch(net: Any, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return the view of a net, its features (the input, or a layer's output), and these augmented."""
+    return net._before_and_after(inputs, y, generator)
+
+
+def fresh_generator(net: Any) -> torch.Generator:
+    """Return a generator that starts at a net's ``random_state``; drawing from it changes nothing else."""
+    return net._fresh_generator()
+
+
+def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
+    """Return the function that turns a net's outputs into what ``predict_proba`` returns."""
+    return net._get_predict_nonlinearity()
+
+
+def known_samples(net: Any, X: Any, *, floats: bool = False) -> Any:
+    """Check X as ``fit`` does, and that its samples are like those of ``fit``."""
+    return net._check_known(X, floats=floats)
+
+
+def made_augmenter(net: Any, augmenter: Any) -> Any:
+    """Return the augmenter that a net would train with: a copy, made by name if a name is given."""
+    return net._make_augmenter(augmenter, {})

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid
 
 from skaba._validation import validate_parameters
-from skaba.estimators._net import AugmentedNet
+from skaba.estimators import AugmentedNet
 from skaba.evaluation._folds import Task, is_search, seeded
 
 BATCH = 32

@@ -13,9 +13,17 @@ from torch import Tensor
 
 from skaba._random_state import random_state_kept
 from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
-from skaba.estimators._net import AugmentedNet
+from skaba.estimators import (
+    AugmentedNet,
+    as_seen_by_net,
+    augmented_batch,
+    fitted_net,
+    fresh_generator,
+    over_batches,
+    sharing,
+    with_net,
+)
 from skaba.evaluation._cost import counted_cost, measured_cost
-from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing, with_net
 from skaba.network import FromLayer
 
 N_AUGMENTED = 2000
@@ -174,12 +182,12 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
 
 def _squares_and_counts(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
     """Return each sample's sum of squared changes, and how many features could change."""
-    generator = net._fresh_generator()
+    generator = fresh_generator(net)
 
     def measure(inputs: Any, targets: Any) -> Tensor:
-        model, x, x_augmented = net._before_and_after(inputs, targets, generator)
+        model, x, x_augmented = augmented_batch(net, inputs, targets, generator)
         free = torch.ones_like(x)
         free = model.without_padding(free) if isinstance(model, FromLayer) else free
         return torch.stack([(x_augmented - x).square().flatten(1).sum(1), free.flatten(1).sum(1)], dim=1).double()
 
-    return net._over_batches(X, y, measure)
+    return over_batches(net, X, y, measure)

@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
 from skaba._random_state import random_state_kept
-from skaba.estimators._net import AugmentedNet
+from skaba.estimators import AugmentedNet
 
 TURNS = 5
 """Epochs of each kind that are timed, one after the other: bursts of other work hardly move their median."""

@@ -16,8 +16,8 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
+from skaba.estimators import as_seen_by_net, find_net
 from skaba.evaluation._cost import operations_of_fit
-from skaba.evaluation._nets import as_seen_by_net, find_net
 from skaba.evaluation.calibration import expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness._under_attack import under_attack

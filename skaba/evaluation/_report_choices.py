@@ -15,8 +15,7 @@ from torch import Tensor
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
 from skaba.augmenters import ABA, default_strength, fgsm
-from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier
-from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net
+from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, as_seen_by_net, find_net, fitted_net
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness import PGD, GaussianCorruption, ImpulseCorruption, ShotCorruption
 from skaba.evaluation.robustness._bounds import as_bounds

@@ -14,9 +14,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
 
 from skaba._samples import is_missing
-from skaba.estimators._net import AugmentedNet
+from skaba.estimators import AugmentedNet, find_net
 from skaba.evaluation._folds import Task
-from skaba.evaluation._nets import find_net
 from skaba.evaluation.robustness._under_attack import checked_attacks
 
 

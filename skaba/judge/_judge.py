@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skaba.attribution import IBA, METHODS, AttributionMethod, available
-from skaba.evaluation._nets import as_seen_by_net, fitted_net
+from skaba.estimators import as_seen_by_net, fitted_net
 from skaba.evaluation.fidelity import Fidelity, fidelity
 from skaba.evaluation.ground_truth import GroundTruthScores, XORBenchmark
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from skaba._own_code import on_path, own_function
-from skaba.evaluation._nets import find_net, fitted_net
+from skaba.estimators import find_net, fitted_net
 
 _READ_AS_CODE = LookupError, TypeError, AttributeError
 """What PyTorch raises where it takes the letters of a text for a pickle's instructions."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skaba import ABAClassifier
-from skaba.evaluation._nets import find_net
+from skaba.estimators import find_net
 
 
 def score_or_reason(estimator: Any, X: Any, y: NDArray[Any]) -> tuple[float | None, str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skaba._validation import unknown_name, validate_parameters
 from skaba.attribution import IBA
-from skaba.evaluation._nets import includes
+from skaba.evaluation._components import includes
 from skaba.evaluation.fidelity._fills import Filler, check_fill, filler
 from skaba.evaluation.fidelity._followed import Followed
 from skaba.evaluation.fidelity._parts import Part, Parts

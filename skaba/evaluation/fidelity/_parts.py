@@ -15,9 +15,16 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from skaba._samples import check_samples
-from skaba.estimators import ABAMultiLabelClassifier
-from skaba.estimators._net import AugmentedNet
-from skaba.evaluation._nets import as_seen_by_net, find_net
+from skaba.estimators import (
+    ABAMultiLabelClassifier,
+    AugmentedNet,
+    as_seen_by_net,
+    find_net,
+    known_samples,
+    nonlinearity_of,
+    over_batches,
+    view_of,
+)
 from skaba.network import FromLayer, asking, channel_axis_of, logits_of, require_floats, rows_of, unwrapped
 
 ROUNDING = 1e-3
@@ -114,7 +121,7 @@ class NetParts:
 
         def on_batch(inputs: Any, targets: Any) -> Tensor:
             nonlocal start
-            model = self.net._asked(inputs, {})
+            model = view_of(self.net, inputs)
             x = model.features() if isinstance(model, FromLayer) else inputs
             require_floats(x)
             padding = model.padding if isinstance(model, FromLayer) else None
@@ -122,7 +129,7 @@ class NetParts:
             start += len(x)
             return function(part)
 
-        return self.net._over_batches(self.X, None, on_batch)
+        return over_batches(self.net, self.X, None, on_batch)
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def scores_of(estimator: Any, X: Any) -> Parts:
     estimator = _best(estimator)
     if (net := find_net(estimator)) is not None:
         several = isinstance(net, ABAMultiLabelClassifier)
-        return _net_parts(estimator, net, X, net._get_predict_nonlinearity() if several else _as_it_is)
+        return _net_parts(estimator, net, X, nonlinearity_of(net) if several else _as_it_is)
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _as_it_is)
     if hasattr(estimator, "decision_function"):
@@ -176,7 +183,7 @@ def probabilities_of(estimator: Any, X: Any) -> Parts:
     if hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator):
         raise TypeError(f"A {type(estimator).__name__} has no probabilities: use perturbation_curves or fidelity.")
     if (net := find_net(estimator)) is not None:
-        nonlinearity = net._get_predict_nonlinearity()
+        nonlinearity = nonlinearity_of(net)
         return _net_parts(estimator, net, X, lambda scores: _probabilities(nonlinearity(scores)))
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _softmax)
@@ -198,7 +205,7 @@ def _best(estimator: Any) -> Any:
 
 def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> NetParts:
     net.check_is_fitted()
-    X = net._check_known(as_seen_by_net(estimator, X), floats=net.layer is None)
+    X = known_samples(net, as_seen_by_net(estimator, X), floats=net.layer is None)
     return NetParts(net, X, nonlinearity)
 
 

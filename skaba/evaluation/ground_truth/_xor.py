@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore, HillClimbing, Loss
-from skaba.estimators import ABARegressor
+from skaba.estimators import ABARegressor, as_seen_by_net, find_net, fitted_net, sharing
+from skaba.evaluation._components import includes
 from skaba.evaluation._folds import seeded
-from skaba.evaluation._nets import as_seen_by_net, find_net, fitted_net, includes, sharing
 from skaba.evaluation.ground_truth._data import make_xor
 from skaba.evaluation.ground_truth._metrics import dimensional_difference, masked_dimension_correlation, unit_grid
 from skaba.evaluation.ground_truth._results import GroundTruthComparison, GroundTruthScores

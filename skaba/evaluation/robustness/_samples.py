@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skaba._samples import check_length, check_samples
-from skaba.evaluation._nets import find_net
+from skaba.estimators import find_net
 
 
 def check_scorable(estimator: Any) -> None:

@@ -13,8 +13,17 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.augmenters import PRESETS, preset
-from skaba.estimators._net import AugmentedNet
-from skaba.evaluation._nets import as_seen_by_net, fitted_net, sharing
+from skaba.estimators import (
+    AugmentedNet,
+    as_seen_by_net,
+    augmented_batch,
+    fitted_net,
+    fresh_generator,
+    made_augmenter,
+    nonlinearity_of,
+    over_batches,
+    sharing,
+)
 from skaba.network import asking, first_output
 
 
@@ -129,7 +138,7 @@ def checked_attacks(attacks: Any) -> dict[str, tuple[Any, float]]:
 
 def _attacked(net: AugmentedNet, attack: Any, strength: float, batch_size: int | None) -> AugmentedNet:
     """Return the net with the attack in place of its augmenter."""
-    made = net._make_augmenter(attack, {})
+    made = made_augmenter(net, attack)
     view = sharing(net, augmenter=attack, augmenter_=made, strength=float(strength))
     if batch_size is not None:
         view.__dict__["iterator_valid__batch_size"] = batch_size
@@ -140,14 +149,14 @@ def _attacked(net: AugmentedNet, attack: Any, strength: float, batch_size: int |
 
 def _probabilities(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
     """Return what ``predict_proba`` would of X as the net augments it; no more than a batch of it is held."""
-    nonlinearity = net._get_predict_nonlinearity()
-    generator = net._fresh_generator()
+    nonlinearity = nonlinearity_of(net)
+    generator = fresh_generator(net)
 
     def answer(inputs: Any, targets: Any) -> Tensor:
-        model, _, x = net._before_and_after(inputs, targets, generator)
+        model, _, x = augmented_batch(net, inputs, targets, generator)
         if not torch.isfinite(x).all():
             raise ValueError("The attack returned NaN or infinity for some samples: they have no score.")
         with torch.no_grad(), asking(model):
-            return nonlinearity(first_output(model(x)))  # type: ignore[no-any-return]
+            return nonlinearity(first_output(model(x)))
 
-    return net._over_batches(X, y, answer)
+    return over_batches(net, X, y, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skaba.estimators._net import AugmentedNet
@@ -64,9 +64,3 @@ def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
     view = object.__new__(type(net))
     view.__dict__.update({**net.__dict__, **attributes})
     return view
-
-
-def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
-    """Whether a component, or one that is nested in its parameters, is of one of these kinds."""
-    nested = component.get_params().values() if isinstance(component, BaseEstimator) else ()
-    return any(isinstance(one, kinds) for one in (component, *nested))
