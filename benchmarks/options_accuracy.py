@@ -21,7 +21,7 @@ import torch
 
 from skaba import ABAClassifier
 from skaba.attribution import Loss
-from skaba.augmenters import RandomMapABA, fast_aba, free_aba, mend_aba
+from skaba.augmenters import fast_aba, free_aba, mend_aba
 from skaba.datasets import fetch_glove, fetch_newsgroups, load_digits, read_vectors
 from skaba.modules import ConvNet, TextCNN
 from skaba.preprocessing import WordSequences
@@ -31,7 +31,7 @@ METHODS: dict[str, Any] = {
     "fast_aba(target=Loss())": fast_aba(target=Loss()),
     "free_aba(renew=1)": free_aba(renew=1),
     "free_aba(renew=0.2)": free_aba(renew=0.2),
-    "fast_aba on a random map": RandomMapABA.of(fast_aba(target=Loss())),
+    "fast_aba on a random map": fast_aba(target=Loss()).random_map(),
     "mend_aba": mend_aba(),
     "mend_aba(share=0.5)": mend_aba(share=0.5),
     "mend_aba(every=2)": mend_aba(every=2),

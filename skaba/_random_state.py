@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
+import numpy as np
 import torch
 
 
@@ -47,3 +48,29 @@ def random_state_kept(cuda: Sequence[torch.device] = ()) -> Iterator[None]:
     """
     with holding_random_state(), torch.random.fork_rng(cuda):
         yield
+
+
+RandomState = int | np.random.RandomState | None
+
+
+def resolve_seed(random_state: RandomState) -> int:
+    """Return the seed that a ``random_state`` stands for.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+        An int is the seed. A RandomState is drawn from. None takes the seed from torch's
+        global state without advancing it, so that ``torch.manual_seed`` decides and an
+        unaugmented fit sees the same numbers as without us.
+
+    Returns
+    -------
+    int
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if random_state is not None:
+        return int(random_state)
+    copied = torch.Generator()
+    copied.set_state(torch.get_rng_state())
+    return int(torch.randint(2**31 - 1, (), generator=copied))

@@ -13,7 +13,7 @@ Clip = Sequence[Any]
 """``(low, high)``: numbers, or arrays that broadcast to a sample."""
 
 Mover = Callable[[Tensor], Tensor]
-"""Takes a batch, or a layer's output, that may be written into, and returns it augmented."""
+"""Takes features, the input or a layer's output, that may be written into, and returns them augmented."""
 
 CLIP_CONSTRAINT: list[Any] = [tuple, list, None]
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
-import torch
-from sklearn.base import BaseEstimator
-from torch import Tensor
-
-from skaba._validation import validate_parameters
-from skaba.augmenters._aba import ABA
-from skaba.augmenters._batches import require_batch
-from skaba.augmenters._calling import augmented_by, default_strength, is_augmenter, require_inner
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.augmenters._adapters import FromBatchFunction, as_augmenter, is_augmenter, replacing, require_inner
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 
 
-class Compose(BaseEstimator):
+class Compose(Augmenter):
     """Apply augmenters one after another.
 
     Each sees what the one before made of the batch; so an :class:`ABA` that comes last attributes the samples
@@ -43,8 +39,7 @@ class Compose(BaseEstimator):
 
     Parameters of the augmenters are searched by their place in the list: ``augmenter__0__p2``.
 
-    An :class:`ABA` with ``reuse="epoch"`` (``free_aba``) is refused: it takes the gradient of an estimator's own
-    training step, which it cannot get at here.
+    :class:`FreeABA` is refused: it needs the gradient of the training step itself, which is out of reach here.
 
     Examples
     --------
@@ -74,65 +69,26 @@ class Compose(BaseEstimator):
         self.clip = clip
 
     @property
-    def default_strength(self) -> float:
+    def default_strength(self) -> float:  # type: ignore[override]
         """Default strength of the first augmenter that the strength of the whole applies to; 1 if there is none."""
-        return next((default_strength(augmenter) for augmenter in self._scaled()), 1.0)
+        return next((as_augmenter(augmenter).default_strength for augmenter in self._scaled()), 1.0)
 
     @property
-    def strength_unit(self) -> str:
+    def strength_unit(self) -> str:  # type: ignore[override]
         """Unit of the first augmenter that the strength of the whole applies to."""
-        return next(
-            (getattr(augmenter, "strength_unit", "its own") for augmenter in self._scaled()), "0 is off, else on"
-        )
+        units = (as_augmenter(augmenter).strength_unit for augmenter in self._scaled())
+        return next(units, "none: at 0 nothing is augmented")
 
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)
         return [augmenter for augmenter, own in pairs if own is None and _is_scaled(augmenter)]
 
-    def __call__(
-        self,
-        model: Any,
-        x: Tensor,
-        y: Tensor | None,
-        *,
-        strength: float,
-        criterion: Any,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Augment a batch.
-
-        Parameters
-        ----------
-        model : nn.Module, callable or None
-            What the augmenters ask.
-        x : floating-point Tensor of shape (n, ...)
-            Left unchanged.
-        y : Tensor or None
-        strength : float
-            Of the whole.
-        criterion : callable or None
-        generator : torch.Generator on the CPU
-            Decides every draw.
-
-        Returns
-        -------
-        Tensor of x's shape
-            Detached.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not allowed, or an augmenter does not keep the batch's shape or returns NaN.
-        """
-        validate_parameters(self)
-        require_batch(self, x, strength, generator)
-        before = x = x.detach()
-        if strength == 0:
-            return x
-        asked: dict[str, Any] = {"criterion": criterion, "generator": generator}
+    def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
+        before = batch.features()
+        at = replace(batch, x=before)
         for augmenter, own in zip(self.augmenters, self._strengths(), strict=True):
-            x = augmented_by(augmenter, model, x, y, **_how_much(augmenter, own, strength), **asked)
-        return clipped(x, before, self.clip)
+            at = _augmented(at, augmenter, own, strength)
+        return replacing(batch, before, at.features()), at.y
 
     def _strengths(self) -> Sequence[float | None]:
         return [None] * len(self.augmenters) if self.strengths is None else self.strengths
@@ -180,8 +136,8 @@ class Compose(BaseEstimator):
         return self
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if an augmenter, the strengths or the range cannot be used."""
-        check_clip(self.clip)
+        """Raise a ValueError if an augmenter or the strengths cannot be used."""
+        super()._check_consistency()
         for place, augmenter in enumerate(self.augmenters):
             require_inner(f"augmenters[{place}]", augmenter)
         strengths = self._strengths()
@@ -201,13 +157,17 @@ def _is_scaled(augmenter: Any) -> bool:
     """Return whether an augmenter takes the strength of the whole."""
     if isinstance(augmenter, Compose):
         return bool(augmenter._scaled())
-    return is_augmenter(augmenter) and (isinstance(augmenter, ABA) or not hasattr(augmenter, "default_strength"))
+    return as_augmenter(augmenter).is_attribution_based
 
 
-def _how_much(augmenter: Any, own: float | None, strength: float) -> dict[str, Any]:
-    """Return an augmenter's strength, and how likely it augments a sample."""
+def _augmented(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Batch:
+    """Return a batch after one of the augmenters."""
     if not is_augmenter(augmenter):
-        return {"strength": strength, "probability": 1.0 if own is None else own}
-    if own is not None:
-        return {"strength": own}
-    return {"strength": strength if _is_scaled(augmenter) else default_strength(augmenter)}
+        made: Augmenter = FromBatchFunction(augmenter, 1.0 if own is None else own)
+    else:
+        made = as_augmenter(augmenter)
+        by_default = strength if _is_scaled(augmenter) else made.default_strength
+        strength = by_default if own is None else own
+    x = batch.features()
+    plan = made.plan(batch, strength)
+    return replace(batch, x=x if plan.move is None else plan.move(x.clone()), y=plan.y)

@@ -110,9 +110,7 @@ def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:
 
 
 def require_features(who: str, x: Tensor) -> None:
-    """Raise a TypeError unless x holds floats, and a ValueError unless samples have features."""
-    if not x.is_floating_point():
-        raise TypeError(f"{who} needs floating-point samples, got {x.dtype}. Scale images to floats.")
+    """Raise a ValueError unless samples have features."""
     if x.dim() < 2:
         raise ValueError(f"{who} needs samples (n, ...), got shape {tuple(x.shape)}. Add the axis of the features.")
 

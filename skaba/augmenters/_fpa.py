@@ -6,18 +6,17 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba._validation import validate_parameters
-from skaba.augmenters._batches import require_batch
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
-from skaba.network import channel_axis_of, generator_on, positions
+from skaba.network import generator_on, positions
 
 
-class FPA(BaseEstimator):
+class FPA(Augmenter):
     """Feature perturbation augmentation: erase pixels and small squares at random.
 
     A network that has never seen missing pixels may answer to the hole instead of to what is missing, and
@@ -97,7 +96,8 @@ class FPA(BaseEstimator):
     }
 
     default_strength: ClassVar[float] = 1.0
-    strength_unit: ClassVar[str] = "share of the way to the fill, at most 1"
+    strength_unit: ClassVar[str] = "the share of the way to the fill"
+    largest_strength: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -115,53 +115,16 @@ class FPA(BaseEstimator):
         self.fill = fill
         self.clip = clip
 
-    def __call__(
-        self,
-        model: Any,
-        x: Tensor,
-        y: Tensor | None,
-        *,
-        strength: float,
-        criterion: Any,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Erase places of a batch.
+    def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        if torch.rand((), generator=batch.generator) >= self.probability:
+            return None
 
-        Parameters
-        ----------
-        model : nn.Module, callable or None
-            Not asked; a view of a network from an embedding tells that channels are the last axis.
-        x : floating-point Tensor of shape (n, ...)
-            Left unchanged.
-        y, criterion
-            Not used.
-        strength : float
-            The share of the way to the fill, at most 1.
-        generator : torch.Generator on the CPU
-            Decides every draw.
+        def erase(x: Tensor) -> Tensor:
+            require_features("FPA", x)
+            places = self._draw(x, batch.channel_axis, batch.generator)
+            return erased(x, places, self.fill, strength=strength, model=batch.model, generator=batch.generator)
 
-        Returns
-        -------
-        Tensor of x's shape
-            Detached. It is x itself if the batch is not perturbed.
-
-        Raises
-        ------
-        TypeError
-            If x is no floating-point tensor, the strength no number, or the generator none of torch's.
-        ValueError
-            If a parameter is not allowed, the strength is not between 0 and 1, samples have no features, or a table
-            is to be blurred.
-        """
-        validate_parameters(self)
-        require_batch(self, x, strength, generator, most=1)
-        require_features("FPA", x)
-        x = x.detach()
-        if strength == 0 or torch.rand((), generator=generator) >= self.probability:
-            return x
-        places = self._draw(x, channel_axis_of(model), generator)
-        result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)
-        return clipped(result, x, self.clip)
+        return erase
 
     def _draw(self, x: Tensor, channel_axis: int, generator: torch.Generator) -> Tensor:
         """Return which places are erased, of shape (n, *positions)."""
@@ -174,10 +137,6 @@ class FPA(BaseEstimator):
         squares = torch.rand(shape, **own) < self.p2
         sides = torch.randint(1, self.max_side + 1, shape, dtype=torch.int32, **own)
         return covered(torch.where(squares, sides, 1) * chosen, self.max_side)
-
-    def _check_consistency(self) -> None:
-        """Raise a ValueError if the range has no inside."""
-        check_clip(self.clip)
 
 
 def covered(sides: Tensor, max_side: int) -> Tensor:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-import torch
-from sklearn.base import BaseEstimator
-from torch import Tensor
-
-from skaba._validation import validate_parameters
-from skaba.augmenters._batches import require_batch
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.network import normal_like
 
 
-class GaussianNoise(BaseEstimator):
+class GaussianNoise(Augmenter):
     """Add normal noise to the input: ``x' = x + s * N(0, 1)``.
 
     The oldest input regularizer, and a control for attribution: change everywhere, not where the
@@ -51,44 +46,5 @@ class GaussianNoise(BaseEstimator):
     def __init__(self, clip: Clip | None = None) -> None:
         self.clip = clip
 
-    def __call__(
-        self,
-        model: Callable[[Tensor], Any] | None,
-        x: Tensor,
-        y: Tensor | None,
-        *,
-        strength: float,
-        criterion: Any,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Add noise to a batch.
-
-        Parameters
-        ----------
-        model, y, criterion
-            Not used.
-        x : floating-point Tensor of shape (n, ...)
-        strength : float
-            Standard deviation, in the units of x.
-        generator : torch.Generator
-
-        Returns
-        -------
-        Tensor of x's shape
-            Detached.
-
-        Raises
-        ------
-        TypeError
-            If x is no tensor, the strength no number, or the generator none of torch's.
-        ValueError
-            If a parameter is not allowed.
-        """
-        validate_parameters(self)
-        require_batch(self, x, strength, generator)
-        x = x.detach()
-        return clipped(x + strength * normal_like(x, generator), x, self.clip)
-
-    def _check_consistency(self) -> None:
-        """Raise a ValueError if the range has no inside."""
-        check_clip(self.clip)
+    def _plan(self, batch: Batch, strength: float) -> Mover:
+        return lambda x: x + strength * normal_like(x, batch.generator)

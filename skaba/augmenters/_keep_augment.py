@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba._validation import validate_parameters
 from skaba.attribution import Gradient, TrueClass, protected
-from skaba.augmenters._batches import labelled, require_batch
-from skaba.augmenters._calling import NO_UNIT, augmented_by, default_strength, require_inner
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.augmenters._adapters import as_augmenter, replacing, require_inner
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch, labels_of
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.augmenters._percentiles import Percentiles
-from skaba.network import (
-    channel_axis_of,
-    described,
-    finite,
-    generator_on,
-    positions,
-    rows_of,
-    scaled,
-    stretched,
-    to_channels,
-)
+from skaba.augmenters.aba import Percentiles, check_parts
+from skaba.network import described, finite, generator_on, positions, scaled, stretched, to_channels
 
 
-class KeepAugment(BaseEstimator):
+class KeepAugment(Augmenter):
     """Augment a sample everywhere but in a region that matters to the network.
 
     The opposite of :class:`ABA`: there attribution says what is changed, here what is kept. All regions of one
@@ -131,95 +121,52 @@ class KeepAugment(BaseEstimator):
         self.clip = clip
 
     @property
-    def default_strength(self) -> float:
+    def default_strength(self) -> float:  # type: ignore[override]
         """That of the augmentation inside."""
-        return default_strength(self.augmentation)
+        return as_augmenter(self.augmentation).default_strength
 
     @property
-    def strength_unit(self) -> str:
+    def strength_unit(self) -> str:  # type: ignore[override]
         """That of the augmentation inside."""
-        return str(getattr(self.augmentation, "strength_unit", NO_UNIT))
+        return as_augmenter(self.augmentation).strength_unit
 
-    def __call__(
-        self,
-        model: Callable[[Tensor], Any],
-        x: Tensor,
-        y: Tensor | None,
-        *,
-        strength: float,
-        criterion: Any,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Augment a batch, and keep what matters.
-
-        Parameters
-        ----------
-        model : nn.Module or callable
-            Returns logits of shape (n, n_outputs). It is asked in evaluation mode and left without a trace.
-        x : floating-point Tensor of shape (n, channels, height, width) or (n, channels, length)
-            Left unchanged.
-        y : Tensor, array-like or None
-            The labels, if the target needs them.
-        strength : float
-            Of the augmentation inside.
-        criterion : callable or None
-            The loss, if the target needs it.
-        generator : torch.Generator on the CPU
-            Decides every draw.
-
-        Returns
-        -------
-        Tensor of x's shape
-            Detached.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not allowed, samples are neither images nor series, or the augmentation or the
-            attribution does not keep their shape.
-        """
-        validate_parameters(self)
-        require_batch(self, x, strength, generator)
+    def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        x = batch.features()
         require_places("KeepAugment", x)
-        x, y = x.detach(), labelled(self, x, y)
-        if strength == 0 or len(x) == 0:
-            return x
-        asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
+        at = replace(batch, x=x, y=labels_of(x, batch.y))
         if self.probability == 1:
-            return clipped(self._augmented(model, x, y, **asked), x, self.clip)
-        rows = (torch.rand(len(x), generator=generator) < self.probability).nonzero().squeeze(1).to(x.device)
-        if len(rows) == 0:
-            return x
-        own = self._augmented(rows_of(model, rows), x[rows], None if y is None else y[rows], **asked)
-        return clipped(x.index_copy(0, rows, own), x, self.clip)
+            return replacing(batch, x, self._augmented(at, strength))
+        chosen = torch.rand(len(x), generator=batch.generator) < self.probability
+        if not chosen.any():
+            return None
+        rows = chosen.nonzero().squeeze(1).to(x.device)
+        return replacing(batch, x, x.index_copy(0, rows, self._augmented(at.rows(rows), strength)))
 
-    def _augmented(
-        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, *, strength: float, **asked: Any
-    ) -> Tensor:
+    def _augmented(self, batch: Batch, strength: float) -> Tensor:
         """Augment all samples of a batch."""
-        channel_axis = channel_axis_of(model)
-        attribution = self._attribute(model, x, y, channel_axis, asked)
-        importance = attribution.abs().amax(dim=channel_axis)
-        region = to_channels(self._region(importance, asked["generator"]), x, channel_axis)
-        changed = augmented_by(self.augmentation, model, x, y, strength=strength, **asked)
+        x = batch.features()
+        importance = self._attribute(batch).abs().amax(dim=batch.channel_axis)
+        region = to_channels(self._region(importance, batch.generator), x, batch.channel_axis)
+        plan = as_augmenter(self.augmentation).plan(batch, strength)
+        if plan.y is not batch.y:
+            raise ValueError(
+                f"KeepAugment cannot keep a part of samples whose targets change: augmentation={self.augmentation!r}."
+            )
+        changed = x if plan.move is None else plan.move(x.clone())
         return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)
 
-    def _attribute(
-        self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, channel_axis: int, asked: dict[str, Any]
-    ) -> Tensor:
+    def _attribute(self, batch: Batch) -> Tensor:
+        """Return maps with all places of the samples; they may have a single channel."""
+        x = batch.features()
         if self.resolution == 1:
-            return self._checked(self._asked(model, x, y, asked), x, channel_axis)
-        small = scaled(x, self.resolution, channel_axis)
-        map_ = self._checked(self._asked(model, small, y, asked), small, channel_axis)
-        return stretched(map_, x, channel_axis)
+            return self._map(batch, x)
+        return stretched(self._map(batch, scaled(x, self.resolution, batch.channel_axis)), x, batch.channel_axis)
 
-    def _asked(self, model: Callable[[Tensor], Any], x: Tensor, y: Tensor | None, asked: dict[str, Any]) -> Any:
-        return self.attribution(model, protected(x, self.attribution), y, target=self.target, **asked)
-
-    def _checked(self, map_: Any, x: Tensor, channel_axis: int) -> Tensor:
-        """Return a map if it has all places of the samples; it may have a single channel."""
+    def _map(self, batch: Batch, x: Tensor) -> Tensor:
+        arguments: dict[str, Any] = {"criterion": batch.criterion, "generator": batch.generator}
+        map_ = self.attribution(batch.model, protected(x, self.attribution), batch.y, target=self.target, **arguments)
         is_map = isinstance(map_, Tensor) and map_.dim() == x.dim() and map_.device == x.device
-        if not is_map or positions(map_, channel_axis) != positions(x, channel_axis):
+        if not is_map or positions(map_, batch.channel_axis) != positions(x, batch.channel_axis):
             raise ValueError(
                 f"attribution={self.attribution!r} returned {described(map_)} for samples of shape {tuple(x.shape)} on "
                 f"{x.device}; its maps must be a torch.Tensor with the same places."
@@ -245,10 +192,7 @@ class KeepAugment(BaseEstimator):
         return boxes(start, torch.tensor(size, device=start.device), places)
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if the augmentation cannot be used, or for a class in place of an instance."""
-        check_clip(self.clip)
+        """Raise a ValueError if the augmentation cannot be used, or a part is a class in place of an instance."""
+        super()._check_consistency()
         require_inner("augmentation", self.augmentation)
-        for name in ("attribution", "target"):
-            if isinstance(getattr(self, name), type):
-                kind = getattr(self, name).__name__
-                raise ValueError(f"{name}={kind} is a class: make an instance of it, {name}={kind}().")
+        check_parts(self, "attribution", "target")

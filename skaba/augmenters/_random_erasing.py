@@ -8,21 +8,20 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skaba._validation import validate_parameters
-from skaba.augmenters._batches import require_batch
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, check_clip, clipped
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
-from skaba.network import channel_axis_of, positions
+from skaba.network import positions
 
 ATTEMPTS = 100
 """Rectangles that are drawn for a sample; the first that fits is taken."""
 
 
-class RandomErasing(BaseEstimator):
+class RandomErasing(Augmenter):
     """Overwrite a rectangle of a sample, drawn at random: the hand-made sibling of erasing by attribution.
 
     Of an image the rectangle's share of the area and its aspect ratio are drawn uniformly, then a place where it
@@ -80,7 +79,8 @@ class RandomErasing(BaseEstimator):
     }
 
     default_strength: ClassVar[float] = 1.0
-    strength_unit: ClassVar[str] = "share of the way to the fill, at most 1"
+    strength_unit: ClassVar[str] = "the share of the way to the fill"
+    largest_strength: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -98,56 +98,16 @@ class RandomErasing(BaseEstimator):
         self.fill = fill
         self.clip = clip
 
-    def __call__(
-        self,
-        model: Any,
-        x: Tensor,
-        y: Tensor | None,
-        *,
-        strength: float,
-        criterion: Any,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Erase a rectangle of each sample.
+    def _plan(self, batch: Batch, strength: float) -> Mover:
+        def erase(x: Tensor) -> Tensor:
+            require_features("RandomErasing", x)
+            require_places("RandomErasing", x)
+            sides = positions(x, batch.channel_axis)
+            start, size = self._draw(len(x), sides, batch.generator)
+            places = boxes(start.to(x.device), size.to(x.device), sides)
+            return erased(x, places, self.fill, strength=strength, model=batch.model, generator=batch.generator)
 
-        Parameters
-        ----------
-        model : nn.Module, callable or None
-            Not asked; a view of a network from an embedding tells that channels are the last axis.
-        x : floating-point Tensor of shape (n, channels, height, width) or (n, channels, length)
-            Left unchanged.
-        y, criterion
-            Not used.
-        strength : float
-            The share of the way to the fill, at most 1.
-        generator : torch.Generator on the CPU
-            Decides every draw.
-
-        Returns
-        -------
-        Tensor of x's shape
-            Detached.
-
-        Raises
-        ------
-        TypeError
-            If x is no floating-point tensor, the strength no number, or the generator none of torch's.
-        ValueError
-            If a parameter is not allowed, the strength is not between 0 and 1, or samples are neither images nor
-            series.
-        """
-        validate_parameters(self)
-        require_batch(self, x, strength, generator, most=1)
-        require_features("RandomErasing", x)
-        require_places("RandomErasing", x)
-        x = x.detach()
-        if strength == 0:
-            return x
-        sides = positions(x, channel_axis_of(model))
-        start, size = self._draw(len(x), sides, generator)
-        places = boxes(start.to(x.device), size.to(x.device), sides)
-        result = erased(x, places, self.fill, strength=strength, model=model, generator=generator)
-        return clipped(result, x, self.clip)
+        return erase
 
     def _draw(self, n_samples: int, sides: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return each sample's box, its start and its size, of shape (n, n_axes); the size is 0 for no box."""
@@ -167,8 +127,8 @@ class RandomErasing(BaseEstimator):
         return start, size * chosen.unsqueeze(1)
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if there is no area to draw, or the range has no inside."""
-        check_clip(self.clip)
+        """Raise a ValueError if there is no area to draw."""
+        super()._check_consistency()
         if self.min_area > self.max_area:
             raise ValueError(
                 f"min_area={self.min_area} is larger than max_area={self.max_area}: they are the ends of a range."

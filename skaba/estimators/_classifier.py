@@ -117,7 +117,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss): "labels are no quantities. Use "
         "torch.nn.CrossEntropyLoss, or ABARegressor for real targets.",
     }
-    _stratifies: ClassVar[bool] = True
+    _has_classes: ClassVar[bool] = True
     class_weights_: Tensor | None = None
     _task: ClassVar[str] = "classifier"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "classes_inferred_")
@@ -273,7 +273,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         weights = super()._loss_weights(y_true)
         if self.class_weights_ is None:
             return weights
-        of_classes = self.class_weights_[to_tensor(y_true, "cpu")]
+        y = to_tensor(y_true, "cpu")
+        # Where samples are mixed, their targets are shares of the classes.
+        of_classes = y @ self.class_weights_.to(y) if y.is_floating_point() else self.class_weights_[y]
         return of_classes if weights is None else weights * of_classes
 
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
@@ -324,6 +326,10 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     def _named_outputs(self) -> dict[Any, int]:
         labels = self._labels()
         return {} if labels is None else {label: index for index, label in enumerate(labels.tolist())}
+
+    def _n_classes(self) -> int | None:
+        labels = self._labels()
+        return None if labels is None else len(labels)
 
     def _default_target(self) -> TrueClass:
         return TrueClass()

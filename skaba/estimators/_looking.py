@@ -14,14 +14,15 @@ from skorch.utils import is_dataset, to_numpy
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from skaba._random_state import random_state_kept
+from skaba._random_state import random_state_kept, resolve_seed
 from skaba._samples import check_length
 from skaba._validation import unknown_name, validate_parameters
 from skaba.attribution import METHODS, TARGETS, FixedClass, Gradient, PredictedClass, attributed
 from skaba.estimators._data import has_no_targets
 from skaba.estimators._explained_loss import explained_loss
-from skaba.estimators._random import cuda_devices, resolve_seed
+from skaba.estimators._random import cuda_devices
 from skaba.network import FromLayer
+from skaba.training import network_view
 
 if TYPE_CHECKING:
     # The mixin stands left of the step, whose methods it uses; only the type checker is told so.
@@ -60,7 +61,7 @@ class LookingNet(_Step):
 
         def change(inputs: Any, y: Any) -> Tensor:
             if not self._augments():
-                return _features(self._asked(inputs, {}), inputs)
+                return _features(self._view(inputs), inputs)
             return self._before_and_after(inputs, y, generator)[2]
 
         return self._over_batches(self._with_targets(X, y), y, change)
@@ -120,7 +121,7 @@ class LookingNet(_Step):
             X = self._with_targets(X, y)
 
         def explain(inputs: Any, labels: Any) -> Tensor:
-            model = self._asked(inputs, {})
+            model = self._view(inputs)
             x = _features(model, inputs, getattr(method, "mode", "eval"), generator)
             with explained_loss(self, labels) as criterion:
                 return attributed(method, model, x, labels, target=target, criterion=criterion, generator=generator)
@@ -188,13 +189,16 @@ class LookingNet(_Step):
         return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
 
     def _before_and_after(self, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
-        """Return what is asked, the features that it is asked about, and those augmented."""
-        model = self._asked(inputs, {})
-        x = _features(model, inputs)
-        x_augmented = self._augment(model, x, y, generator)
-        if isinstance(model, FromLayer):
-            x_augmented = x + model.without_padding(x_augmented - x)
-        return model, x, x_augmented
+        """Return the view of the network, the features that are augmented, and these features augmented."""
+        step = self._training_step(generator)
+        with explained_loss(self, y) as criterion:
+            batch = step.batch(inputs, y, criterion=criterion).with_features()
+            x = batch.features()
+            plan = step.plan(batch)
+            return batch.model, x, x if plan.move is None else plan.move(x.clone()).detach()
+
+    def _view(self, inputs: Any) -> nn.Module:
+        return network_view(self.module_, self.layer, inputs)
 
 
 def _samples_of(X: Any) -> Any:
@@ -237,7 +241,7 @@ def over_batches(net: Any, X: Any, y: Any, function: Callable[[Any, Any], Tensor
 
 def view_of(net: Any, inputs: Any) -> nn.Module:
     """Return a fitted net's module as attribution sees it: with ``layer=``, a ``FromLayer`` of the inputs."""
-    return net._asked(inputs, {})
+    return net._view(inputs)
 
 
 def augmented_batch(net: Any, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
@@ -262,4 +266,4 @@ def known_samples(net: Any, X: Any, *, floats: bool = False) -> Any:
 
 def made_augmenter(net: Any, augmenter: Any) -> Any:
     """Return the augmenter that a net would train with: a copy, made by name if a name is given."""
-    return net._make_augmenter(augmenter, {})
+    return net._made("augmenter", augmenter, {})

@@ -97,7 +97,6 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     _task: ClassVar[str] = "multi-label classifier"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "n_labels_", "target_names_")
     n_labels_: Any = None
-    _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from skorch.helper import SliceDataset
 from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
 
+from skaba._random_state import RandomState
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
 from skaba._validation import validate_parameters
@@ -24,9 +25,9 @@ from skaba.estimators._checks import cannot_split, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
 from skaba.estimators._indexed import IndexedBatch
 from skaba.estimators._looking import LookingNet
-from skaba.estimators._parameters import AugmenterParameters
+from skaba.estimators._masks import Masks, checked_masks
+from skaba.estimators._parameters import COMPONENTS, AugmenterParameters
 from skaba.estimators._predicting import PredictingNet
-from skaba.estimators._random import RandomState
 from skaba.estimators._sample_weight import checked_weights, weighted_loss
 from skaba.estimators._saving import SavedNet
 from skaba.estimators._scoring import scored_by_label
@@ -41,24 +42,27 @@ from skaba.estimators._settings import (
 from skaba.estimators._step import AugmentedStep, accepted
 from skaba.network import first_output
 
+NO_USE_FOR_MASKS = (
+    "nothing uses it. Set penalty=, for example skaba.losses.RRR(weight=10.0), or an augmenter that uses masks."
+)
+
 
 class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, AugmentedStep):
     """What the three estimators share. Stands left of skorch's net in the bases.
 
     A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
-    ``_check_output``, ``_default_target``, ``_named_outputs`` and ``_preset_parameters``.
+    ``_check_output``, ``_default_target`` and ``_named_outputs``.
     """
 
     # Losses that compute something without an error, but not for this task, and what to do instead.
     _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {}
-    # Whether a drawn validation split holds the classes in equal proportions.
-    _stratifies: ClassVar[bool] = False
     # A net that was fitted on a GPU is loaded where there is none.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenter": [str, callable, None],
-        "strength": [Interval(Real, 0, None, closed="left"), None],
+        "strength": [Interval(Real, 0, None, closed="left"), callable, None],
+        "penalty": [callable, None],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
         "lr": [Interval(Real, 0, None, closed="left"), Tensor],
@@ -78,7 +82,8 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         module: type[nn.Module] | nn.Module,
         *,
         augmenter: str | Callable[..., Tensor] | None = "mend_aba",
-        strength: float | None = None,
+        strength: Any = None,
+        penalty: Any = None,
         layer: str | None = None,
         random_state: RandomState = None,
         optimizer: Any = torch.optim.Adam,
@@ -101,10 +106,11 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         )
         self.augmenter = augmenter
         self.strength = strength
+        self.penalty = penalty
         self.layer = layer
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> Any:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None, **fit_params: Any) -> Any:
         """Train the network on augmented batches.
 
         Parameters
@@ -116,6 +122,10 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights of the samples in the loss of training, scaled to a mean of 1; validation is not
             weighed. The criterion must return each sample's loss with ``reduction="none"``, as torch's do.
+        mask : bool array-like of shape (n, ...), or list of n bool arrays or None, default=None
+            Feedback: True where a feature may matter, False where it is known to be irrelevant, in X's shape or
+            without the axis of channels: images (n, height, width), series (n, time), texts (n, length). None for a
+            sample without feedback.
         **fit_params
             Passed to the module's ``forward`` if it takes them, and to the validation split
             if that does.
@@ -134,24 +144,24 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         try:
             goes_on = self.warm_start and self.initialized_
             X, y = self._check_fit(X, y, fit_params, relearn=not (goes_on and self.learned_))
-            weights = checked_weights(sample_weight, X)
+            known = checked_weights(sample_weight, X), self._checked_masks(mask, X)
             if not goes_on:
                 self.history_ = None  # a new history: the old one is cleared in place otherwise
                 self.initialize()
-            return self._train(X, y, weights, _routing_method="fit", **fit_params)
+            return self._train(X, y, *known, _routing_method="fit", **fit_params)
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, mask: Any = None, **fit_params: Any
     ) -> Any:
         """Go on training, or start if the net is new.
 
         Parameters
         ----------
-        X, y, sample_weight, **fit_params
+        X, y, sample_weight, mask, **fit_params
             As for ``fit``.
         classes : array-like, default=None
             All labels that will ever come, for a classifier's first call.
@@ -161,7 +171,52 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         self
         """
         X, y = self._check_fit(X, y, fit_params, relearn=not (self.initialized_ and self.learned_), classes=classes)
-        return self._train(X, y, checked_weights(sample_weight, X), **fit_params)
+        return self._train(X, y, checked_weights(sample_weight, X), self._checked_masks(mask, X), **fit_params)
+
+    def correct(self, X: Any, y: Any, mask: Any, **fit_params: Any) -> Any:
+        """Go on training a fitted net with feedback on which features may matter; never start anew.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n, ...), Dataset, or mapping of arrays
+        y : array-like
+            The targets.
+        mask : bool array-like of shape (n, ...), or list of n bool arrays or None
+            As for ``fit``.
+        **fit_params
+            As for ``fit``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the net is not fitted.
+        ValueError
+            If there is no mask, or nothing that uses it.
+        """
+        self.check_is_fitted()
+        if mask is None:
+            raise ValueError("correct needs a mask: True where a feature may matter, False where it is irrelevant.")
+        if not self._uses_masks():
+            raise ValueError(f"correct would change nothing by the mask: {NO_USE_FOR_MASKS}")
+        return self.partial_fit(X, y, mask=mask, **fit_params)
+
+    def _checked_masks(self, mask: Any, X: Any) -> Masks | None:
+        masks = checked_masks(mask, X, layer=self.layer)
+        if masks is None and self.penalty is not None:
+            raise ValueError(
+                f"penalty={self.penalty!r} needs feedback on which features may matter: fit(X, y, mask=mask)."
+            )
+        if masks is not None and not self._uses_masks():
+            # A search may compare a penalty with None, so it is no error.
+            warnings.warn(f"mask is ignored: {NO_USE_FOR_MASKS}", stacklevel=3)
+        return masks
+
+    def _uses_masks(self) -> bool:
+        return self.penalty is not None or getattr(self.augmenter, "uses_mask", False)
 
     def _check_fit(
         self, X: Any, y: Any, fit_params: dict[str, Any], *, relearn: bool, classes: Any = None
@@ -212,14 +267,15 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
     def _check_parameters(self) -> None:
         check_components(self)
         check_criterion(self.criterion, self._refused_losses)
-        augmenter = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
+        made = [self._made(name, getattr(self, name), self.get_params_for(name)) for name in COMPONENTS]
         validate_parameters(self, self._parameter_constraints)
         check_device(self.device)
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
             )
-        validate_parameters(augmenter)
+        for component in made:
+            validate_parameters(component)
 
     def _check_no_targets(self, X: Any) -> None:
         if not is_dataset(X):
@@ -265,16 +321,16 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         own = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
         return "\n".join([f"{type(self).__name__}[{state}", *own, *module])
 
-    def _train(self, X: Any, y: Any, sample_weight: np.ndarray | None, **fit_params: Any) -> Any:
+    def _train(self, X: Any, y: Any, sample_weight: Any, mask: Masks | None, **fit_params: Any) -> Any:
         if not self.initialized_:
             self.initialize()
         check_trainable(self.get_all_learnable_params())
         self.output_checked_ = False
-        self.sample_weight_ = sample_weight
+        self.sample_weight_, self.mask_ = sample_weight, mask
         try:
             return super().partial_fit(X, y, **fit_params)
         finally:
-            self.sample_weight_ = self.train_weight_ = None
+            self.sample_weight_ = self.train_weight_ = self.mask_ = self.train_mask_ = None
 
     def notify(self, method_name: str, **arguments: Any) -> None:
         """Tell the net and its callbacks of an event.
@@ -347,7 +403,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         tuple of Datasets
             For training and for validation; the latter may be None.
         """
-        split = validation_split(self.train_split, stratified=self._stratifies and y is not None, seed=self.seed_)
+        split = validation_split(self.train_split, stratified=self._has_classes and y is not None, seed=self.seed_)
         train, valid = self.get_dataset(X, y), None
         if split is not None:
             targets = {} if y is None else {"y": y}
@@ -394,10 +450,13 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             self._check_output(output, y_true)
             self.output_checked_ = True
         weights = self._loss_weights(y_true) if training else None
-        if weights is not None:
+        if weights is None:
+            loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        else:
             self.weighed_ = True
-            return weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
-        return super().get_loss(y_pred, y_true, X=X, training=training)
+            loss = weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
+        penalty = self.step_.penalty_of(y_pred) if training and self.step_ is not None else None
+        return loss if penalty is None else loss + penalty
 
     # If a subclass overrides get_loss, maps explain that loss; otherwise the criterion, which is faster.
     _loss_of_criterion = get_loss

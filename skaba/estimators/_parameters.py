@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,10 +12,11 @@ from sklearn.base import BaseEstimator, clone
 from skorch import NeuralNet
 from torch import nn
 
-from skaba._random_state import holding_random_state
-from skaba.augmenters import CategoryMemory, default_strength, preset, require_augmenter
+from skaba._random_state import holding_random_state, resolve_seed
+from skaba.attribution import Loss
+from skaba.augmenters import CategoryMemory, as_augmenter, preset, preset_that_explains, require_augmenter
 from skaba.estimators._copies import copied_component
-from skaba.estimators._random import RandomStream, resolve_seed
+from skaba.estimators._random import RandomStream
 from skaba.network import find_layer, unwrapped
 
 if TYPE_CHECKING:
@@ -24,31 +26,43 @@ else:
     _Net = object
 
 
-class AugmenterParameters(_Net):
-    """Turns ``augmenter`` and ``augmenter__*`` into the augmenter that training uses."""
+COMPONENTS = ("augmenter", "penalty")
+"""Parameters that are components with parameters of their own, written ``augmenter__target__k``."""
 
-    prefixes_: ClassVar[list[str]] = [*NeuralNet.prefixes_, "augmenter"]
+
+class AugmenterParameters(_Net):
+    """Turns ``augmenter``, ``penalty`` and their nested parameters into the components that training uses."""
+
+    prefixes_: ClassVar[list[str]] = [*NeuralNet.prefixes_, *COMPONENTS]
     random_stream_: RandomStream | None = None
     seed_: int = 0
-    # What a preset is made with if it is given by name; a task without classes explains the loss.
-    _preset_parameters: ClassVar[dict[str, Any]] = {}
+    penalty_: Any = None
+    # Whether one class stands for a sample; in a task without classes, presets given by name explain the loss.
+    _has_classes: ClassVar[bool] = False
 
     def _initialize_virtual_params(self) -> Any:
         # Not initialize(): accelerate's mixin overrides that one without calling super.
         super()._initialize_virtual_params()
-        self._register_virtual_param(["augmenter", "augmenter__*"], _set_augmenter)
+        for name in COMPONENTS:
+            self._register_virtual_param([name, f"{name}__*"], _set_component)
         seed = resolve_seed(self.random_state)
         self.random_stream_ = None if self.random_state is None else RandomStream(seed)
         self.seed_ = seed
         self.generator_ = torch.Generator().manual_seed(seed)
-        self.augmenter_ = self._make_augmenter(self.augmenter, self.get_params_for("augmenter"))
+        for name in COMPONENTS:
+            setattr(self, f"{name}_", self._made(name, getattr(self, name), self.get_params_for(name)))
+        self.rule_ = copy.deepcopy(self.strength) if callable(self.strength) else None
         self.categories_ = CategoryMemory()
         return self
 
     @property
-    def strength_(self) -> float:
-        """The strength in force: the estimator's own, or its augmenter's ``default_strength``."""
-        return default_strength(self.augmenter_) if self.strength is None else float(self.strength)
+    def strength_(self) -> Any:
+        """The strength in force: the estimator's own, or its augmenter's ``default_strength``; or the rule."""
+        if callable(self.strength):
+            return self.rule_
+        if self.strength is not None:
+            return float(self.strength)
+        return 0.0 if self.augmenter_ is None else as_augmenter(self.augmenter_).default_strength
 
     def _initialize_module(self, reason: str | None = None) -> Any:
         with self._own_random_state():
@@ -110,7 +124,8 @@ class AugmenterParameters(_Net):
         dict
         """
         parameters = super().get_params(deep=deep, **kwargs)
-        in_force = {name: value for name, value in vars(self).items() if name.startswith("augmenter__")}
+        prefixes = tuple(f"{name}__" for name in COMPONENTS)
+        in_force = {name: value for name, value in vars(self).items() if name.startswith(prefixes)}
         return {**parameters, **in_force}
 
     def set_params(self, **parameters: Any) -> Any:
@@ -127,43 +142,53 @@ class AugmenterParameters(_Net):
         -------
         self
         """
-        if "augmenter" in parameters:
-            self._drop_what_does_not_fit(parameters["augmenter"])
+        for name in COMPONENTS:
+            if name in parameters:
+                self._drop_what_does_not_fit(name, parameters[name])
         return super().set_params(**parameters)
 
-    def _drop_what_does_not_fit(self, augmenter: Any) -> None:
-        self._make_augmenter(augmenter, {})  # raises before anything is dropped
-        for name, value in self.get_params_for("augmenter").items():
+    def _drop_what_does_not_fit(self, component: str, new: Any) -> None:
+        self._made(component, new, {})  # raises before anything is dropped
+        for name, value in self.get_params_for(component).items():
             try:
-                self._make_augmenter(augmenter, {name: value})
+                self._made(component, new, {name: value})
             except ValueError:
-                warnings.warn(f"augmenter__{name} is dropped: {augmenter!r} has no such parameter.", stacklevel=4)
-                delattr(self, f"augmenter__{name}")
-                self._params_to_validate.discard(f"augmenter__{name}")
+                warnings.warn(f"{component}__{name} is dropped: {new!r} has no such parameter.", stacklevel=4)
+                delattr(self, f"{component}__{name}")
+                self._params_to_validate.discard(f"{component}__{name}")
 
-    def _make_augmenter(self, augmenter: Any, nested: dict[str, Any]) -> Any:
-        """Return the augmenter that training uses: never the parameter itself, which is the user's."""
-        if isinstance(augmenter, str):
-            augmenter = preset(augmenter, **self._preset_parameters)
-        elif augmenter is not None:
-            require_augmenter("augmenter", augmenter)
-        if isinstance(augmenter, BaseEstimator):
-            augmenter = clone(augmenter)
+    def _made(self, component: str, given: Any, nested: dict[str, Any]) -> Any:
+        """Return the component that training uses: never the parameter itself, which is the user's."""
+        made = self._named(component, given)
+        if isinstance(made, BaseEstimator):
+            made = clone(made)
         if not nested:
-            return augmenter
-        if not isinstance(augmenter, BaseEstimator):
-            names = ", ".join(f"augmenter__{name}" for name in nested)
-            raise ValueError(f"{names} cannot be set: augmenter={augmenter!r} has no parameters.")
-        return augmenter.set_params(**nested)
+            return made
+        if not isinstance(made, BaseEstimator):
+            names = ", ".join(f"{component}__{name}" for name in nested)
+            raise ValueError(f"{names} cannot be set: {component}={made!r} has no parameters.")
+        return made.set_params(**nested)
+
+    def _named(self, component: str, given: Any) -> Any:
+        """Return a component, made if it is given by name; a ValueError if it cannot be used."""
+        if component == "augmenter":
+            if isinstance(given, str):
+                return preset(given) if self._has_classes else preset_that_explains(given, Loss())
+            if given is not None:
+                require_augmenter("augmenter", given)
+        elif given is not None and (isinstance(given, type) or not callable(given)):
+            raise ValueError(f"penalty={given!r} must be a penalty, such as skaba.losses.RRR(weight=10.0), or None.")
+        return given
 
 
-def _set_augmenter(net: Any, name: str, value: Any) -> None:
-    """Set ``augmenter`` or one of its parameters on an initialised net: all of it, or nothing."""
-    nested = net.get_params_for("augmenter")
-    if name == "augmenter":
-        made = net._make_augmenter(value, nested)
+def _set_component(net: Any, name: str, value: Any) -> None:
+    """Set a component or one of its parameters on an initialised net: all of it, or nothing."""
+    component, _, parameter = name.partition("__")
+    nested = net.get_params_for(component)
+    if parameter:
+        nested[parameter] = value
+        made = net._made(component, getattr(net, component), nested)
     else:
-        nested[name.removeprefix("augmenter__")] = value
-        made = net._make_augmenter(net.augmenter, nested)
+        made = net._made(component, value, nested)
     setattr(net, name, value)
-    net.augmenter_ = made
+    setattr(net, f"{component}_", made)

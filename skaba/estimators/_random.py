@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 from skaba._random_state import random_state_kept
-
-RandomState = int | np.random.RandomState | None
 
 
 class RandomStream:
@@ -57,26 +54,3 @@ class RandomStream:
 def cuda_devices(device: str) -> list[torch.device]:
     """Return the device in a list if it is a CUDA device, else an empty list."""
     return [torch.device(device)] if str(device).startswith("cuda") else []
-
-
-def resolve_seed(random_state: RandomState) -> int:
-    """Return the seed that a ``random_state`` stands for.
-
-    Parameters
-    ----------
-    random_state : int, RandomState or None
-        An int is the seed. A RandomState is drawn from. None takes the seed from torch's
-        global state without advancing it, so that ``torch.manual_seed`` decides and an
-        unaugmented fit sees the same numbers as without us.
-
-    Returns
-    -------
-    int
-    """
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if random_state is not None:
-        return int(random_state)
-    copied = torch.Generator()
-    copied.set_state(torch.get_rng_state())
-    return int(torch.randint(2**31 - 1, (), generator=copied))

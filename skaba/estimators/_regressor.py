@@ -62,7 +62,6 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
     _task: ClassVar[str] = "regressor"
     _learned: ClassVar[tuple[str, ...]] = (*AugmentedNet._learned, "target_shape_", "target_names_")
     target_shape_: Any = None
-    _preset_parameters: ClassVar[dict[str, Any]] = {"target": Loss()}
 
     def __init__(self, module: type[nn.Module] | nn.Module, *, criterion: Any = nn.MSELoss, **parameters: Any) -> None:
         super().__init__(module, criterion=criterion, **parameters)

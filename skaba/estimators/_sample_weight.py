@@ -62,7 +62,7 @@ def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
     ValueError
         If it is not a part of them.
     """
-    chosen = _positions(dataset)
+    chosen = positions(dataset)
     if len(chosen) and chosen.max() >= len(weights):
         raise ValueError(
             f"sample_weight has {len(weights)} entries, but train_split returned a Dataset of other samples. Use a "
@@ -103,10 +103,10 @@ def weighted_loss(criterion: Any, y_pred: Any, y_true: Any, weights: Tensor) -> 
     return (losses.reshape(len(losses), -1).mean(dim=1) * weights.to(losses)).mean()
 
 
-def _positions(dataset: Any) -> NDArray[Any]:
+def positions(dataset: Any) -> NDArray[Any]:
     """Return which samples a Subset, also of a Subset, holds of the Dataset at its root."""
     if isinstance(dataset, EncodedDataset):
-        return _positions(dataset.dataset)
+        return positions(dataset.dataset)
     if isinstance(dataset, Subset):
-        return _positions(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
+        return positions(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
     return np.arange(len(dataset))

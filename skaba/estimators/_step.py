@@ -1,25 +1,25 @@
-"""The training step: a batch is augmented once, then skorch's own step runs on it."""
+"""The training step: skorch's own, on a batch that :mod:`skaba.training` augments."""
 
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
-from torch import Tensor, nn
+from torch import Tensor
 
-from skaba.augmenters import ABA, CategoryMemory, augmented_by, require_samples
+from skaba.augmenters import as_augmenter
 from skaba.estimators._explained_loss import explained_loss
 from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
+from skaba.estimators._masks import Masks
 from skaba.estimators._sample_weight import weights_of
-from skaba.network import FromLayer, WithArguments, unreached, unwrapped, watched
+from skaba.network import unwrapped
+from skaba.training import TrainingStep
 
 if TYPE_CHECKING:
     # Each mixin stands left of skorch's net; only the type checker is told so.
@@ -33,18 +33,19 @@ class AugmentedStep(_Net):
 
     # The module's floating-point type, looked up once.
     precision_: torch.dtype | None = None
-    # What an augmenter with reuse keeps, and of how many samples.
-    categories_: CategoryMemory
-    n_indexed_: int = 0
-    # Whether a step was to keep categories; if none has come, the gradient does not reach the features.
-    awaits_gradient_: bool = False
-    # Weights of all samples that fit got, of those that are trained on, and of the batch that is trained on.
+    # What an augmenter keeps from step to step; see Augmenter.new_memory.
+    categories_: Any = None
+    # Weights and masks of all samples that fit got, and of those that are trained on.
     sample_weight_: NDArray[Any] | None = None
     train_weight_: Tensor | None = None
+    mask_: Masks | None = None
+    train_mask_: Masks | None = None
+    # Weights of the batch that is trained on, and how it is augmented.
     batch_weight_: Tensor | None = None
+    step_: TrainingStep | None = None
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        """Augment a batch and train on it: once an optimiser step, however often it evaluates.
+        """Augment a batch and train on it: once per optimiser step, however often the loss is evaluated.
 
         Parameters
         ----------
@@ -57,13 +58,14 @@ class AugmentedStep(_Net):
         dict
             ``loss`` and ``y_pred``, of the augmented batch.
         """
-        self._zero_grad_optimizer()  # as the step itself will: attribution need not hold the last step's gradients
+        # As the step itself will do: the gradients of the last step need not be in memory while maps are computed.
+        self._zero_grad_optimizer()
         with self.augmented(batch, **fit_params) as augmented:
             return super().train_step(augmented, **fit_params)
 
     @contextmanager
     def augmented(self, batch: Any, **fit_params: Any) -> Iterator[Any]:
-        """Hold the net so that it sees a batch augmented: what an own ``train_step`` wraps itself in.
+        """Hold the net so that it sees a batch augmented; wrap a ``train_step`` of your own in this block.
 
         Parameters
         ----------
@@ -76,21 +78,57 @@ class AugmentedStep(_Net):
         ------
         batch
             With augmented inputs; with ``layer=`` the batch as it came, while that layer's
-            output is shifted in every forward pass inside the block.
+            output is changed in every forward pass inside the block.
         """
-        with self._weighing(batch):
-            if isinstance(batch, IndexedBatch) and not self._reuses():
-                batch = batch.batch
-            with self._changed(batch, fit_params) as augmented:
+        batch, index = batch if isinstance(batch, IndexedBatch) else (batch, None)
+        with self._weighing(index):
+            if not (self._augments() or self.train_mask_ is not None):
+                yield batch
+                return
+            inputs, y = self._on_device(batch)
+            with self._changed(inputs, y, index, fit_params) as augmented:
                 yield augmented
 
     @contextmanager
-    def _weighing(self, batch: Any) -> Iterator[None]:
+    def _changed(self, inputs: Any, y: Any, index: Tensor | None, fit_params: dict[str, Any]) -> Iterator[Any]:
+        step = self._training_step()
+        mask = None if self.train_mask_ is None or index is None else self.train_mask_.rows(index)
+        arguments = accepted(unwrapped(self.module_).forward, fit_params)
+        with explained_loss(self, y) as criterion:
+            batch = step.batch(inputs, y, criterion=criterion, mask=mask, index=index, arguments=arguments)
+            plan = step.plan(batch)
+        self.step_ = step
+        try:
+            with step.carried_out(plan, batch, inputs) as changed:
+                yield changed
+        finally:
+            self.step_ = None
+
+    def _training_step(self, generator: torch.Generator | None = None) -> TrainingStep:
+        """Return how batches are augmented, by the parameters in force."""
+        return TrainingStep(
+            self.module_,
+            None if self.augmenter_ is None else as_augmenter(self.augmenter_),
+            self.strength_,
+            self.layer,
+            self.penalty_,
+            self.generator_ if generator is None else generator,
+            self.categories_ if generator is None else None,
+            self._n_classes(),
+            "let get_loss call super().get_loss, or set penalty=None",
+        )
+
+    def _n_classes(self) -> int | None:
+        """Return how many classes exclude each other; None if the task has no such classes, or they are not known."""
+        return None
+
+    @contextmanager
+    def _weighing(self, index: Tensor | None) -> Iterator[None]:
         """Have ``get_loss`` weigh the samples of a batch, if they have weights."""
         if not self._weighs():
             yield
             return
-        self.batch_weight_ = None if self.train_weight_ is None else self.train_weight_[batch.numbers]
+        self.batch_weight_ = None if self.train_weight_ is None or index is None else self.train_weight_[index]
         self.weighed_ = False
         try:
             yield
@@ -109,97 +147,8 @@ class AugmentedStep(_Net):
         """Return the weights of a batch's samples in the loss of training, None where all weigh the same."""
         return self.batch_weight_
 
-    @contextmanager
-    def _changed(self, batch: Any, fit_params: dict[str, Any]) -> Iterator[Any]:
-        if not self._augments():
-            yield batch
-            return
-        if isinstance(batch, IndexedBatch):
-            with self._reusing(*batch, fit_params) as augmented:
-                yield augmented
-            return
-        inputs, y = self._on_device(batch)
-        model = self._asked(inputs, fit_params)
-        if not isinstance(model, FromLayer):
-            yield self._augment(model, inputs, y, self.generator_), y
-            return
-        with model.changed(self._shift(model, y)):
-            yield inputs, y
-
-    @contextmanager
-    def _reusing(self, batch: Any, index: Tensor, fit_params: dict[str, Any]) -> Iterator[Any]:
-        """Augment by what is known of the samples, and learn from the step's own gradient."""
-        if self.awaits_gradient_ and not self.categories_.knows_any():
-            raise unreached()
-        inputs, y = self._on_device(batch)
-        model = self._asked(inputs, fit_params)
-        movers: list[Callable[[Tensor], Tensor]] = []
-        renews: list[bool] = []
-
-        def moved(x: Tensor, padding: Tensor | None = None) -> Tensor:
-            if not movers:  # once a step: an optimiser may run the network several times
-                if self.layer is not None:
-                    require_samples(x, len(index), self.layer)
-                # Where something before the layer is trained, its gradient is computed anyway.
-                dear = self.layer is not None and not x.requires_grad
-                renews.append(self.augmenter_.renews(self.categories_, index, self.generator_, dear=dear))
-                movers.append(self._recall(index, x, padding))
-            keep = partial(self.augmenter_.keep, self.categories_, index, padding=padding)
-            return watched(movers[0](x), keep) if renews[0] else movers[0](x)
-
-        if isinstance(model, FromLayer):
-            with model.changed(lambda output: moved(model.writable(output), model.padding)):
-                yield inputs, y
-        else:
-            yield moved(inputs.clone()), y
-        self.awaits_gradient_ = any(renews)
-
-    def _recall(self, index: Tensor, x: Tensor, padding: Tensor | None) -> Callable[[Tensor], Tensor]:
-        self._allocate(x)
-        return self.augmenter_.recall(
-            self.categories_, index, x, strength=self.strength_, generator=self.generator_, padding=padding
-        )
-
-    def _shift(self, rest: FromLayer, y: Any) -> Callable[[Tensor], Tensor]:
-        """Return what augments the output of a layer; an augmenter other than ABA is asked as ever."""
-        if isinstance(self.augmenter_, ABA) and type(self.augmenter_).__call__ is ABA.__call__:  # not a subclass's own
-            with explained_loss(self, y) as criterion:
-                move = self.augmenter_.shift(
-                    rest, y, strength=self.strength_, criterion=criterion, generator=self.generator_
-                )
-            return lambda output: move(rest.writable(output))
-        x = rest.features()
-        change = rest.without_padding(self._augment(rest, x, y, self.generator_) - x)
-        return lambda output: output + change
-
-    def _allocate(self, x: Tensor) -> None:
-        """Make room for all samples' categories at the first batch, and say how much.
-
-        Raises
-        ------
-        ValueError
-            If samples have another shape than those of an earlier batch: what was kept would not fit them.
-        """
-        shape, n_boundaries = tuple(x.shape[1:]), self.augmenter_.selection.n_categories - 1
-        if self.categories_.bits is not None:
-            if shape == self.categories_.shape:
-                return
-            raise ValueError(
-                f'reuse="epoch" (free_aba) keeps a category for each feature, so all batches need samples of one '
-                f"shape; one had {self.categories_.shape}, this has {shape}. Pad the samples to one length, or use an "
-                "augmenter without reuse, such as fast_aba()."
-            )
-        n_features = math.prod(shape)
-        n_bytes = self.categories_.bytes_for(self.n_indexed_, n_features, n_boundaries)
-        if self.verbose:
-            print(  # noqa: T201 - as skorch reports
-                f"Categories of {self.n_indexed_:,} samples x {n_features:,} features, {n_boundaries} bit(s) each, "
-                f"take {n_bytes / 1e6:,.2f} MB {'on disk' if self.augmenter_.store else 'of memory'}."
-            )
-        self.categories_.allocate(self.n_indexed_, shape, n_boundaries, x.device, self.augmenter_.store)
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the iterator over a data set; batches are numbered if gradients are reused or samples weighed.
+        """Return the iterator over a data set; batches are numbered if something is known of each sample.
 
         Parameters
         ----------
@@ -210,27 +159,30 @@ class AugmentedStep(_Net):
         -------
         iterator
         """
-        if not training or (self.sample_weight_ is None and not self._reuses()):
+        if not training or not (self._needs_index() or self.sample_weight_ is not None or self.mask_ is not None):
             return super().get_iterator(dataset, training=training)
         indexed = Indexed(dataset)
         if self.sample_weight_ is not None:
             self.train_weight_ = weights_of(dataset, self.sample_weight_)
-        if self._reuses():
-            # Categories are those of a data set, at a place in the network, by a rule.
-            name, self.n_indexed_ = f"{indexed.name()} {self.layer} {self.augmenter_.selection!r}", len(indexed)
-            if self.categories_.data != name:
-                self.categories_, self.awaits_gradient_ = CategoryMemory(name), False
+        if self.mask_ is not None:
+            self.train_mask_ = self.mask_.of(dataset)
+        if self._needs_index():
+            # What is kept belongs to a data set, at one place in the network.
+            fresh = self.augmenter_.new_memory(f"{indexed.name()} {self.layer}", len(indexed))
+            fresh.announce = print if self.verbose else None
+            if self.categories_ is None or self.categories_.data != fresh.data:
+                self.categories_ = fresh
         iterator = super().get_iterator(indexed, training=True)
-        if self._reuses():
+        if self._needs_index():
             indexed.require_one_shape(iterator.collate_fn)
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
 
-    def _reuses(self) -> bool:
-        return self._augments() and getattr(self.augmenter_, "reuse", None) is not None
+    def _needs_index(self) -> bool:
+        return self._augments() and getattr(self.augmenter_, "needs_index", False)
 
     def _augments(self) -> bool:
-        return self.augmenter is not None and (self.strength is None or self.strength > 0)
+        return self.augmenter is not None and (self.strength is None or callable(self.strength) or self.strength > 0)
 
     def _on_device(self, batch: Any) -> tuple[Any, Any]:
         inputs, y = unpack_data(batch)
@@ -244,21 +196,6 @@ class AugmentedStep(_Net):
         if isinstance(inputs, (list, tuple)):
             return [_in_precision(value, self.precision_) for value in inputs]
         return _in_precision(inputs, self.precision_)
-
-    def _asked(self, inputs: Any, fit_params: dict[str, Any]) -> nn.Module:
-        """Return the network as attribution asks it."""
-        module = unwrapped(self.module_)
-        arguments = accepted(module.forward, fit_params)
-        if self.layer is not None:
-            return FromLayer(module, self.layer, inputs, arguments)
-        if not isinstance(inputs, Tensor):
-            raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
-        return WithArguments(module, arguments) if arguments else module
-
-    def _augment(self, model: nn.Module, x: Tensor, y: Any, generator: torch.Generator) -> Tensor:
-        with explained_loss(self, y) as criterion:
-            asked: dict[str, Any] = {"strength": self.strength_, "criterion": criterion, "generator": generator}
-            return augmented_by(self.augmenter_, model, x, y, **asked)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on a batch, with those further arguments that its ``forward`` takes.

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skaba._random_state import random_state_kept
-from skaba.augmenters import ABA, GaussianNoise, RandomMapABA
+from skaba.augmenters import GaussianNoise
 from skaba.estimators import (
     AugmentedNet,
     as_seen_by_net,
@@ -97,7 +97,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
         raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
     epochs = max(1, round(_cost(net, cost, as_seen_by_net(estimator, X), y) * net.max_epochs))
     settings: dict[str, dict[str, Any]] = {
-        "random map": {"augmenter": RandomMapABA.of(net.augmenter_)},
+        "random map": {"augmenter": net.augmenter_.random_map()},
         "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
         "longer plain training": {"augmenter": None, "max_epochs": epochs},
     }
@@ -114,7 +114,7 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
 
 
 def _check(net: AugmentedNet, cost: float | str, random_state: int) -> None:
-    if not isinstance(net.augmenter_, ABA) or net.strength_ == 0:
+    if not hasattr(net.augmenter_, "random_map") or net.strength_ == 0:
         raise ValueError(
             f"augmenter={net.augmenter!r}, strength={net.strength!r}: controls are those of an ABA at a strength above "
             "0. Fit the estimator with one, such as mend_aba()."

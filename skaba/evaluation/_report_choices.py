@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
-from skaba.augmenters import ABA, default_strength, fgsm
+from skaba.augmenters import as_augmenter, fgsm
 from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, as_seen_by_net, find_net, fitted_net
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness import PGD, GaussianCorruption, ImpulseCorruption, ShotCorruption
@@ -83,9 +83,9 @@ def choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tupl
 
 
 def _attack_strength(net: Any) -> float:
-    """Return the default strength of attacks: the estimator's if its augmenter is an ABA or None, else FGSM's."""
-    has_unit_of_input = net.augmenter_ is None or isinstance(net.augmenter_, ABA)
-    return float(net.strength) if has_unit_of_input and net.strength is not None else default_strength(fgsm())
+    """Return the default strength of attacks: the estimator's if it is in units of the input, else FGSM's."""
+    has_unit_of_input = net.augmenter_ is None or as_augmenter(net.augmenter_).is_attribution_based
+    return float(net.strength) if has_unit_of_input and net.strength is not None else fgsm().default_strength
 
 
 def _why_unattackable(X: Any) -> str:

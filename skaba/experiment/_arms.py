@@ -14,7 +14,6 @@ from skaba.augmenters import (
     GROUPS,
     AdjustmentSet,
     GaussianNoise,
-    RandomMapABA,
     challenger,
     fast_aba,
     fgsm,
@@ -112,7 +111,7 @@ def arms_of(settings: Settings) -> list[Arm]:
     for name in settings.controls_of:
         if name == PLAIN or name not in methods:
             raise ValueError(unknown_name("method to control", name, [name for name in methods if name != PLAIN]))
-        if not isinstance(methods[name], ABA):
+        if not hasattr(methods[name], "random_map"):
             raise ValueError(
                 f"controls_of: {name} is not attribution-based, so it has no map to be replaced by a random one."
             )
@@ -165,6 +164,6 @@ def _alone(indices: list[int]) -> ABA:
 def _controls(settings: Settings, methods: Mapping[str, Any]) -> list[Arm]:
     arms = []
     for name in settings.controls_of:
-        arms += [Arm(RANDOM_MAP.format(name), RandomMapABA.of(methods[name]), like=name)]
+        arms += [Arm(RANDOM_MAP.format(name), methods[name].random_map(), like=name)]
         arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
     return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []

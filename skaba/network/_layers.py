@@ -199,9 +199,14 @@ class FromLayer(View):
         -------
         FromLayer
         """
-        picked = _each(self.inputs, lambda x: x.index_select(0, index.to(x.device)))
+
+        def pick(x: Tensor) -> Tensor:
+            return x.index_select(0, index.to(x.device))
+
         module = cast(nn.Module, rows_of(self.module, index))  # itself a view, if views are nested
-        return FromLayer(module, self.layer, picked, self.arguments)
+        view = FromLayer(module, self.layer, _each(self.inputs, pick), self.arguments)
+        view.padding = None if self.padding is None else pick(self.padding)
+        return view
 
     @contextmanager
     def changed(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:

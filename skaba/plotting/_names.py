@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from skaba.augmenters import ABA, PRESETS
+from skaba.augmenters import ABA, PRESETS, FreeABA
 
 _LEGEND_WIDTH = 44
 _STILL_ALIKE = 2
@@ -33,18 +33,20 @@ def augmenter_name(augmenter: Any) -> str:
     """
     if isinstance(augmenter, str):
         return augmenter
-    if type(augmenter) is ABA:
-        return _aba_name(augmenter)
+    if type(augmenter) in (ABA, FreeABA):
+        return _preset_name(augmenter)
     name: str = getattr(augmenter, "__name__", None) or " ".join(str(augmenter).split())
     return name.removesuffix("()")
 
 
-def _aba_name(aba: ABA) -> str:
-    differences = {name: _differences(aba, make()) for name, make in PRESETS.items()}
+def _preset_name(augmenter: ABA | FreeABA) -> str:
+    kind = type(augmenter)
+    made = {name: make() for name, make in PRESETS.items()}
+    differences = {name: _differences(augmenter, own) for name, own in made.items() if type(own) is kind}
     name = min(differences, key=lambda name: len(differences[name]))
     parameters = differences[name]
     if len(parameters) > _STILL_ALIKE:
-        name, parameters = "ABA", _differences(aba, ABA())
+        name, parameters = kind.__name__, _differences(augmenter, kind())
     return f"{name}({', '.join(parameters)})" if parameters else name
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skaba.augmenters._categories import Categories
-from skaba.augmenters._comparing import Boundaries, as_stored, compared
+from skaba.augmenters.aba._categories import Categories
+from skaba.augmenters.aba._comparing import Boundaries, as_stored, compared
 
 
 class Selection(ABC):
@@ -74,18 +74,20 @@ class Selection(ABC):
             If it returns other boundaries than it says, NaN, or boundaries that descend.
         """
         attribution = attribution.detach()
-        boundaries = self._checked(self._asked(as_stored(attribution), wanted), len(attribution))
+        boundaries = self._checked(self._boundaries(as_stored(attribution), wanted), len(attribution))
         self._require_ascending(boundaries, len(attribution), wanted)
         categories = compared(attribution, boundaries, wanted)
-        counts = categories.counts().T
+        if not self.values:  # one category, so there is nothing to count
+            return categories
+        counts = categories.counts()
         on_one_side = (counts == 0) | (counts == categories.n_features)
         rows = (on_one_side if wanted is None else on_one_side & wanted).any(dim=1).nonzero().squeeze(1)
         if len(rows):  # a map of zeros has all its features on one side
             categories.mark_blank(rows, (attribution[rows].flatten(1) == 0).all(dim=1))
         return categories
 
-    def _asked(self, attribution: Tensor, wanted: Tensor | None) -> Any:
-        """Return what ``boundaries`` does, or say that it does not take its arguments."""
+    def _boundaries(self, attribution: Tensor, wanted: Tensor | None) -> Any:
+        """Return the boundaries, or say that an own method does not take the arguments."""
         try:
             return self.boundaries(attribution, wanted)
         except TypeError as error:

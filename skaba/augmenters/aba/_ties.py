@@ -35,7 +35,7 @@ def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Te
     Examples
     --------
     >>> import torch
-    >>> from skaba.augmenters._ties import exactly_below
+    >>> from skaba.augmenters.aba._ties import exactly_below
     >>> values = torch.tensor([[0.0, 0.0, 5.0, 0.0, -1.0, 0.0]])
     >>> exactly_below(values, torch.tensor([[0.0]]), torch.tensor([[3]])).int()
     tensor([[0, 1, 0, 1, 1, 0]], dtype=torch.int32)

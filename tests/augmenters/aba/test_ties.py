@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skaba.augmenters._ties import NEARBY, _stride, exactly_below
+from skaba.augmenters.aba._ties import NEARBY, _stride, exactly_below
 from tests.tiny_nets import seeded
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from skaba._validation import unknown_name
 from skaba.attribution import LRP, Loss, RandomTopClass
-from skaba.augmenters._aba import ABA
-from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._percentiles import Percentiles
-from skaba.augmenters._selections import Cutoff
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters.aba._aba import ABA
+from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._free_aba import FreeABA
+from skaba.augmenters.aba._percentiles import Percentiles
+from skaba.augmenters.aba._selections import Cutoff
 
 
 def challenger(k: int | None = None, **parameters: Any) -> ABA:
@@ -158,25 +160,24 @@ def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
     return ABA(**{**own, **parameters})
 
 
-def free_aba(**parameters: Any) -> ABA:
+def free_aba(**parameters: Any) -> FreeABA:
     """Return FreeABA: FastABA on the loss's gradient that training computes anyway, one epoch late.
 
-    No map is asked for. The gradient at the input falls out of the training step's own backward pass, the
+    No map is computed. The gradient at the input is a by-product of the training step's own backward pass; the
     signs of its entries are kept as one bit per feature, and when the sample is drawn again they decide
     its augmentation. By operation count only the first layer's input gradient is added: next to nothing
-    for images and series, but a third of a text network whose first convolution does most of the work. So
+    for images and series, but a third for a text network whose first convolution does most of the work. So
     at a frozen embedding it is taken in a fifth of the batches; ``renew=1`` takes it in all.
 
     Parameters
     ----------
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`FreeABA`, in place of the method's own.
 
     Returns
     -------
-    ABA
-        Gradient of the loss; cut-off 0; FastABA's adjustments {0, 0, 3, 4, 5, 6, 16, 17}; a random factor;
-        ``reuse="epoch"``.
+    FreeABA
+        Cut-off 0; FastABA's adjustments {0, 0, 3, 4, 5, 6, 16, 17}; a random factor.
 
     References
     ----------
@@ -186,17 +187,10 @@ def free_aba(**parameters: Any) -> ABA:
     Examples
     --------
     >>> from skaba.augmenters import free_aba
-    >>> free_aba().reuse
-    'epoch'
+    >>> free_aba().selection
+    Cutoff(0.0)
     """
-    own = {
-        "target": Loss(),
-        "selection": Cutoff(0.0),
-        "adjustments": AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17]),
-        "randomize": True,
-        "reuse": "epoch",
-    }
-    return ABA(**{**own, **parameters})
+    return FreeABA(**parameters)
 
 
 def fgsm(tension: bool = False, **parameters: Any) -> ABA:
@@ -240,7 +234,7 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
     return ABA(**{**own, **parameters})
 
 
-PRESETS: dict[str, Callable[..., ABA]] = {
+PRESETS: dict[str, Callable[..., Augmenter]] = {
     "challenger": challenger,
     "challenger_original": challenger_original,
     "fast_aba": fast_aba,
@@ -248,27 +242,64 @@ PRESETS: dict[str, Callable[..., ABA]] = {
     "free_aba": free_aba,
     "mend_aba": mend_aba,
 }
+"""Makers of the named augmenters; ``register_preset`` adds one."""
 
 
-def preset(name: str, **parameters: Any) -> ABA:
-    """Return a named method.
+def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
+    """Let an augmenter be used by name, as ``ABAClassifier(module, augmenter=name)``.
 
     Parameters
     ----------
     name : str
-        ``"challenger"``, ``"challenger_original"``, ``"fast_aba"``, ``"fgsm"``, ``"free_aba"`` or
-        ``"mend_aba"``.
-    **parameters
-        Any parameter of the method or of :class:`ABA`.
-
-    Returns
-    -------
-    ABA
+        A name that is not taken, unless by the same factory.
+    factory : callable
+        Returns the augmenter. Used by name with several labels per sample or with real targets, the augmenter's
+        parameter ``target``, if it has one, is set to ``Loss()``.
 
     Raises
     ------
     ValueError
-        If there is no such method; the message names the nearest.
+        If the name is taken or is not a string.
+    TypeError
+        If the factory is not callable.
+
+    Examples
+    --------
+    >>> from skaba.augmenters import fast_aba, preset, register_preset
+    >>> def gentle_aba(**parameters):
+    ...     return fast_aba(**{"share": 0.5, **parameters})
+    >>> register_preset("gentle_aba", gentle_aba)
+    >>> preset("gentle_aba").share
+    0.5
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"A preset's name must be a string, got {name!r}.")
+    if not callable(factory):
+        raise TypeError(f"A preset's factory must be callable, got {factory!r}.")
+    if PRESETS.get(name, factory) is not factory:
+        raise ValueError(f"The preset {name!r} exists already; choose another name.")
+    PRESETS[name] = factory
+
+
+def preset(name: str, **parameters: Any) -> Augmenter:
+    """Return a named augmenter.
+
+    Parameters
+    ----------
+    name : str
+        ``"challenger"``, ``"challenger_original"``, ``"fast_aba"``, ``"fgsm"``, ``"free_aba"``,
+        ``"mend_aba"``, or a name that was registered.
+    **parameters
+        Any parameter of the preset's factory.
+
+    Returns
+    -------
+    Augmenter
+
+    Raises
+    ------
+    ValueError
+        If there is no such name; the message names the nearest.
 
     Examples
     --------
@@ -279,3 +310,11 @@ def preset(name: str, **parameters: Any) -> ABA:
     if name not in PRESETS:
         raise ValueError(unknown_name("augmenter", name, PRESETS))
     return PRESETS[name](**parameters)
+
+
+def preset_that_explains(name: str, target: Any) -> Augmenter:
+    """Return a named augmenter whose maps explain a target, if it computes maps of a target at all."""
+    if name not in PRESETS:
+        raise ValueError(unknown_name("augmenter", name, PRESETS))
+    made = PRESETS[name]()
+    return made.set_params(target=target) if "target" in made.get_params(deep=False) else made

@@ -28,7 +28,7 @@ CRITERION = nn.CrossEntropyLoss()
 def changes(aba, model, x, y, seed=0):
     """What a method adds to a batch, and what its control does, by the same draws of adjustments and targets."""
     asked = {"strength": 0.5, "criterion": CRITERION}
-    return [each(model, x, y, generator=seeded(seed), **asked) - x for each in (aba, RandomMapABA.of(aba))]
+    return [each(model, x, y, generator=seeded(seed), **asked) - x for each in (aba, aba.random_map())]
 
 
 def assert_permuted(by_method, by_control):
@@ -89,7 +89,7 @@ def test_sizes_of_the_map_go_where_its_categories_go():
 def test_every_place_is_as_likely():
     n, x = 4000, torch.arange(10.0).expand(4000, 10)
     aba = ABA(lambda model, x, y, **_: x, adjustments=AdjustmentSet([3]), randomize=False)
-    moved = RandomMapABA.of(aba)(None, x, None, strength=1.0, criterion=None, generator=seeded()) - x
+    moved = aba.random_map()(None, x, None, strength=1.0, criterion=None, generator=seeded()) - x
     assert moved.sum(1).unique().tolist() == [1.0]
     torch.testing.assert_close(moved.mean(0), torch.full((10,), 0.1), rtol=0, atol=4.5 * (0.1 * 0.9 / n) ** 0.5)
 
@@ -101,7 +101,7 @@ def test_what_is_recalled_is_permuted_anew_at_every_visit():
     gradient, index = torch.randn(30, 8, 5, generator=seeded()), torch.arange(30)
     padding = torch.arange(8) >= torch.arange(30).unsqueeze(1) % 9
     method = free_aba(adjustments=AdjustmentSet([3, 16]))
-    control = RandomMapABA.of(method)
+    control = method.random_map()
     moved = []
     for aba in (method, control, control):
         memory = CategoryMemory()
@@ -120,7 +120,7 @@ def test_what_is_recalled_is_permuted_anew_at_every_visit():
 
 def test_takes_over_all_parameters():
     method = free_aba(every=3, randomize=False, renew=0.5)
-    control = RandomMapABA.of(method)
+    control = method.random_map()
     assert control.get_params(deep=False).keys() == method.get_params(deep=False).keys()
     assert (control.every, control.randomize, control.selection, control.reuse) == (3, False, Cutoff(0.0), "epoch")
     assert (repr(control.attribution), repr(control.target), control.renew) == ("Gradient()", "Loss()", 0.5)
@@ -131,14 +131,14 @@ def test_default_is_the_control_of_mend_aba():
     net, x, y = conv_net(), images(6), torch.arange(6)
     first, second = (
         control(net, x, y, strength=0.5, criterion=None, generator=seeded())
-        for control in (RandomMapABA(), RandomMapABA.of(mend_aba()))
+        for control in (RandomMapABA(), mend_aba().random_map())
     )
     assert torch.equal(first, second)
 
 
 def test_the_method_is_copied():
     method = mend_aba(change=Proportional())
-    control = RandomMapABA.of(method).set_params(selection=Percentiles(0.5))
+    control = method.random_map().set_params(selection=Percentiles(0.5))
     assert control.change is not method.change
     assert method.selection == Percentiles(0.1, 0.9)
 
@@ -146,4 +146,4 @@ def test_the_method_is_copied():
 @pytest.mark.parametrize("other", ["mend_aba", GaussianNoise(), None])
 def test_only_an_aba_has_a_control_of_this_kind(other):
     with pytest.raises(TypeError, match="takes an ABA, such as mend_aba"):
-        RandomMapABA.of(other)
+        other.random_map()

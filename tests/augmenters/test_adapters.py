@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from skaba.augmenters._calling import is_augmenter
 from torch import nn
 
 from skaba.attribution import Gradient, Loss, MicroBatches, RandomTopClass
@@ -25,7 +26,6 @@ from skaba.augmenters import (
     mend_aba,
     require_augmenter,
 )
-from skaba.augmenters._calling import is_augmenter
 from tests.tiny_nets import seeded
 
 

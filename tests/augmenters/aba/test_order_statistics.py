@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
 
-from skaba.augmenters._order_statistics import LONG, STRIDE, order_statistics
+from skaba.augmenters.aba._order_statistics import LONG, STRIDE, order_statistics
 from tests.tiny_nets import seeded
 
 TIED = st.integers(-3, 3).map(float)  # few values, so that many are equal

@@ -1,4 +1,4 @@
-"""Calling whatever augments: augmenters, and functions of a batch alone, such as kornia's."""
+"""What users bring to augment with: augmenters of their own, and functions of a batch alone, such as kornia's."""
 
 from __future__ import annotations
 
@@ -15,99 +15,128 @@ from torch import Tensor, nn
 
 from skaba._random_state import random_state_kept
 from skaba._validation import validate_parameters
-from skaba.augmenters._adjustments import AdjustmentSet
-from skaba.augmenters._changes import Change
-from skaba.augmenters._presets import PRESETS
-from skaba.augmenters._selections import Selection
-from skaba.network import described, finite, finite_samples, per_sample
-
-NO_UNIT = "none: at 0 nothing is augmented"
-"""The unit of a strength that only switches augmentation on."""
+from skaba.augmenters._augmenter import Augmenter, require_same_shape
+from skaba.augmenters._batch import Batch
+from skaba.augmenters._clipping import Mover
+from skaba.augmenters.aba import PRESETS, AdjustmentSet, Change, Selection
+from skaba.network import per_sample
 
 
-def augmented_by(
-    augmentation: Callable[..., Any],
-    model: Any,
-    x: Tensor,
-    y: Tensor | None,
-    *,
-    strength: float,
-    criterion: Any,
-    generator: torch.Generator,
-    probability: float = 1.0,
-) -> Tensor:
-    """Augment a batch with an augmenter, or with a function that takes the batch alone.
-
-    Such a function is called on the whole batch. It draws from Python's, NumPy's and torch's global random
-    states, which are seeded for the call and put back.
+def as_augmenter(component: Any) -> Augmenter:
+    """Return an augmenter as it is, and a function as an augmenter.
 
     Parameters
     ----------
-    augmentation : callable
-    model, x, y, criterion, generator
-        As an augmenter takes them.
-    strength : float
-        In the augmenter's own unit. A function of a batch ignores it, except that 0 switches it off.
-    probability : float, default=1.0
-        How likely a sample is augmented.
+    component : callable
+        An :class:`Augmenter`; a function with an augmenter's arguments; or a function that takes the batch alone, such
+        as one of kornia's. The latter draws from Python's, NumPy's and torch's global random states, which are
+        seeded for the call and put back. A strength greater than 0 only switches it on.
 
     Returns
     -------
-    Tensor of x's shape
-        Detached.
-
-    Raises
-    ------
-    ValueError
-        If something else comes back, or NaN or infinity where the batch had none.
+    Augmenter
 
     Examples
     --------
     >>> import torch
-    >>> from skaba.augmenters import augmented_by
-    >>> asked = {"strength": 0.05, "criterion": None, "generator": torch.Generator()}
-    >>> augmented_by(torch.ones_like, None, torch.zeros(1, 3), None, **asked)
+    >>> from skaba.augmenters import as_augmenter
+    >>> arguments = {"strength": 0.05, "criterion": None, "generator": torch.Generator()}
+    >>> as_augmenter(torch.ones_like)(None, torch.zeros(1, 3), None, **arguments)
     tensor([[1., 1., 1.]])
     """
-    x = x.detach()
-    if strength == 0 or probability == 0 or len(x) == 0:
-        return x
-    if is_augmenter(augmentation):
-        asked: dict[str, Any] = {"strength": strength, "criterion": criterion, "generator": generator}
-        changed = _checked(augmentation(model, x.clone(), y, **asked), x, augmentation).detach()
-    else:
-        with _own_random_state(generator, x.device), torch.no_grad():
-            changed = _checked(augmentation(x.clone()), x, augmentation).to(x)
-    if probability >= 1:
-        return changed
-    chosen = torch.rand(len(x), generator=generator) < probability
-    return torch.where(per_sample(chosen.to(x.device), x), changed, x)
+    # A subclass with a __call__ of its own means that one.
+    if isinstance(component, Augmenter) and type(component).__call__ is Augmenter.__call__:
+        return component
+    return FromFunction(component) if is_augmenter(component) else FromBatchFunction(component)
 
 
-def default_strength(augmenter: Any) -> float:
-    """Return the strength of an augmenter if the user sets none.
+class FromFunction(Augmenter):
+    """A function with the arguments of an augmenter, or any object that is called so.
 
     Parameters
     ----------
-    augmenter : callable
-
-    Returns
-    -------
-    float
-        Its ``default_strength``, in its own unit, which its ``strength_unit`` names; 1 for what has none, such as a
-        function of a batch.
-
-    Examples
-    --------
-    >>> from skaba.augmenters import FPA, default_strength, mend_aba
-    >>> default_strength(mend_aba()), default_strength(FPA()), default_strength(lambda batch: batch)
-    (0.1, 1.0, 1.0)
+    function : callable
+        May state a ``default_strength`` and a ``strength_unit``. It may return a tuple of the batch and new targets.
     """
-    return float(getattr(augmenter, "default_strength", 1.0))
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    @property
+    def default_strength(self) -> float:  # type: ignore[override]
+        """The function's own, or 1."""
+        return float(getattr(self.function, "default_strength", 1.0))
+
+    @property
+    def strength_unit(self) -> str:  # type: ignore[override]
+        """The function's own, if it states one."""
+        return str(getattr(self.function, "strength_unit", "its own"))
+
+    @property
+    def is_attribution_based(self) -> bool:  # type: ignore[override]
+        """The function's own answer; else whether it states no default strength."""
+        return bool(getattr(self.function, "is_attribution_based", not hasattr(self.function, "default_strength")))
+
+    def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
+        x = batch.features()
+        result = self.function(
+            batch.model, x.clone(), batch.y, strength=strength, criterion=batch.criterion, generator=batch.generator
+        )
+        changed, y = result if isinstance(result, tuple) else (result, batch.y)
+        return replacing(batch, x, require_same_shape(changed, x, self.function).detach()), y
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+
+class FromBatchFunction(Augmenter):
+    """A function that takes a batch and returns it augmented.
+
+    Parameters
+    ----------
+    function : callable
+    probability : float, default=1.0
+        The probability that a sample is augmented.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Any], probability: float = 1.0) -> None:
+        self.function = function
+        self.probability = probability
+
+    def _plan(self, batch: Batch, strength: float) -> Mover:
+        x = batch.features()
+        with _own_random_state(batch.generator, x.device), torch.no_grad():
+            changed = require_same_shape(self.function(x.clone()), x, self.function).to(x)
+        if self.probability < 1:
+            chosen = torch.rand(len(x), generator=batch.generator) < self.probability
+            changed = torch.where(per_sample(chosen.to(x.device), x), changed, x)
+        return replacing(batch, x, changed)
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+
+def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
+    """Return a function that puts features that are augmented already in the place of a batch's.
+
+    At a layer the change is added to the layer's output, so that gradients flow to the layers before.
+
+    Parameters
+    ----------
+    batch : Batch
+    x, changed : Tensor of shape (n, ...)
+        The batch's features before and after.
+    """
+    if batch.x is not None:
+        return lambda _: changed
+    change = changed - x
+    return lambda output: output + change
 
 
 def is_augmenter(function: Any) -> bool:
     """Return whether something can be called with the arguments of an augmenter."""
+    if isinstance(function, Augmenter):
+        return True
     signature = _signature(function)
     # A function of anything, (*args, **kwargs), takes a batch alone.
     if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
@@ -154,10 +183,10 @@ def require_inner(name: str, component: Any) -> None:
     if isinstance(component, str):
         raise ValueError(f'{name}={component!r} is a name: make the augmenter, for example preset("{component}").')
     require_augmenter(name, component)
-    if getattr(component, "reuse", None) is not None:
+    if getattr(component, "needs_index", False):
         raise ValueError(
-            f"{name} has reuse={component.reuse!r}, which takes the gradient of an estimator's own step and cannot get "
-            "at it inside another augmenter: set reuse=None, or use it as augmenter= by itself."
+            f"{name}={component!r} uses the gradient of the training step itself, which is out of reach inside another "
+            "augmenter: use it as augmenter= alone, or take one that computes its own maps, such as fast_aba()."
         )
     validate_parameters(component)
 
@@ -221,18 +250,6 @@ PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "change": ("says what a step does to a feature", _is(Change)),
 }
 """Parts of an ABA that may be taken for an augmenter: what each does, and how it is told."""
-
-
-def _checked(result: Any, x: Tensor, augmentation: Any) -> Tensor:
-    if not isinstance(result, Tensor) or result.shape != x.shape:
-        raise ValueError(
-            f"{augmentation!r} returned {described(result)} for a batch of shape {tuple(x.shape)}; it must keep the "
-            "shape."
-        )
-    if not finite(result) and finite(x):
-        n_bad = int((~finite_samples(result)).sum())
-        raise ValueError(f"{augmentation!r} returned NaN or infinity, in {n_bad} of {len(x)} samples.")
-    return result
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from skaba.augmenters._categories import Categories, numpy_knows
-from skaba.augmenters._comparing import Boundaries, as_stored, compared, words_of
-from skaba.augmenters._order_statistics import order_statistics
-from skaba.augmenters._selections import Selection
-from skaba.augmenters._ties import exactly_below
+from skaba.augmenters.aba._categories import Categories, numpy_reads
+from skaba.augmenters.aba._comparing import Boundaries, as_stored, compared, words_of
+from skaba.augmenters.aba._order_statistics import order_statistics
+from skaba.augmenters.aba._selections import Selection
+from skaba.augmenters.aba._ties import exactly_below
 
 PADDING = ("exclude", "include")
 
@@ -129,7 +129,9 @@ class Percentiles(Selection):
             boundaries = self._boundaries_of_words(attribution, wanted, padding, n_below)
         n_below = n_below.to(attribution.device)
         categories = compared(attribution, boundaries, wanted, padding)
-        counts = categories.counts().T
+        if not self.values:  # one category, so there is nothing to count
+            return categories
+        counts = categories.counts()
         off = counts != n_below
         rows = (off if wanted is None else off & wanted).any(dim=1).nonzero().squeeze(1)
         if len(rows):
@@ -142,7 +144,7 @@ class Percentiles(Selection):
         self, attribution: Tensor, wanted: Tensor | None, padding: Tensor, n_below: Tensor
     ) -> list[Tensor]:
         """Return the order statistics of each sample's features that are no padding."""
-        if not numpy_knows(attribution):  # all at once, where asking sample by sample would wait for the device
+        if not numpy_reads(attribution):  # all at once, where asking sample by sample would wait for the device
             flat = attribution.flatten(1).masked_fill(~words_of(padding, attribution), torch.inf)
             return _columns(flat.sort(dim=1).values.gather(1, n_below.to(flat.device)))
         found = attribution.new_zeros(n_below.shape)
@@ -176,7 +178,7 @@ def _break_ties(
 ) -> None:
     """Put right how many features of some samples lie below each boundary, and mark maps without differences."""
     for number, boundary in enumerate(boundaries):
-        categories.put(number, rows, exactly_below(values, boundary, n_below[:, number, None], counted))
+        categories.below[number][rows] = exactly_below(values, boundary, n_below[:, number, None], counted)
     lowest = values if counted is None else values.masked_fill(~counted, torch.inf)
     highest = values if counted is None else values.masked_fill(~counted, -torch.inf)
     categories.mark_blank(rows, lowest.amin(dim=1) == highest.amax(dim=1))

@@ -1,0 +1,204 @@
+"""Categories that are kept from one visit of a sample to the next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skaba.augmenters.aba._categories import Categories
+
+
+class CategoryMemory:
+    """For every sample and boundary, which features lay below it: one bit each.
+
+    Two categories take 1 bit per feature, three take 2. Memory is taken when the first batch comes.
+
+    Parameters
+    ----------
+    data : str, default=""
+        A name for the data that the samples belong to: what is kept of other data is of no use.
+    n_samples : int, default=0
+        The number of samples, if it is known: memory for all is taken at once. Else it grows with the largest number.
+    announce : callable, default=None
+        Is called with a sentence that says how much memory is taken, before it is taken.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of a sample.
+    bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
+    blank : bool Tensor of shape (n_samples,), or None
+        Which samples had a map that ranks nothing; see :class:`Categories`.
+    known : bool Tensor of shape (n_samples,) on the CPU, or None
+        Which samples have been visited.
+    awaited : bool
+        Whether the last step was to keep categories.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.augmenters import CategoryMemory, Cutoff
+    >>> memory = CategoryMemory(n_samples=100)
+    >>> memory.prepare(torch.tensor([7]), torch.zeros(1, 784), n_boundaries=1)
+    >>> memory.n_bytes
+    10000
+    >>> memory.keep(torch.tensor([7]), Cutoff(3).sort(torch.arange(784)[None]))
+    >>> categories, known = memory.recall(torch.tensor([7, 8]))
+    >>> categories.below[0].sum(1).tolist(), known.tolist()
+    ([3, 0], [True, False])
+    """
+
+    def __init__(self, data: str = "", n_samples: int = 0, announce: Callable[[str], Any] | None = None) -> None:
+        self.data = data
+        self.n_samples = n_samples
+        self.announce = announce
+        self.shape: tuple[int, ...] = ()
+        self.bits: Tensor | None = None
+        self.blank: Tensor | None = None
+        self.known: Tensor | None = None
+        self.awaited = False
+
+    @property
+    def n_bytes(self) -> int:
+        """How much memory it takes."""
+        return sum(tensor.numel() for tensor in (self.bits, self.blank, self.known) if tensor is not None)
+
+    def prepare(self, index: Tensor, x: Tensor, n_boundaries: int) -> None:
+        """Make room for a batch of samples.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+            The samples' numbers.
+        x : Tensor of shape (n, ...)
+            Their features; the bits are kept on their device.
+        n_boundaries : int
+
+        Raises
+        ------
+        ValueError
+            If samples have another shape than those of an earlier batch: what was kept would not fit them.
+        """
+        shape = tuple(x.shape[1:])
+        if self.bits is not None and shape != self.shape:
+            raise ValueError(
+                f"FreeABA (free_aba) keeps a category for each feature, so all batches need samples of one shape; one "
+                f"had {self.shape}, this has {shape}. Pad the samples to one length, or use an augmenter that keeps "
+                "nothing, such as fast_aba()."
+            )
+        n_kept = 0 if self.known is None else len(self.known)
+        n_needed = max(self.n_samples, int(index.max()) + 1)
+        if n_needed <= n_kept:
+            return
+        self.shape = shape
+        # Where the number of samples is not known, room grows by halves: that takes few copies.
+        n_samples = self.n_samples if n_needed <= self.n_samples else max(n_needed, n_kept * 3 // 2)
+        self._grow(n_samples, n_boundaries, x.device)
+
+    def _grow(self, n_samples: int, n_boundaries: int, device: torch.device) -> None:
+        n_features = math.prod(self.shape)
+        size = n_boundaries, n_samples, -(-n_features // 8)
+        if self.announce is not None:
+            n_bytes = math.prod(size) + 2 * n_samples
+            self.announce(
+                f"Categories of {n_samples:,} samples x {n_features:,} features, {n_boundaries} bit(s) each, "
+                f"take {n_bytes / 1e6:,.2f} MB of memory."
+            )
+        bits = torch.zeros(size, dtype=torch.uint8, device=device)
+        blank = torch.zeros(n_samples, dtype=torch.bool, device=device)
+        known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, where the samples' numbers are
+        if self.bits is not None:
+            old_bits, old_blank, old_known = self._allocated()
+            bits[:, : len(old_known)], blank[: len(old_known)], known[: len(old_known)] = old_bits, old_blank, old_known
+        self.bits, self.blank, self.known = bits, blank, known
+
+    def recall(self, index: Tensor) -> tuple[Categories, Tensor]:
+        """Return what is known of some samples.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+
+        Returns
+        -------
+        Categories of n samples
+        known : bool Tensor of shape (n,)
+        """
+        bits, blank, known = self._allocated()
+        index = index.cpu()
+        there = index.to(bits.device, non_blocking=True)
+        n_features = math.prod(self.shape)
+        below = [_unpacked(each, n_features) for each in bits.index_select(1, there)]
+        return Categories(below, n_features, blank.index_select(0, there)), known[index]
+
+    def knows_any(self) -> bool:
+        """Return whether any sample has been visited."""
+        return self.known is not None and bool(self.known.any())
+
+    def knows(self, index: Tensor) -> bool:
+        """Return whether all of some samples, int64 (n,), have been visited."""
+        return self.known is not None and bool(self._allocated()[2][index.cpu()].all())
+
+    def keep(self, index: Tensor, categories: Categories) -> None:
+        """Keep what was found of some samples, in place of what was known.
+
+        Parameters
+        ----------
+        index : int64 Tensor of shape (n,)
+        categories : Categories of n samples
+
+        Raises
+        ------
+        ValueError
+            If they are of other features or boundaries than there is room for.
+        """
+        bits, blank, known = self._allocated()
+        n_features = math.prod(self.shape)
+        if (len(categories.below), categories.n_features) != (len(bits), n_features):
+            raise ValueError(
+                f"The memory has room for {len(bits)} boundaries of {n_features} features, not "
+                f"{len(categories.below)} of {categories.n_features}."
+            )
+        there = index.to(bits.device, non_blocking=True)
+        for row, mask in zip(bits, categories.below, strict=True):
+            row[there] = _packed(mask).to(bits.device)
+        blank[there] = False if categories.blank is None else categories.blank.to(bits.device)
+        known[index.cpu()] = True
+
+    def _allocated(self) -> tuple[Tensor, Tensor, Tensor]:
+        if self.bits is None or self.blank is None or self.known is None:
+            raise ValueError("The memory of categories is empty: call prepare first.")
+        self.known = self.known.cpu()  # a file that is loaded onto a device has everything there
+        return self.bits, self.blank, self.known
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is kept; ``save_params(f_categories=...)`` writes it."""
+        return {name: value for name, value in vars(self).items() if name != "announce"}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` returned."""
+        vars(self).update(state)
+
+
+def _packed(mask: Tensor) -> Tensor:
+    """Return masks, bool (n, n_features), as bits, uint8 (n, ceil(n_features / 8))."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
+    padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
+    eights = padded.reshape(len(mask), -1, 8)
+    return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)
+
+
+def _unpacked(bits: Tensor, n_features: int) -> Tensor:
+    if bits.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n_features).view(bool))
+    return ((bits.unsqueeze(2) >> _places(bits.device)) & 1).flatten(1)[:, :n_features].bool()
+
+
+def _places(device: torch.device) -> Tensor:
+    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)

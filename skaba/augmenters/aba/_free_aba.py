@@ -1,0 +1,256 @@
+"""FreeABA: attribution-based augmentation by the gradient that training computes anyway."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval
+from torch import Tensor
+
+from skaba.attribution import Loss
+from skaba.augmenters._augmenter import Augmenter
+from skaba.augmenters._batch import Batch, require_samples
+from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
+from skaba.augmenters.aba._aba import ABA, RandomMapABA, random_order
+from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._category_memory import CategoryMemory
+from skaba.augmenters.aba._changes import Change, Constant, Proportional
+from skaba.augmenters.aba._moving import draw_steps, mover, n_categories
+from skaba.augmenters.aba._selections import Cutoff, Selection
+from skaba.network import finite, finite_samples, unreached, watched
+
+DEFAULT_REFRESH_FRACTION = 0.2
+"""Share of batches whose categories are renewed by default where the gradient at the features has to be computed."""
+
+
+class FreeABA(Augmenter):
+    """Attribution-based augmentation without a map of its own, one epoch late.
+
+    The gradient of the loss at the features comes with the training step's own backward pass. The category of each
+    feature is kept, as one bit per boundary, until the sample is drawn again; then it decides the sample's
+    augmentation. So the map is an epoch old, of the input as it was augmented then, in training mode. At a sample's
+    first visit it is not augmented.
+
+    Samples are known by their numbers: an estimator gives them, a training loop of your own passes ``index=`` to
+    :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes a map as :class:`ABA` does.
+
+    Parameters
+    ----------
+    selection : Percentiles or Cutoff, default=None
+        The categories, by default ``Cutoff(0)``: low and high.
+    adjustments : AdjustmentSet, default=None
+        By default FastABA's ``AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])``.
+    change : Constant or Baseline, default=None
+        What a step does to a feature, by default ``Constant()``.
+    randomize : bool, default=True
+        Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+    share : float, default=1.0
+        The share of a batch that is augmented, drawn at random.
+    renew : float, default=None
+        The share of batches, drawn at random, whose categories are found anew; the others are augmented by the
+        categories of an earlier epoch, and no gradient at the features is computed for them. A sample's first visit
+        always counts. By default all batches, but a fifth at a hidden layer (``layer=``) if nothing before it is
+        trained, such as words embedded by frozen vectors: there that gradient would not be computed otherwise.
+    clip : (low, high), default=None
+        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
+        outside already is not moved further away. None sets no range.
+
+    References
+    ----------
+    FastABA-CE of Kinkel (2023), section 3.8 and table A.2, with the maps of the previous epoch; reusing the training
+    step's input gradient is the idea of Shafahi et al. (2019), "Adversarial Training for Free!".
+
+    Examples
+    --------
+    >>> from skaba import ABAClassifier
+    >>> from skaba.augmenters import FreeABA, Percentiles
+    >>> from skaba.modules import ConvNet
+    >>> clf = ABAClassifier(ConvNet, augmenter=FreeABA(selection=Percentiles(0.1, 0.9)), strength=0.1)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "selection": [Selection],
+        "adjustments": [AdjustmentSet],
+        "change": [callable],
+        "randomize": ["boolean"],
+        "share": [Interval(Real, 0, 1, closed="right")],
+        "renew": [Interval(Real, 0, 1, closed="right"), None],
+        "clip": CLIP_CONSTRAINT,
+    }
+
+    default_strength: ClassVar[float] = 0.1
+    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
+    is_attribution_based: ClassVar[bool] = True
+    needs_index: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        selection: Selection | None = None,
+        adjustments: AdjustmentSet | None = None,
+        change: Change | None = None,
+        randomize: bool = True,
+        share: float = 1.0,
+        renew: float | None = None,
+        clip: Clip | None = None,
+    ) -> None:
+        self.selection = Cutoff(0.0) if selection is None else selection
+        self.adjustments = AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17]) if adjustments is None else adjustments
+        self.change = Constant() if change is None else change
+        self.randomize = randomize
+        self.share = share
+        self.renew = renew
+        self.clip = clip
+
+    def random_map(self) -> RandomMapFreeABA:
+        """Return the control of this method: the same changes, by the kept categories in random order.
+
+        Returns
+        -------
+        RandomMapFreeABA
+            With copies of all parameters.
+        """
+        names = RandomMapFreeABA._get_param_names()
+        return RandomMapFreeABA(**{name: clone(getattr(self, name), safe=False) for name in names})
+
+    def new_memory(self, data: str, n_samples: int) -> CategoryMemory:
+        """Return an empty memory of the samples' categories.
+
+        Parameters
+        ----------
+        data : str
+            A name for the data and the place in the network that the samples' features belong to.
+        n_samples : int
+            The number of samples; 0 if it is not known.
+
+        Returns
+        -------
+        CategoryMemory
+        """
+        return CategoryMemory(f"{data} {self.selection!r}", n_samples)
+
+    def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        memory = batch.memory
+        if memory is None:
+            return self._with_own_maps()._plan(batch, strength)
+        if memory.awaited and not memory.knows_any():
+            raise unreached()
+        return _ByLastVisit(self, batch, strength)
+
+    def _with_own_maps(self) -> ABA:
+        shared = ("selection", "adjustments", "change", "randomize", "share", "clip")
+        return self._asking(target=Loss(), **{name: getattr(self, name) for name in shared})
+
+    _asking: ClassVar[type[ABA]] = ABA
+
+    def _recall(self, batch: Batch, strength: float, x: Tensor) -> Mover:
+        """Return what moves a batch by the categories of its samples' last visit."""
+        memory, index = batch.memory, batch.index
+        memory.prepare(index, x, self.selection.n_categories - 1)
+        steps = draw_steps(
+            self.adjustments,
+            self.selection.n_categories,
+            len(x),
+            strength=strength,
+            randomize=self.randomize,
+            share=self.share,
+            generator=batch.generator,
+        )
+        categories, known = memory.recall(index)
+        steps = (steps * known.unsqueeze(1)).to(x.detach(), non_blocking=True)
+        order = self._order(x, batch.padding, batch.generator)
+        return mover(categories, steps, self.change, padding=batch.padding, order=order, clip=self.clip)
+
+    def _renews(self, batch: Batch, *, costs_a_gradient: bool) -> bool:
+        """Return whether a batch's categories are to be kept, in place of those of its samples' last visit."""
+        by_default = DEFAULT_REFRESH_FRACTION if costs_a_gradient else 1
+        share = by_default if self.renew is None else self.renew
+        if share == 1 or bool(torch.rand((), generator=batch.generator) < share):
+            return True
+        return not batch.memory.knows(batch.index)
+
+    def _keep(self, batch: Batch, gradient: Tensor) -> None:
+        """Keep the categories of a batch for its next visit, from the gradient at the features or a multiple of it."""
+        gradient = gradient.detach()
+        if not finite(gradient):  # as happens in mixed precision: such a sample will not move
+            unsound = ~finite_samples(gradient)
+            gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
+        batch.memory.keep(batch.index, self.selection.sort(gradient, padding=batch.padding))
+
+    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
+        """Return from which feature each takes its category, (n, n_features); None: from itself."""
+        return None
+
+    def _finished(self, move: Mover, batch: Batch) -> Mover:
+        # As for ABA; and what is decided at the first call holds for the whole step.
+        return move
+
+    def _check_consistency(self) -> None:
+        """Raise a ValueError if the parameters do not fit each other."""
+        super()._check_consistency()
+        self.adjustments.table(n_categories(self.selection))
+        if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
+            raise ValueError(
+                f"FreeABA sees gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
+                "size. Use Cutoff(0) or Percentiles."
+            )
+        if isinstance(self.change, Proportional):
+            raise ValueError("FreeABA keeps categories, not sizes: change=Proportional() needs ABA.")
+
+
+class RandomMapFreeABA(FreeABA):
+    """FreeABA on shuffled maps: the same changes, but not where the network looks.
+
+    The categories that are kept are the method's own; they are permuted anew whenever they are recalled. See
+    :class:`RandomMapABA`.
+
+    Parameters
+    ----------
+    selection, adjustments, change, randomize, share, renew, clip
+        As for :class:`FreeABA`.
+
+    Examples
+    --------
+    >>> from skaba.augmenters import free_aba
+    >>> free_aba(renew=0.5).random_map().renew
+    0.5
+    """
+
+    _asking: ClassVar[type[ABA]] = RandomMapABA
+
+    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
+        return random_order(x, padding, generator)
+
+
+class _ByLastVisit:
+    """Moves a batch by the categories of its samples' last visit, and has the next ones kept.
+
+    What is drawn is drawn at the first call: an optimiser may run the network several times per step.
+    """
+
+    def __init__(self, augmenter: FreeABA, batch: Batch, strength: float) -> None:
+        self.augmenter = augmenter
+        self.batch = batch
+        self.strength = strength
+        self.move: Mover | None = None
+        self.renews = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.move is None:
+            self.move = self._decided(x)
+        x = self.move(x)
+        return watched(x, partial(self.augmenter._keep, self.batch)) if self.renews else x
+
+    def _decided(self, x: Tensor) -> Mover:
+        batch = self.batch
+        at_layer = batch.x is None
+        if at_layer:
+            require_samples(x, batch.n_samples, batch.model.layer)
+        # If something before a layer is trained, the gradient at its output is computed in any case.
+        self.renews = self.augmenter._renews(batch, costs_a_gradient=at_layer and not x.requires_grad)
+        move = self.augmenter._recall(batch, self.strength, x)
+        batch.memory.awaited = self.renews
+        return move

@@ -1,0 +1,134 @@
+"""Masks of features that may matter, one per sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.dataset import get_len
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from skaba.estimators._sample_weight import positions
+
+
+class Masks:
+    """The masks of all samples.
+
+    Parameters
+    ----------
+    values : bool ndarray of shape (n, ...)
+    """
+
+    def __init__(self, values: NDArray[np.bool_]) -> None:
+        self.values = values
+
+    def of(self, dataset: Any) -> Masks:
+        """Return the masks of the samples that are trained on.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What ``train_split`` returned for the n samples.
+
+        Raises
+        ------
+        ValueError
+            If it is not a part of them.
+        """
+        chosen = positions(dataset)
+        if len(chosen) and chosen.max() >= len(self.values):
+            raise ValueError(
+                f"mask has {len(self.values)} entries, but train_split returned a Dataset of other samples. Use a "
+                "split that returns torch.utils.data.Subset."
+            )
+        return Masks(self.values[chosen]) if len(chosen) < len(self.values) else self
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Return the masks of some samples, given their numbers, int64 (m,)."""
+        return torch.from_numpy(self.values[index.cpu().numpy()])
+
+
+def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
+    """Return one mask per sample, or None if no masks are given.
+
+    Parameters
+    ----------
+    mask : bool array-like of shape (n, ...), or list of n bool arrays or None
+        True where a feature may matter, False where it is known to be irrelevant. None stands for a sample without
+        feedback: all of its features may matter.
+    X : samples, counted by their first axis
+    layer : str or None
+        The layer whose output is explained; its shape is not known yet.
+
+    Returns
+    -------
+    Masks or None
+
+    Raises
+    ------
+    ValueError
+        If the masks are not boolean, do not fit the samples, or leave a sample without any feature.
+    """
+    if mask is None:
+        return None
+    if isinstance(X, IterableDataset):
+        raise ValueError("mask cannot be matched with the samples of an IterableDataset.")
+    n_samples = get_len(X)
+    if not hasattr(mask, "__len__") or len(mask) != n_samples:
+        given = f"{len(mask)} entries" if hasattr(mask, "__len__") else f"the type {type(mask).__name__}"
+        raise ValueError(f"mask must have one entry per sample, {n_samples}; it has {given}.")
+    values = _stacked(mask)
+    _check_shape(values.shape, tuple(getattr(X, "shape", ())), layer)
+    empty = ~values.reshape(n_samples, -1).any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"mask is False everywhere for {empty.sum()} of {n_samples} samples, the first of them sample "
+            f"{int(empty.argmax())}: then nothing of it may matter. True marks features that may matter (invert the "
+            "mask, ~mask, if it marks what is irrelevant); pass None for a sample without feedback."
+        )
+    return Masks(values)
+
+
+def _stacked(mask: Any) -> NDArray[np.bool_]:
+    """Return masks as one array; a sample without feedback has True everywhere."""
+    if isinstance(mask, Tensor):
+        mask = mask.detach().cpu().numpy()
+    if hasattr(mask, "to_numpy"):
+        mask = mask.to_numpy()
+    if not isinstance(mask, np.ndarray) or mask.dtype == object:
+        each = [None if one is None else np.asarray(one) for one in mask]
+        shapes = {one.shape for one in each if one is not None}
+        if len(shapes) != 1:
+            raise ValueError(
+                "mask holds None for every sample, so there is no feedback: pass mask=None."
+                if not shapes
+                else f"mask has entries of different shapes, {sorted(shapes)}: all samples need the same."
+            )
+        (shape,) = shapes
+        mask = np.stack([np.ones(shape, dtype=bool) if one is None else one for one in each])
+    if mask.dtype != np.bool_:
+        raise ValueError(
+            f"mask holds {mask.dtype} values; it must be boolean, such as mask.astype(bool): True where a feature may "
+            "matter."
+        )
+    checked: NDArray[np.bool_] = mask
+    return checked
+
+
+def _check_shape(shape: tuple[int, ...], X_shape: tuple[int, ...], layer: str | None) -> None:
+    if len(shape) < 2:
+        raise ValueError(f"mask has shape {shape}; it needs the axes of a sample after the first, (n, ...).")
+    if not X_shape:  # samples of a Dataset; each batch is checked
+        return
+    if layer is None:
+        allowed = {X_shape, (X_shape[0], *X_shape[2:])} if len(X_shape) > 2 else {X_shape}
+        if shape not in allowed:
+            raise ValueError(
+                f"mask has shape {shape}, but X has shape {X_shape}: the mask must have the shape "
+                f"{' or '.join(map(str, sorted(allowed)))}."
+            )
+    elif len(X_shape) == 2 and shape[1] != X_shape[1]:
+        raise ValueError(f"mask has shape {shape}, but X has shape {X_shape}: the mask must have the shape {X_shape}.")

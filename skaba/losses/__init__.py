@@ -1,0 +1,10 @@
+"""Losses on attributions: what a network is to pay for relying on features that are known to be irrelevant."""
+
+from skaba.losses._penalty import ForwardPass, Penalty
+from skaba.losses._rrr import RRR
+
+__all__ = [
+    "RRR",
+    "ForwardPass",
+    "Penalty",
+]

@@ -1,0 +1,12 @@
+"""The augmented training step, for loops of any kind: a batch is augmented once, then trained on."""
+
+from skaba.training._augmentation import Augmentation
+from skaba.training._masks import on_features
+from skaba.training._step import TrainingStep, network_view
+
+__all__ = [
+    "Augmentation",
+    "TrainingStep",
+    "network_view",
+    "on_features",
+]

@@ -1,0 +1,219 @@
+"""The augmented training step for a loop of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from skaba._random_state import RandomState, resolve_seed
+from skaba._validation import validate_parameters
+from skaba.augmenters import as_augmenter, preset, require_augmenter
+from skaba.losses import Penalty
+from skaba.network import find_layer, unwrapped
+from skaba.training._step import Strength, TrainingStep
+
+
+class Augmentation:
+    """Augments the batches of any training loop, once per optimiser step.
+
+    Inside ``with augmentation(x, y) as (x, y)`` the model sees the batch augmented, however often it runs: optimisers
+    that evaluate the loss several times per step (LBFGS, SAM) work, and so do gradient accumulation and mixed
+    precision. Maps never touch the parameters' gradients.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Returns logits of shape (n, n_outputs). It may be compiled or wrapped for data parallelism.
+    augmenter : str, callable or None, default="mend_aba"
+        A preset's name, an :class:`skaba.augmenters.Augmenter`, any callable with its arguments, or None.
+    strength : float or callable, default=None
+        How far the augmenter goes, in its own unit. None is the augmenter's ``default_strength``; 0 switches it
+        off. A callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of each step.
+    layer : str, default=None
+        Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of the input.
+    criterion : callable, default=None
+        The loss, ``criterion(logits, y)``, for augmenters that explain it, such as ``fgsm``.
+    penalty : Penalty, default=None
+        A loss on attributions, such as :class:`skaba.losses.RRR`. Add ``augmentation.penalty(output)`` to the loss,
+        and pass a mask with each batch.
+    random_state : int, RandomState or None, default=None
+        Decides every draw. None takes the seed from torch's global random state, without changing it.
+
+    Attributes
+    ----------
+    strength_ : float or callable
+        The strength in force.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not allowed, or the model has no such layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.training import Augmentation
+    >>> _ = torch.manual_seed(0)
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    >>> criterion, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters())
+    >>> loader = [(torch.randn(8, 4), torch.arange(8) % 3)]
+    >>> augmentation = Augmentation(model, "mend_aba", strength=0.1, criterion=criterion, random_state=0)
+    >>> for x, y in loader:
+    ...     with augmentation(x, y) as (x, y):
+    ...         loss = criterion(model(x), y)
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+
+    With ``free_aba``, which keeps something of every sample, the loader gives the samples' numbers too:
+
+    >>> augmentation = Augmentation(model, "free_aba", criterion=criterion, random_state=0)
+    >>> for epoch in range(2):
+    ...     for x, y, index in [(*loader[0], torch.arange(8))]:
+    ...         with augmentation(x, y, index=index) as (x, y):
+    ...             loss = criterion(model(x), y)
+    ...         optimizer.zero_grad()
+    ...         loss.backward()
+    ...         optimizer.step()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        augmenter: Any = "mend_aba",
+        strength: Strength | None = None,
+        *,
+        layer: str | None = None,
+        criterion: Any = None,
+        penalty: Penalty | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be an nn.Module, got a {type(model).__name__}.")
+        if penalty is not None and not callable(penalty):
+            raise TypeError(f"penalty={penalty!r} must be a penalty, such as skaba.losses.RRR().")
+        if layer is not None:
+            if "_orig_mod" in model._modules:
+                raise ValueError("layer= needs the model before torch.compile: a compiled model ignores hooks.")
+            find_layer(unwrapped(model), layer)
+        self.criterion = criterion
+        made = _made(augmenter)
+        validate_parameters(penalty)
+        if strength is None:
+            strength = 0.0 if made is None else made.default_strength
+        memory = made.new_memory("", 0) if made is not None else None
+        generator = torch.Generator().manual_seed(resolve_seed(random_state))
+        rule = deepcopy(strength) if callable(strength) else strength
+        how_to_pay = "inside the block, add augmentation.penalty(output) to it"
+        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, how_to_pay=how_to_pay)
+
+    @property
+    def strength_(self) -> Strength:
+        """The strength in force: a number or a rule."""
+        return self._step.strength
+
+    @contextmanager
+    def __call__(
+        self, x: Any, y: Any = None, *, mask: Any = None, index: Any = None, **arguments: Any
+    ) -> Iterator[tuple[Any, Any]]:
+        """Augment a batch for the time of the block.
+
+        Parameters
+        ----------
+        x : Tensor, or a mapping or sequence of Tensors
+            What the model is called with, on the model's device.
+        y : Tensor, default=None
+            The targets, if the augmenter needs them.
+        mask : bool array-like, default=None
+            True where a feature may matter, False where it is known to be irrelevant: of the features' shape, or
+            without the axis of channels.
+        index : int array-like of shape (n,), default=None
+            The samples' numbers in the training set; ``free_aba`` needs them.
+        **arguments
+            Further keyword arguments that the model is called with.
+
+        Yields
+        ------
+        x, y
+            To train on. With ``layer=`` x as it came: that layer's output is changed inside the block.
+
+        Raises
+        ------
+        ValueError
+            If the batch does not suit the augmenter or the penalty.
+        """
+        step = self._step
+        if step.penalty is not None and mask is None:
+            raise ValueError(f"penalty={step.penalty!r} needs a mask with each batch: augmentation(x, y, mask=mask).")
+        if step.augments and step.augmenter is not None and step.augmenter.needs_index and index is None:
+            raise ValueError(
+                f"{step.augmenter!r} knows samples by their numbers: pass index=, the places of the batch's samples in "
+                "the training set."
+            )
+        batch = step.batch(
+            x,
+            y,
+            criterion=self.criterion,
+            mask=None if mask is None else torch.as_tensor(np.asarray(mask)),
+            index=None if index is None else torch.as_tensor(index, dtype=torch.int64),
+            arguments=arguments,
+        )
+        with step.carried_out(step.plan(batch), batch, x) as changed:
+            yield changed
+
+    def penalty(self, output: Any) -> Tensor | float:
+        """Return the penalty of the last forward pass in the block; call it there.
+
+        Parameters
+        ----------
+        output : Tensor
+            What the model returned in that pass.
+
+        Returns
+        -------
+        Tensor or float
+            A scalar to be added to the loss; 0.0 if there is no penalty, or no feature is known to be irrelevant.
+        """
+        penalty = self._step.penalty_of(output)
+        return 0.0 if penalty is None else penalty
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on later: the random state, and what ``free_aba`` keeps.
+
+        Returns
+        -------
+        dict
+            Of tensors, numbers and strings.
+        """
+        memory = {} if self._step.memory is None else self._step.memory.state_dict()
+        return {"generator": self._step.generator.get_state(), "memory": memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        self._step.generator.set_state(state["generator"])
+        if self._step.memory is not None:
+            self._step.memory.load_state_dict(state["memory"])
+
+
+def _made(augmenter: Any) -> Any:
+    """Return an augmenter of its own, made by name if a name is given, or None."""
+    if augmenter is None:
+        return None
+    if isinstance(augmenter, str):
+        augmenter = preset(augmenter)
+    require_augmenter("augmenter", augmenter)
+    made = as_augmenter(clone(augmenter) if hasattr(augmenter, "get_params") else augmenter)
+    validate_parameters(made)
+    return made

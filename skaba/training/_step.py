@@ -1,0 +1,220 @@
+"""One training step: a batch is augmented once, and the penalty reads the pass that is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
+
+from skaba.augmenters import Augmenter, Batch, Plan
+from skaba.losses import ForwardPass, Penalty
+from skaba.network import FromLayer, WithArguments, first_output, rooted, unwrapped
+from skaba.training._masks import on_features
+
+Strength = float | Callable[[Batch], float]
+"""A number, or a rule: a function that chooses the strength of each batch."""
+
+
+@dataclass
+class TrainingStep:
+    """What is needed to augment batches in training and to compute their penalty.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Returns logits.
+    augmenter : Augmenter or None
+    strength : float or callable
+        A callable takes the :class:`skaba.augmenters.Batch` and returns a number.
+    layer : str or None
+        The submodule whose output is augmented; None: the input.
+    penalty : Penalty or None
+    generator : torch.Generator on the CPU
+    memory : object, default=None
+        What the augmenter keeps from step to step.
+    n_classes : int or None, default=None
+    how_to_pay : str
+        What to do if a loss is computed without the penalty, for the error.
+    """
+
+    model: nn.Module
+    augmenter: Augmenter | None
+    strength: Strength
+    layer: str | None
+    penalty: Penalty | None
+    generator: torch.Generator
+    memory: Any = None
+    n_classes: int | None = None
+    how_to_pay: str = "add the penalty to the loss"
+    _watched: list[_Watched] = field(default_factory=list)
+    _paid: bool = True
+
+    @property
+    def augments(self) -> bool:
+        """Whether batches may be changed."""
+        return self.augmenter is not None and (callable(self.strength) or self.strength > 0)
+
+    def batch(
+        self,
+        inputs: Any,
+        y: Any,
+        *,
+        criterion: Any,
+        mask: Tensor | None = None,
+        index: Tensor | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """Return a batch as augmenters see it.
+
+        Parameters
+        ----------
+        inputs : Tensor, or a mapping or sequence of Tensors
+            What the model is called with.
+        y : Tensor
+        criterion : callable or None
+            The loss that maps explain.
+        mask : bool Tensor, default=None
+        index : int64 Tensor of shape (n,), default=None
+        arguments : mapping, default=None
+            Further keyword arguments of the model's forward pass.
+
+        Returns
+        -------
+        Batch
+        """
+        view = network_view(self.model, self.layer, inputs, arguments)
+        x = None if isinstance(view, FromLayer) else inputs
+        return Batch(view, x, y, criterion, self.generator, mask, index, self.memory, self.n_classes)
+
+    def plan(self, batch: Batch) -> Plan:
+        """Decide how a batch is augmented."""
+        if self.augmenter is None or not self.augments:
+            return Plan(None, batch.y)
+        strength = self.strength(batch) if callable(self.strength) else self.strength
+        return self.augmenter.plan(batch, strength)
+
+    @contextmanager
+    def carried_out(self, plan: Plan, batch: Batch, inputs: Any) -> Iterator[tuple[Any, Any]]:
+        """Hold the model so that it sees a batch as planned, however often it runs inside the block.
+
+        Parameters
+        ----------
+        plan : Plan
+        batch : Batch
+        inputs : Tensor, or a mapping or sequence of Tensors
+
+        Yields
+        ------
+        inputs, y
+            To train on; at a layer the inputs as they came.
+        """
+        watches = self._watches(batch)
+        if plan.move is None and not watches:
+            yield inputs, plan.y
+            return
+
+        def change(x: Tensor) -> Tensor:
+            moved = x if plan.move is None else plan.move(x)
+            return self._watch(batch, moved, plan.y) if watches else moved
+
+        self._paid = not watches
+        try:
+            if isinstance(view := batch.model, FromLayer):
+                with view.changed(lambda output: change(view.writable(output))):
+                    yield inputs, plan.y
+            else:
+                yield change(inputs.clone()), plan.y
+        finally:
+            self._watched.clear()
+        if not self._paid:
+            raise ValueError(f"The loss was computed without penalty={self.penalty!r}: {self.how_to_pay}.")
+
+    def penalty_of(self, output: Any) -> Tensor | None:
+        """Return the penalty of the last forward pass inside ``carried_out``, given what the model returned.
+
+        Parameters
+        ----------
+        output : Tensor, or a tuple or list that starts with one
+
+        Returns
+        -------
+        Tensor or None
+            A scalar to be added to the loss; None if there is nothing to pay for.
+        """
+        if self.penalty is None or not self._watched:
+            return None
+        self._paid = True
+        logits = first_output(output)
+        logits = logits.unsqueeze(1) if logits.dim() == 1 else logits
+        watched = self._watched[-1]
+        mask = on_features(watched.batch.mask, watched.features, watched.batch.channel_axis)  # type: ignore[arg-type]
+        return self.penalty(
+            ForwardPass(
+                watched.batch.model,
+                watched.features,
+                watched.source,
+                logits,
+                watched.y,
+                mask,
+                watched.batch.criterion,
+                self.generator,
+            )
+        )
+
+    def _watches(self, batch: Batch) -> bool:
+        """Return whether features of the batch are known to be irrelevant, and a penalty is to be paid for them."""
+        return self.penalty is not None and batch.mask is not None and not bool(batch.mask.all())
+
+    def _watch(self, batch: Batch, x: Tensor, y: Any) -> Tensor:
+        """Return features that gradients arrive at, and keep hold of them."""
+        x = x if x.requires_grad else rooted(x)
+        self._watched.append(_Watched(batch, x, get_gradient_edge(x), y))
+        return x
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """Features in the graph of a forward pass."""
+
+    batch: Batch
+    features: Tensor
+    source: Any
+    y: Any
+
+
+def network_view(
+    model: nn.Module, layer: str | None, inputs: Any, arguments: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Return a network as attribution methods and augmenters see it.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layer : str or None
+        The submodule whose output is explained or augmented; None: the input.
+    inputs : Tensor, or a mapping or sequence of Tensors
+        What the model is called with.
+    arguments : mapping, default=None
+        Further keyword arguments of the forward pass.
+
+    Returns
+    -------
+    nn.Module
+        With ``layer`` a :class:`skaba.network.FromLayer`.
+
+    Raises
+    ------
+    ValueError
+        If there are several inputs and no layer is named.
+    """
+    module: nn.Module = unwrapped(model)
+    if layer is not None:
+        return FromLayer(module, layer, inputs, arguments)
+    if not isinstance(inputs, Tensor):
+        raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
+    return WithArguments(module, arguments) if arguments else module
