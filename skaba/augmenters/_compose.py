@@ -121,7 +121,7 @@ class Compose(Augmenter):
         Parameters
         ----------
         **parameters
-            Such as ``strengths=[None, 0.1]``, or ``**{"0": FPA(), "1__every": 2}``.
+            Such as ``strengths=[None, 0.1]``, or ``**{"0": FPA(), "1__share": 0.5}``.
 
         Returns
         -------

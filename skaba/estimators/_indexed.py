@@ -43,8 +43,8 @@ class Indexed(Dataset[Any]):
             inside = inside.dataset
         if isinstance(inside, IterableDataset):
             raise ValueError(
-                'reuse="epoch" (free_aba) knows samples by their number, which an IterableDataset does not give. '
-                "Pass arrays or a Dataset with __getitem__ and __len__, or use an augmenter without reuse."
+                "free_aba, sample_weight and mask refer to samples by their number, which an IterableDataset does not "
+                "give. Pass arrays or a Dataset with __getitem__ and __len__."
             )
         self.dataset = dataset
 
@@ -68,9 +68,9 @@ class Indexed(Dataset[Any]):
         if joblib.hash(samples) == joblib.hash(again):
             return str(joblib.hash([n, samples]))
         warnings.warn(
-            'reuse="epoch" (free_aba) moves a feature by its gradient from an earlier epoch, but this Dataset '
-            "changes its samples whenever they are read. That is right as long as features stay where they are, as "
-            "with noise; with random crops or flips use an augmenter without reuse, such as fast_aba().",
+            "free_aba moves a feature by its gradient from an earlier epoch, but this Dataset changes its samples "
+            "whenever they are read. That is right as long as features stay where they are, as with noise; with random "
+            "crops or flips use an augmenter that computes its own maps, such as fast_aba().",
             stacklevel=2,
         )
         return str(joblib.hash([n, [_shapes(sample) for sample in samples]]))
@@ -88,9 +88,9 @@ class Indexed(Dataset[Any]):
             shapes = [_shapes(_arrays(collate([self.dataset[number]])[0])) for number in (0, n // 2, n - 1)]
         if any(shape != shapes[0] for shape in shapes):
             raise ValueError(
-                'reuse="epoch" (free_aba) keeps a category for each feature, so all batches need samples of one shape; '
+                "free_aba keeps a category for each feature, so all batches need samples of one shape; "
                 f"the first, middle and last alone make batches of shapes {', '.join(map(str, shapes))}. Pad the "
-                "samples to one length, or use an augmenter without reuse, such as fast_aba()."
+                "samples to one length, or use an augmenter that computes its own maps, such as fast_aba()."
             )
 
 

@@ -72,7 +72,7 @@ def test_a_collate_function_sees_the_samples_as_before() -> None:
 
 
 def test_a_stream_is_refused(free: Any, digits: Any) -> None:
-    message = r"reuse=\"epoch\" \(free_aba\) knows samples by their number.*Pass arrays or a Dataset with __getitem__"
+    message = r"free_aba, sample_weight and mask refer to samples by their number.*arrays or a Dataset with __getitem__"
     net = free(classes=range(10), iterator_train__shuffle=False)
     with pytest.raises(ValueError, match=message):
         net.fit(Stream(*digits))

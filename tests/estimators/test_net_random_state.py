@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from skaba.estimators._random import RandomStream, resolve_seed
+from skaba._random_state import resolve_seed
+from skaba.estimators._random import RandomStream
 from tests.estimators.conftest import same, weights
 
 

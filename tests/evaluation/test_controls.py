@@ -10,7 +10,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skaba.augmenters import ABA, AdjustmentSet, Cutoff, GaussianNoise, RandomMapABA, challenger, free_aba, mend_aba
+from skaba.augmenters import (
+    ABA,
+    AdjustmentSet,
+    Cutoff,
+    GaussianNoise,
+    RandomMapABA,
+    RandomMapFreeABA,
+    challenger,
+    free_aba,
+    mend_aba,
+)
 from skaba.evaluation import controls, size_of_changes
 from tests.evaluation.conftest import table_net
 
@@ -105,7 +115,7 @@ def test_of_a_pipeline_all_steps_are_kept_and_it_is_measured_behind_them(table: 
 def test_of_free_aba_too(table: Any, classifier: Any, augmenter: ABA) -> None:
     net = classifier(augmenter=augmenter).fit(*table)
     control = controls(net, *table)["random map"].fit(*table)
-    assert isinstance(control.augmenter_, RandomMapABA)
+    assert isinstance(control.augmenter_, RandomMapFreeABA)
     assert control.categories_.known.all()  # of its own, as the method has
 
 

@@ -19,7 +19,7 @@ def test_a_preset_is_called_by_its_name(name):
     [
         (mend_aba(k=6), "mend_aba(target__k=6)"),
         (mend_aba(attribution=RandomMap()), "mend_aba(attribution=RandomMap())"),
-        (fast_aba(share=0.5, every=2), "fast_aba(every=2, share=0.5)"),
+        (fast_aba(share=0.5, resolution=0.5), "fast_aba(resolution=0.5, share=0.5)"),
         (fgsm(selection=Cutoff(0.1)), "fgsm(selection=Cutoff(0.1))"),
         (GaussianNoise(), "GaussianNoise"),
         (own_function, "own_function"),

@@ -87,9 +87,9 @@ class CategoryMemory:
         shape = tuple(x.shape[1:])
         if self.bits is not None and shape != self.shape:
             raise ValueError(
-                f"FreeABA (free_aba) keeps a category for each feature, so all batches need samples of one shape; one "
-                f"had {self.shape}, this has {shape}. Pad the samples to one length, or use an augmenter that keeps "
-                "nothing, such as fast_aba()."
+                f"free_aba keeps a category for each feature, so all batches need samples of one shape; one had "
+                f"{self.shape}, this has {shape}. Pad the samples to one length, or use an augmenter that computes its "
+                "own maps, such as fast_aba()."
             )
         n_kept = 0 if self.known is None else len(self.known)
         n_needed = max(self.n_samples, int(index.max()) + 1)

@@ -1,8 +1,7 @@
-"""``reuse="epoch"`` in an estimator: what is remembered, what is left behind, and what it works with."""
+"""FreeABA in an estimator: what is remembered, what is left behind, and what it works with."""
 
 import gc
 import pickle
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,25 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Checkpoint, EpochScoring
+from skorch.callbacks import Checkpoint
 from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
 
 from skaba import ABAClassifier
-from skaba.attribution import InputXGradient, Loss, PredictedClass
-from skaba.augmenters import ABA, AdjustmentSet, Baseline, CategoryMemory, Cutoff, Proportional, free_aba, mend_aba
+from skaba.augmenters import (
+    AdjustmentSet,
+    Baseline,
+    CategoryMemory,
+    Cutoff,
+    FreeABA,
+    Percentiles,
+    Proportional,
+    free_aba,
+)
 from skaba.estimators._indexed import IndexedBatch
 from tests.estimators.conftest import SmallNet, same, weights
+
+MEND = FreeABA(Percentiles(0.1, 0.9), AdjustmentSet([1, 2, 3, 4, 5, 6]))
 
 
 @pytest.fixture
@@ -57,14 +66,14 @@ def test_by_default_a_fifth_is_renewed_where_the_gradient_would_not_be_computed_
     free: Any, digits: Any, monkeypatch: Any, layer: str | None, trained: bool, share: float
 ) -> None:
     renewed: list[bool] = []
-    renews = ABA.renews
+    renews = FreeABA._renews
 
-    def counting(aba: ABA, memory: Any, *args: Any, **parameters: Any) -> bool:
-        known = memory.knows(args[0])
-        renewed.extend([renews(aba, memory, *args, **parameters)] if known else [])
-        return renewed[-1] if known else renews(aba, memory, *args, **parameters)
+    def counting(aba: FreeABA, batch: Any, **parameters: Any) -> bool:
+        known = batch.memory.knows(batch.index)
+        renewed.extend([renews(aba, batch, **parameters)] if known else [])
+        return renewed[-1] if known else renews(aba, batch, **parameters)
 
-    monkeypatch.setattr(ABA, "renews", counting)
+    monkeypatch.setattr(FreeABA, "_renews", counting)
     net = free(layer=layer, max_epochs=61, train_split=None).initialize()
     net.module_.features.requires_grad_(trained)
     net.partial_fit(*digits, classes=range(10))
@@ -147,9 +156,8 @@ def test_going_on_with_other_data_of_the_same_length_forgets(free: Any, digits: 
     assert not same(weights(net.partial_fit(*other)), weights(plain.partial_fit(*other)))
 
 
-@pytest.mark.parametrize("disk", [False, True])
-def test_a_pickled_net_goes_on_as_the_net_itself(free: Any, digits: Any, tmp_path: Path, disk: bool) -> None:
-    net = free(augmenter__store=tmp_path if disk else None).fit(*digits)
+def test_a_pickled_net_goes_on_as_the_net_itself(free: Any, digits: Any) -> None:
+    net = free().fit(*digits)
     copy = pickle.loads(pickle.dumps(net))  # noqa: S301
     assert copy.categories_.known.all()
     assert same(weights(copy.partial_fit(*digits)), weights(net.partial_fit(*digits)))
@@ -189,18 +197,8 @@ def test_a_checkpoint_keeps_what_is_remembered(free: Any, digits: Any, tmp_path:
     assert same(weights(loaded.partial_fit(*digits)), weights(net.partial_fit(*digits)))
 
 
-def test_on_disk_it_is_the_same_and_no_file_is_left(free: Any, digits: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    found, opened, temporary_file = [], [], tempfile.TemporaryFile
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: opened.append(dir) or temporary_file(dir=dir))
-    watching = EpochScoring(lambda net, X, y: found.append(list(tmp_path.iterdir())) or 0.0, on_train=True)
-    net = free(augmenter__store=tmp_path, callbacks=[watching]).fit(*digits)
-    assert opened == [tmp_path]
-    assert found == [[], []]
-    assert same(weights(net), weights(free().fit(*digits)))
-
-
 def test_a_new_selection_needs_new_categories(free: Any, digits: Any) -> None:
-    net = free().fit(*digits).set_params(augmenter=mend_aba(target=Loss(), reuse="epoch"))
+    net = free().fit(*digits).set_params(augmenter=MEND)
     assert net.partial_fit(*digits).categories_.bits.shape == (2, 200, 8)
 
 
@@ -277,8 +275,8 @@ def test_a_grid_search(free: Any, digits: Any) -> None:
     grid = {"augmenter": ["free_aba", "fast_aba", None], "strength": [0.1, 0.3]}
     search = GridSearchCV(free(max_epochs=1), grid, cv=2, error_score="raise").fit(*digits)
     assert len(search.cv_results_["params"]) == 6
-    every = GridSearchCV(free(), {"augmenter__every": [1, 2]}, cv=2, error_score="raise").fit(*digits)
-    assert every.best_estimator_.augmenter_.reuse == "epoch"
+    nested = GridSearchCV(free(), {"augmenter__renew": [1, 0.5]}, cv=2, error_score="raise").fit(*digits)
+    assert isinstance(nested.best_estimator_.augmenter_, FreeABA)
 
 
 def test_a_compiled_module(free: Any, digits: Any) -> None:
@@ -306,33 +304,28 @@ def test_accelerate_changes_nothing_on_one_cpu(free: Any, digits: Any, layer: st
 # --- what is said
 
 
-def test_the_memory_is_announced_once_before_it_is_taken(
-    free: Any, digits: Any, capsys: Any, monkeypatch: Any, tmp_path: Path
-) -> None:
+def test_the_memory_is_announced_once_before_it_is_taken(free: Any, digits: Any, capsys: Any, monkeypatch: Any) -> None:
     said = []
-    allocate = CategoryMemory.allocate
+    zeros = torch.zeros
 
-    def allocating(*args: Any) -> None:
-        said.append(capsys.readouterr().out)
-        allocate(*args)
+    def allocating(size: Any, *args: Any, **parameters: Any) -> Tensor:
+        if parameters.get("dtype") is torch.uint8:
+            said.append(capsys.readouterr().out)
+        return zeros(size, *args, **parameters)
 
-    monkeypatch.setattr(CategoryMemory, "allocate", allocating)
+    monkeypatch.setattr(torch, "zeros", allocating)
     net = free(verbose=1).fit(*digits)
     assert "Categories" not in capsys.readouterr().out
     net.partial_fit(*digits)
     assert "Categories" not in capsys.readouterr().out
     assert said == ["Categories of 200 samples x 64 features, 1 bit(s) each, take 0.00 MB of memory.\n"]
-    free(verbose=1, augmenter__store=tmp_path, layer="features.0").fit(*digits)
-    assert said[1] == "Categories of 200 samples x 256 features, 1 bit(s) each, take 0.01 MB on disk.\n"
-    capsys.readouterr()
     free(verbose=0).fit(*digits)
-    assert said[2] == ""
+    assert said[1] == ""
 
 
 def test_what_is_said_is_what_is_taken(free: Any, digits: Any, capsys: Any) -> None:
-    aba = mend_aba(target=Loss(), reuse="epoch")
     X, y = np.tile(digits[0], (20, 1, 1, 1)), np.tile(digits[1], 20)
-    net = free(augmenter=aba, verbose=1, max_epochs=1, layer="features.0").fit(X, y)
+    net = free(augmenter=MEND, verbose=1, max_epochs=1, layer="features.0").fit(X, y)
     wanted = f"4,000 samples x 256 features, 2 bit(s) each, take {net.categories_.n_bytes / 1e6:.2f} MB of memory."
     assert wanted in capsys.readouterr().out
     assert net.categories_.n_bytes == 4000 * (2 * 256 // 8 + 2)
@@ -341,18 +334,14 @@ def test_what_is_said_is_what_is_taken(free: Any, digits: Any, capsys: Any) -> N
 @pytest.mark.parametrize(
     "augmenter",
     [
-        free_aba(target=PredictedClass()),
-        free_aba(attribution=InputXGradient()),
         free_aba(selection=Cutoff(0.1)),
         free_aba(change=Proportional()),
-        free_aba(resolution=0.5),
-        ABA(renew=0.5),
     ],
     ids=repr,
 )
-def test_what_cannot_be_reused_is_refused_before_any_work(free: Any, digits: Any, augmenter: ABA) -> None:
+def test_what_cannot_be_kept_is_refused_before_any_work(free: Any, digits: Any, augmenter: FreeABA) -> None:
     net = free(augmenter=augmenter)
-    with pytest.raises(ValueError, match=r'reuse="epoch"'):
+    with pytest.raises(ValueError, match="FreeABA"):
         net.fit(*digits)
     assert not net.initialized_
     assert free(augmenter=free_aba(change=Baseline())).fit(*digits).categories_.known.all()

@@ -1,4 +1,4 @@
-"""``reuse="epoch"`` against the same training written out in torch: signs and percentiles, at every place and task."""
+"""FreeABA against the same training written out in torch: signs and percentiles, at every place and task."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
-from skaba.attribution import Loss
-from skaba.augmenters import ABA, Percentiles, free_aba, mend_aba
+from skaba.augmenters import ABA, AdjustmentSet, FreeABA, Percentiles, free_aba
 
 SETTINGS = {
     "optimizer": torch.optim.SGD,
@@ -133,7 +132,7 @@ def deviation(net: Any, by_hand: nn.Module) -> float:
 ABAS = {
     "signs": free_aba(renew=1),
     # By hand a percentile is one of all positions, as in the source.
-    "percentiles": mend_aba(target=Loss(), selection=Percentiles(0.1, 0.9, padding="include"), reuse="epoch", renew=1),
+    "percentiles": FreeABA(Percentiles(0.1, 0.9, padding="include"), AdjustmentSet([1, 2, 3, 4, 5, 6]), renew=1),
 }
 
 
