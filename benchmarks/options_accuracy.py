@@ -34,7 +34,6 @@ METHODS: dict[str, Any] = {
     "fast_aba on a random map": fast_aba(target=Loss()).random_map(),
     "mend_aba": mend_aba(),
     "mend_aba(share=0.5)": mend_aba(share=0.5),
-    "mend_aba(every=2)": mend_aba(every=2),
     "mend_aba(resolution=0.5)": mend_aba(resolution=0.5),
 }
 FULL = {name: "mend_aba" for name in METHODS if name.startswith("mend_aba(")}

@@ -27,13 +27,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from skorch import NeuralNetClassifier
 from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from skaba import ABAClassifier
-from skaba.augmenters import ABA, preset
+from skaba.augmenters import ABA, Batch, preset
 from skaba.modules import FCN, VGG11, TextCNN
 
 # (3 + 2 * share of attributed samples) / 3
@@ -42,7 +43,6 @@ OPTIONS = {
     "free_aba": preset("free_aba"),
     "free_aba(renew=1)": preset("free_aba", renew=1),
     "mend_aba(share=0.5)": preset("mend_aba", share=0.5),
-    "mend_aba(every=4)": preset("mend_aba", every=4),
     "mend_aba(resolution=0.5)": preset("mend_aba", resolution=0.5),
 }
 SHORTEST = 0.4
@@ -123,12 +123,12 @@ def plain(own: Domain, setting: Setting) -> Contestant:
 
 
 def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0.1) -> Contestant:
-    """Return our step; with reuse, on batches that carry numbers, as the estimator's iterator makes them."""
+    """Return our step; for free_aba on batches that carry numbers, as the estimator's iterator makes them."""
     place = {"layer": own.layer, "strength": strength}
     shared = {"random_state": 0, "batch_size": len(own.batch[0])}
     net = net_of(ABAClassifier, own, setting, augmenter=augmenter, **shared, **place)
     batch: Any = own.batch
-    if strength and getattr(net.augmenter_, "reuse", None):
+    if strength and getattr(net.augmenter_, "needs_index", False):
         batch = next(iter(net.get_iterator(torch.utils.data.TensorDataset(*own.batch), training=True)))
     return Contestant(lambda: net.train_step(batch), net.generator_, net.module_)
 
@@ -157,7 +157,9 @@ def floor(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
-        moved = int(augmenter._draw(len(x), 0.1, generator).any(dim=1).sum())
+        moved = int(augmenter.adjustments.draw(len(x), augmenter.selection.n_categories, generator).any(dim=1).sum())
+        if augmenter.randomize:  # the draws are those of the preset
+            torch.randn(len(x), 1, generator=generator)
         module.eval()
         if moved:
             with leaf_at(module, own.layer, x[:moved]) as (inputs, leaves):
@@ -189,19 +191,20 @@ def leaf_at(module: nn.Module, layer: str | None, x: Tensor) -> Iterator[tuple[T
 
 
 def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
-    """Return what a preset does besides asking and training: draw, select, adjust."""
+    """Return what a preset does besides computing maps and training: draw, select, adjust."""
     x = own.batch[0].to(setting.device)
     shape = (*x.shape, 100) if own.layer else x.shape
-    batch, maps = (torch.randn(shape, device=setting.device) for _ in range(2))
+    features, maps = (torch.randn(shape, device=setting.device) for _ in range(2))
     if own.layer:  # where gradients come with words and dimensions exchanged
         maps = maps.transpose(1, 2).contiguous().transpose(1, 2)
     generator = torch.Generator().manual_seed(0)
+    augmenter = clone(augmenter).set_params(attribution=lambda model, x, y, **arguments: maps[: len(x)])
+    batch = Batch(None, features, None, None, generator)
 
     def select() -> None:
-        steps, rows = augmenter._draw_moved(len(x), 0.1, generator, batch.device)
-        if len(steps):
-            attribution = maps[: len(steps)]
-            augmenter._mover(attribution, attribution, steps, rows, None, generator)(batch)
+        move = augmenter.plan(batch, 0.1).move
+        if move is not None:
+            move(features)
 
     return Contestant(select, generator)
 
