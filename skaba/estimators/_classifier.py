@@ -27,9 +27,8 @@ def softmax(logits: Tensor) -> Tensor:
 class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     """A PyTorch network as a scikit-learn classifier that augments where the network looks.
 
-    At every training step the network is asked which input features matter, and the
-    augmenter pushes them up or down before the ordinary step. At prediction time
-    nothing is augmented.
+    At every training step an attribution map tells which input features matter to the network, and the augmenter
+    pushes them up or down before the ordinary step. At prediction time nothing is augmented.
 
     Parameters
     ----------
@@ -41,18 +40,24 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
         ``augmenter__target__k``.
-    strength : float, default=None
+    strength : float or callable, default=None
         How far the augmenter goes, in its own unit; the one parameter that always has to be tuned. For
         attribution-based augmentation it is the s of the papers, in the units of the (scaled) input. None takes the
-        augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off.
+        augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off. A
+        callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of each step.
+    penalty : Penalty, default=None
+        A loss on attributions that is added to the training loss, such as ``RRR(weight=10.0)`` of
+        :mod:`skaba.losses`. ``fit`` then needs ``mask=``, which tells the features that may matter. It is computed on
+        the batch that is trained on, at the input or at ``layer``. Its parameters are set and searched as
+        ``penalty__weight``.
     layer : str, default=None
-        Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of
-        the input. Padding positions of an embedding stay untouched; whether they count where percentiles are
-        taken is a parameter, :class:`skaba.augmenters.Percentiles`'s ``padding``.
+        Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of the input. Padding at an
+        embedding never changes; whether it counts where percentiles are computed is the parameter ``padding`` of
+        :class:`skaba.augmenters.Percentiles`.
     random_state : int, RandomState or None, default=None
-        Seeds the module's initialisation, the batches, dropout and the augmenter, without
-        touching the global random state. With None the global state decides, as in skorch. A
-        module given as instance brings its own weights: every ``fit`` starts from a copy of it.
+        Seeds the module's initialisation, the order of the samples, dropout and the augmenter, without changing the
+        global random state. With None the global state decides, as in skorch. If the module is an instance, every
+        ``fit`` starts from a copy of it, with its weights.
     criterion : nn.Module class, default=nn.CrossEntropyLoss
         A loss that takes logits.
     optimizer : torch.optim class, default=torch.optim.Adam
@@ -81,8 +86,8 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         The trained network.
     augmenter_ : callable or None
         The augmenter in use, a copy.
-    strength_ : float
-        The strength in force.
+    strength_ : float or callable
+        The strength in force, or the rule.
     history : skorch.History
         One row per epoch.
 

@@ -1,4 +1,4 @@
-"""Datasets that users bring: what they show of their targets, and targets as training wants them."""
+"""Datasets given by the user: which of their targets can be read, and the targets encoded for training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skaba._samples import check_mask, check_values
 from skaba._targets import as_array
 
 Encode = Callable[[np.ndarray], np.ndarray]
-"""Turns an array of targets into what training wants, and refuses what it does not know."""
+"""Turns an array of targets into those of training, and refuses labels that are not known."""
 
 
 class EncodedDataset(Dataset[Any]):
@@ -108,7 +108,7 @@ def targets_inside(dataset: Any) -> np.ndarray | None:
 def check_inside(dataset: Any) -> None:
     """Raise a ValueError if a Dataset is empty, or holds masked values or samples that are not finite.
 
-    Only skorch's and torch's own Datasets are looked into; what others yield is not known.
+    Only skorch's and torch's own Datasets are checked; what others yield is known when it is read.
     """
     if isinstance(dataset, IterableDataset):
         return

@@ -81,8 +81,8 @@ class OwnLoss:
     def _pass_of(self, logits: Tensor) -> tuple[Any, Any]:
         """Return the module's inputs and outputs of the pass that the logits come from."""
         output = None if self.output is None else first_output(self.output)
-        # Their memory is compared: an output of shape (n,) is explained as a view of it, (n, 1). A leaf that has a
-        # gradient of its own shares the memory, but its graph does not reach the other outputs.
+        # Their memory is compared, because an output of shape (n,) is explained as a view of it, (n, 1). A leaf that
+        # requires a gradient shares the memory too, but its graph does not reach the other outputs.
         same_memory = output is not None and (output.data_ptr(), output.numel()) == (logits.data_ptr(), logits.numel())
         if same_memory and not (logits.is_leaf and logits.requires_grad):
             return self.inputs, self.output
@@ -96,7 +96,7 @@ class OwnLoss:
 
 
 def _sample(value: Any, i: int, n: int) -> Any:
-    """Return sample i of what a module takes or returns for n samples; what has no n rows is kept whole."""
+    """Return sample i of a module's inputs or outputs for n samples; a tensor without n rows is kept whole."""
     if isinstance(value, Tensor):
         return value[i : i + 1] if value.dim() > 0 and len(value) == n else value
     if isinstance(value, Mapping):

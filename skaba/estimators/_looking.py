@@ -37,7 +37,7 @@ class LookingNet(_Step):
     def augment(self, X: Any, y: Any = None) -> np.ndarray:
         """Return X as training would see it.
 
-        Every call starts from ``random_state`` anew and leaves training's own draws alone.
+        Every call starts from ``random_state`` anew and does not change what training draws later.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class LookingNet(_Step):
 
             * a class, as ``predict`` returns it: an element of ``classes_``. Integers are classes too, not
               positions, unless ``classes_`` is unknown because the weights were loaded;
-            * of a multi-label classifier or a regressor, a column of y: its number, or its name if ``fit``
+            * for a multi-label classifier or a regressor, a column of y: its number, or its name if ``fit``
               saw a data frame;
             * a target such as ``PredictedClass()`` or ``FixedClass(2)``, or the name of one of
               :data:`skaba.attribution.TARGETS`, such as ``"Loss"``. A class of the same name comes first.
@@ -129,7 +129,7 @@ class LookingNet(_Step):
         return self._over_batches(X, y, explain)
 
     def _method(self, attribution: Any) -> Any:
-        """Return the attribution method that was asked for: an instance, a name, or None."""
+        """Return the attribution method for an instance, a name, or None."""
         if attribution is None:
             attribution = getattr(self.augmenter_, "attribution", Gradient())
         if isinstance(attribution, str):
@@ -140,7 +140,7 @@ class LookingNet(_Step):
         return attribution
 
     def _target(self, target: Any, y: Any) -> Any:
-        """Return the target that was asked for: an instance, a class, a column, a name, or None."""
+        """Return the target for an instance, a class, a column, a name, or None."""
         if target is None:
             target = PredictedClass() if y is None else self._default_target()
         if not callable(target):
@@ -163,7 +163,7 @@ class LookingNet(_Step):
         )
 
     def _with_targets(self, X: Any, y: Any) -> Any:
-        """Return X; if it is a Dataset whose own targets count, one that yields them as training wants them."""
+        """Return X; if it is a Dataset with targets of its own, one that yields them encoded for training."""
         return self._encoded(X) if y is None and is_dataset(X) and not has_no_targets(X) else X
 
     def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
@@ -209,7 +209,7 @@ def _samples_of(X: Any) -> Any:
 
 
 def _features(model: nn.Module, inputs: Tensor, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
-    """Return what a network is asked about: the batch, or what a layer makes of it in a mode."""
+    """Return the features that are explained: the batch, or the layer's output for it."""
     return model.features(mode, generator) if isinstance(model, FromLayer) else inputs
 
 

@@ -411,13 +411,13 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
                 train, valid = split(train, **targets, **accepted(split, fit_params))
             except ValueError as error:
                 raise ValueError(cannot_split(self.train_split, X, error)) from error
-        if not is_dataset(X):  # what the split made of our own Dataset is encoded already
+        if not is_dataset(X):  # a split of a Dataset that was made here is encoded already
             ours = root_of(train)
             return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
         return self._encoded(train), None if valid is None else self._encoded(valid)
 
     def _encoded(self, dataset: Any) -> Any:
-        """Return a Dataset of the user's with its targets as training wants them."""
+        """Return a Dataset of the user's with its targets encoded for training."""
         return encoded(dataset, self._encode)
 
     def _encode(self, y: np.ndarray) -> np.ndarray:

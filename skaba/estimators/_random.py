@@ -11,11 +11,11 @@ from skaba._random_state import random_state_kept
 
 
 class RandomStream:
-    """A random state that stands in for torch's global one inside a ``with`` block.
+    """A random state that replaces torch's global one inside a ``with`` block.
 
-    Module initialisation, batch order and dropout know only the global random state. A
-    fit with ``random_state`` therefore runs on a stream of its own: every block goes on
-    where the last one ended, and the global state never notices.
+    Module initialisation, the order of the samples and dropout draw from the global random state. A fit with
+    ``random_state`` therefore replaces it by a stream that belongs to the estimator: every block goes on where the
+    last one ended, and afterwards the global state is as it was.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
     ----------
     module : nn.Module class or instance
         Returns predictions of shape (n, n_outputs), or (n,) for a single output.
-    augmenter, strength, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
+    augmenter, strength, penalty, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
         As in :class:`ABAClassifier`.
     criterion : nn.Module class, default=nn.MSELoss
     **parameters

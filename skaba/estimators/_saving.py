@@ -1,4 +1,4 @@
-"""What a net learned from the data beside its weights, kept in the same file."""
+"""What a net learned from the data in addition to its weights, saved in the same file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ENTRY = "skaba"
 
 
 class SavedNet(_Net):
-    """Keeps what was learned from the data beside the weights in the weights' own file."""
+    """Saves what was learned from the data in addition to the weights, in the file of the weights."""
 
-    # What is learned from the data beside the weights.
+    # What is learned from the data in addition to the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
     _task: ClassVar[str]
 
     def learned_state(self) -> dict[str, Any]:
-        """Return what was learned from the data beside the weights; ``save_params(f_params=...)`` keeps it.
+        """Return what was learned from the data in addition to the weights; ``save_params(f_params=...)`` saves it.
 
         Returns
         -------
