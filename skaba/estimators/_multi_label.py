@@ -33,7 +33,9 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     ----------
     module : nn.Module class or instance
         Returns logits of shape (n, n_labels).
-    augmenter, strength, penalty, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
+    augmenter, strength, penalty, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train
+        As in :class:`ABAClassifier`.
+    train_split
         As in :class:`ABAClassifier`.
     threshold : float or array-like of shape (n_labels,), default=0.5
         ``predict`` gives a label whose probability exceeds it; one number for all labels, or one per label.

@@ -22,7 +22,9 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
     ----------
     module : nn.Module class or instance
         Returns predictions of shape (n, n_outputs), or (n,) for a single output.
-    augmenter, strength, penalty, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train, train_split
+    augmenter, strength, penalty, layer, random_state, optimizer, lr, max_epochs, batch_size, iterator_train
+        As in :class:`ABAClassifier`.
+    train_split
         As in :class:`ABAClassifier`.
     criterion : nn.Module class, default=nn.MSELoss
     **parameters
