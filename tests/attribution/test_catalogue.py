@@ -151,7 +151,7 @@ def test_prints_as_a_table():
 
 def test_bad_input():
     with pytest.raises(
-        TypeError, match=r"needs an nn\.Module, got builtin_function_or_method; of a fitted estimator its module_"
+        TypeError, match=r"needs an nn\.Module, got builtin_function_or_method; for a fitted estimator pass its module_"
     ):
         available(torch.relu, torch.randn(1, 6))
     with pytest.raises(ValueError, match="x must hold numbers"):

@@ -71,11 +71,11 @@ def test_a_baseline_may_be_an_array(method):
 
 @pytest.mark.parametrize(
     "method",
-    [IntegratedGradients(baseline=np.zeros(5)), DeepLift(baseline=np.zeros(5)), HillClimbing(fill=torch.zeros(5))],
+    [IntegratedGradients(baseline=np.zeros(5)), DeepLift(baseline=np.zeros(5)), HillClimbing(baseline=torch.zeros(5))],
     ids=lambda method: type(method).__name__,
 )
 def test_a_baseline_that_does_not_broadcast_is_named(method):
-    with pytest.raises(ValueError, match=r"(baseline|fill) has shape \(5,\), which does not broadcast"):
+    with pytest.raises(ValueError, match=r"baseline has shape \(5,\), which does not broadcast"):
         method(mlp(), torch.randn(3, 6), target=PredictedClass(), generator=seeded())
 
 

@@ -178,7 +178,7 @@ def test_works_under_no_grad():
 
 
 def test_needs_a_convolution():
-    with pytest.raises(ValueError, match="finds no convolution in the network: name a layer"):
+    with pytest.raises(ValueError, match="finds no convolution in the network: set layer"):
         cam(nn.Sequential(nn.Flatten(), nn.Linear(72, 5)), images())
 
 
@@ -192,7 +192,7 @@ def test_the_convolution_must_be_called():
 
 
 def test_needs_a_module():
-    with pytest.raises(TypeError, match=r"in an nn\.Module, got a function"):
+    with pytest.raises(TypeError, match=r"an nn\.Module with a convolution, got a function"):
         cam(lambda x: x, images())
 
 

@@ -40,12 +40,15 @@ def test_of_a_linear_model_on_images_whole_positions_are_dropped():
     assert torch.equal(got, (terms > 0).double().expand_as(x))
 
 
-@pytest.mark.parametrize("fill", [0.0, 0.5])
-def test_the_value_never_falls(fill):
+@pytest.mark.parametrize("baseline", [0.0, 0.5])
+def test_the_value_never_falls(baseline):
     # With one generator's draws, a longer search goes on from a shorter one.
     net, x = mlp(), torch.randn(3, 6, generator=seeded(8))
-    value = lambda kept: net(kept * x + (1 - kept) * fill).gather(1, Y[:, None])[:, 0].detach()  # noqa: E731
-    masks = [torch.ones_like(x), *(mask(net, x, Y, iterations=k, neighbours=3, fill=fill) for k in range(1, 12))]
+    value = lambda kept: net(kept * x + (1 - kept) * baseline).gather(1, Y[:, None])[:, 0].detach()  # noqa: E731
+    masks = [
+        torch.ones_like(x),
+        *(mask(net, x, Y, iterations=k, neighbours=3, baseline=baseline) for k in range(1, 12)),
+    ]
     values = torch.stack([value(kept) for kept in masks])
     steps = values.diff(dim=0)
     assert (steps >= 0).all()
@@ -106,11 +109,11 @@ def test_of_equal_masks_the_whole_input_stays():
     assert torch.equal(mask(lambda x: 0 * x, x, target=PredictedClass()), torch.ones_like(x))
 
 
-def test_the_fill_may_differ_by_channel():
-    # What is removed becomes the fill: here twice as much as before in the sum.
+def test_the_baseline_may_differ_by_channel():
+    # What is removed becomes the baseline: here twice as much as before in the sum.
     model = lambda x: x.sum((1, 2))[:, None]  # noqa: E731
     x = torch.stack([torch.ones(2, 6), torch.tensor([[1.0], [3.0]]).expand(2, 6)])
-    got = mask(model, x, target=PredictedClass(), fill=torch.tensor([[1.0], [2.0]]), block=1, neighbours=20)
+    got = mask(model, x, target=PredictedClass(), baseline=torch.tensor([[1.0], [2.0]]), block=1, neighbours=20)
     assert torch.equal(got, torch.stack([torch.zeros(2, 6), torch.ones(2, 6)]))
 
 
@@ -201,6 +204,6 @@ def test_bad_parameters_are_named(name):
 def test_parameters_clone():
     with pytest.raises(ValueError, match="'start' parameter of HillClimbing must be a float in the range"):
         validate_parameters(HillClimbing(start=0))
-    copy = clone(HillClimbing(iterations=3, fill=torch.ones(2)))
+    copy = clone(HillClimbing(iterations=3, baseline=torch.ones(2)))
     assert copy.iterations == 3
-    assert torch.equal(copy.fill, torch.ones(2))
+    assert torch.equal(copy.baseline, torch.ones(2))

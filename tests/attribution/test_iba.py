@@ -284,7 +284,7 @@ def test_needs_a_generator():
 
 
 def test_one_sample_needs_a_background():
-    with pytest.raises(ValueError, match="takes at least two samples; it was asked about one"):
+    with pytest.raises(ValueError, match="takes at least two samples, but this batch has one"):
         information(conv_net(), images(1), Y[:1])
     assert (information(conv_net(), images(1), Y[:1], background=images(2)) >= 0).all()
 

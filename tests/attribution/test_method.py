@@ -175,7 +175,7 @@ def test_what_is_no_map_is_refused_and_the_method_named(kind, bad):
         "in SmoothGrad": (SmoothGrad(own_function, samples=1, noise=0.0), "own_function"),
         "in VarGrad": (VarGrad(own_function, samples=1, noise=0.0), "own_function"),
         "in TimesInput": (TimesInput(own_function), "own_function"),
-        "in MicroBatches": (MicroBatches(own_function, size=3), "own_function"),
+        "in MicroBatches": (MicroBatches(own_function, batch_size=3), "own_function"),
     }[kind]
     with pytest.raises(ValueError, match=f"(?s){name}.*{message}"):
         method(linear(4, 2), torch.ones(3, 4).double(), target=PredictedClass(), generator=seeded())
@@ -223,7 +223,7 @@ def test_an_own_function_that_returns_a_map_is_as_good_as_a_method():
         return 2 * Gradient()(model, x, y, target=target, criterion=criterion, generator=generator)
 
     net, x = linear(4, 2), torch.randn(3, 4, dtype=torch.float64)
-    for method in (SmoothGrad(own), MicroBatches(own, size=2)):
+    for method in (SmoothGrad(own), MicroBatches(own, batch_size=2)):
         map_ = method(net, x, target=PredictedClass(), generator=seeded())
         torch.testing.assert_close(map_, 2 * Gradient()(net, x, target=PredictedClass()))
 
@@ -261,7 +261,7 @@ def test_x_must_be_a_tensor(method, x):
 @pytest.mark.parametrize(
     "y", [[0, 1, 1], (0, 1, 1), np.array([0, 1, 1]), np.array([0, 1, 1], dtype=np.uint8)], ids=repr
 )
-@pytest.mark.parametrize("method", [Gradient(), MicroBatches(size=2)], ids=repr)
+@pytest.mark.parametrize("method", [Gradient(), MicroBatches(batch_size=2)], ids=repr)
 def test_labels_may_be_lists_and_arrays(method, y):
     net, x = linear(4, 2), torch.randn(3, 4, dtype=torch.float64)
     for asked in ({"target": TrueClass()}, {"target": Loss(), "criterion": torch.nn.CrossEntropyLoss()}):
@@ -354,7 +354,7 @@ class InPlace(AttributionMethod):
 
 
 @pytest.mark.parametrize(
-    "own", [in_place, InPlace(), MicroBatches(in_place, size=2)], ids=["function", "class", "parts"]
+    "own", [in_place, InPlace(), MicroBatches(in_place, batch_size=2)], ids=["function", "class", "parts"]
 )
 def test_an_own_method_may_write_into_what_it_is_given(own):
     x = torch.randn(3, 4, generator=seeded())

@@ -246,7 +246,7 @@ def test_what_asks_another_method_asks_in_its_mode():
     torch.testing.assert_close(ask(TimesInput(Gradient("train")), net), x * ask(Gradient("train"), net))
     torch.testing.assert_close(ask(MicroBatches(Gradient("train")), net), ask(Gradient("train"), net))
     # Copies that do not share a pass do not share its statistics either.
-    smooth = ask(SmoothGrad(Gradient("train"), samples=3, noise=0.0, samples_at_once=1), net)
+    smooth = ask(SmoothGrad(Gradient("train"), samples=3, noise=0.0, batch_size=1), net)
     torch.testing.assert_close(smooth, ask(Gradient("train"), net))
 
 

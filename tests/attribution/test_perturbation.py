@@ -58,7 +58,7 @@ def test_kernel_shap_nears_the_shapley_values(baseline):
     x = torch.tensor([[1.0, 2.0, -0.5, 1.5], [0.3, -1.0, 2.0, 1.0]])
     reference = torch.as_tensor(baseline).expand(4)
     wanted = torch.stack([shapley(interacting, row, reference) for row in x])
-    method = KernelShap(samples=1500, baseline=baseline, perturbations_at_once=1500)
+    method = KernelShap(samples=1500, baseline=baseline, batch_size=1500)
     map_ = method(interacting, x, target=PredictedClass(), generator=seeded())
     assert (map_ - wanted).abs().max() < 0.05 * wanted.abs().max()
     assert (wanted - (x - reference)).abs().max() > 0.2  # not what any linear reading gives
@@ -107,7 +107,7 @@ def test_surrogates_are_captums(name, at_once):
         ours, theirs = Lime(samples=30, alpha=1e-3), captum.attr.Lime(net, SkLearnLasso(alpha=1e-3))
     else:
         ours, theirs = KernelShap(samples=30), captum.attr.KernelShap(net)
-    ours.set_params(perturbations_at_once=at_once)
+    ours.set_params(batch_size=at_once)
     got = ours(net, x, LABELS, target=TrueClass(), generator=seeded(3))
     captums_seed(seeded(3))
     close(got, theirs.attribute(x, target=LABELS, n_samples=30), 1e-4)
@@ -271,12 +271,12 @@ PERTURBING = [KernelShap(samples=9, segments=3), Lime(samples=9, segments=3), Fe
 
 @pytest.mark.parametrize("target", [TrueClass(), Loss()], ids=repr)
 @pytest.mark.parametrize("method", PERTURBING, ids=repr)
-def test_perturbations_at_once_change_nothing(method, target):
+def test_the_batch_size_changes_nothing_of_perturbations(method, target):
     # At a text's embedding every row has hidden inputs and a target of its own.
     _, _, rest, x, y = at_embedding()
     maps = []
     for at_once in (1, 2, 5, 100):
-        method.set_params(perturbations_at_once=at_once)
+        method.set_params(batch_size=at_once)
         maps.append(method(rest, x, y, target=target, criterion=nn.CrossEntropyLoss(), generator=seeded()))
     for map_ in maps[1:]:
         close(map_, maps[0])

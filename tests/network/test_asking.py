@@ -22,7 +22,7 @@ from tests.tiny_nets import seeded, trace_of, trap
 METHODS = {
     "gradient": Gradient(),
     "input_x_gradient": InputXGradient(),
-    "integrated_gradients": IntegratedGradients(steps=4, steps_at_once=2),
+    "integrated_gradients": IntegratedGradients(steps=4, batch_size=2),
     "smooth_grad": SmoothGrad(samples=2),
     "smooth_integrated": SmoothGrad(IntegratedGradients(steps=2), samples=2),
     "random_map": RandomMap(),

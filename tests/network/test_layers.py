@@ -155,7 +155,7 @@ def test_integrated_gradients_at_a_layer_are_complete():
     net, ids = TextNet().double().eval(), words()
     rest = FromLayer(net, "embedding", ids)
     hidden = rest.features()
-    map_ = IntegratedGradients(steps=300, steps_at_once=30)(rest, hidden, target=PredictedClass())
+    map_ = IntegratedGradients(steps=300, batch_size=30)(rest, hidden, target=PredictedClass())
     logits = net(ids)
     best = logits.argmax(1)
     difference = (logits - rest(torch.zeros_like(hidden))).gather(1, best[:, None])[:, 0]
