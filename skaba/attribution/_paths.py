@@ -160,8 +160,9 @@ def background_of(method: Any, x: Tensor) -> Tensor:
         return x
     background = torch.as_tensor(method.background, dtype=x.dtype, device=x.device)
     if background.shape[1:] != x.shape[1:] or not len(background):
+        shape = ", ".join(map(str, x.shape[1:]))
         raise ValueError(
             f"The background of {type(method).__name__} has shape {tuple(background.shape)}; it must hold at least "
-            f"one sample of the attributed samples' shape {tuple(x.shape[1:])}: (m, {', '.join(map(str, x.shape[1:]))})."
+            f"one sample of the same shape as those that are explained: (m, {shape})."
         )
     return background

@@ -200,7 +200,7 @@ def test_a_batch_of_one_is_its_own_background():
 
 @pytest.mark.parametrize("shape", [(20,), (4, 19), (4, 20, 1), (0, 20)])
 def test_a_background_of_another_shape_is_refused(shape):
-    message = r"background of ExpectedGradients has shape .* shape \(20,\): \(m, 20\)"
+    message = r"background of ExpectedGradients has shape .* at least one sample of the same shape .*: \(m, 20\)"
     with pytest.raises(ValueError, match=message):
         expected(linear(), torch.zeros(2, 20).double(), LABELS[:2], background=torch.zeros(shape))
 
