@@ -117,10 +117,7 @@ class AttributionMethod(ABC, BaseEstimator):
         if create_graph:
             require_differentiable(self)
         bound_target = bound(target, as_labels(y, x.device), criterion, generator)
-        with (
-            asking(model, self.mode, generator, create_graph),
-            torch.set_grad_enabled(create_graph or torch.is_grad_enabled()),
-        ):
+        with asking(model, self.mode, generator, create_graph):
             source = x if create_graph and x.requires_grad else x.detach().requires_grad_(create_graph)
             map_ = checked_map(self._attribute(model, source, bound_target, generator), x, self).to(x.dtype)
         return map_ if create_graph else map_.detach()
@@ -197,7 +194,8 @@ def attributed(
         require_differentiable(method)
         arguments["create_graph"] = True
     try:
-        map_ = method(model, protected(x, method), y, **arguments)
+        with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
+            map_ = method(model, protected(x, method), y, **arguments)
     except TypeError as error:
         require_form(method, METHOD, error)
         raise

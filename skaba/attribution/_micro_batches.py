@@ -86,4 +86,5 @@ class MicroBatches(OfMethod, BaseEstimator):
             return attributed(self.method, rows_of(model, index), x[index], y_part, **arguments)
 
         parts = torch.split(torch.arange(len(x), device=x.device), self.batch_size)
-        return torch.cat([attribute(index) for index in parts])
+        with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
+            return torch.cat([attribute(index) for index in parts])

@@ -90,7 +90,7 @@ def asking(
         In "train", decides what the model draws from torch's global random state, such as dropout's masks.
     create_graph : bool, default=False
         Whether gradients taken inside the block will be differentiated again after it. The model then works on
-        copies of its buffers, and attention uses the kernel that can be differentiated twice.
+        copies of its buffers, attention uses the kernel that can be differentiated twice, and gradients are enabled.
 
     Raises
     ------
@@ -118,8 +118,10 @@ def asking(
         for switch, kinds in _SWITCHES.items():
             if any(isinstance(module, kinds) for module in modules):
                 held.enter_context(switch.off())
-        for switch in _FUSED_ATTENTION if create_graph else ():
-            held.enter_context(switch.off())
+        if create_graph:
+            held.enter_context(torch.enable_grad())
+            for switch in _FUSED_ATTENTION:
+                held.enter_context(switch.off())
         if create_graph or mode == "train":
             # The second derivative of BatchNorm reads the running statistics. torch does not notice if a training
             # step has updated them in the meantime, and the gradient would be silently wrong.
