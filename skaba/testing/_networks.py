@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -104,6 +106,21 @@ def made(name: str, activation: type[nn.Module] = nn.ReLU) -> Case:
 
 def _do_nothing(*_: Any) -> None:
     """Stand for a hook of the user's."""
+
+
+@contextmanager
+def another_random_state() -> Iterator[None]:
+    """Change the global random states inside the block."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with random_state_kept():
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
 
 
 class NetworkError(RuntimeError):
