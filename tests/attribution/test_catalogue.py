@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import skaba.attribution
 from skaba.attribution import DESCRIPTIONS, METHODS, AttributionMethod, Loss, TrueClass, available
 from skaba.attribution._method import About
-from tests.tiny_nets import TextNet, conv_net, images, mlp, trace_of, trap, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, mlp, trap, words
 
 
 def reasons(*args, **kwargs):

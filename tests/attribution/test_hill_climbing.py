@@ -10,7 +10,7 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.attribution import HillClimbing, Loss, PredictedClass, TrueClass
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
+from tests.tiny_nets import TextNet, linear, mlp, seeded, words
 
 Y = torch.tensor([1, 0, 2])
 
@@ -169,30 +169,6 @@ def test_at_an_embedding_words_go_as_a_whole(dtype):
     score = lambda hidden: rest(hidden).gather(1, y[:, None])[:, 0].detach()  # noqa: E731
     assert (score(got * hidden) >= score(hidden)).all()
     assert (got == 0).any()
-
-
-@pytest.mark.parametrize("fails_on", [0, 1, 2, 3])
-def test_leaves_no_trace(fails_on):
-    net, x = trap(fails_on), torch.randn(6, 2, 8, generator=seeded())
-    copy, before = x.clone(), trace_of(net)
-    if fails_on:
-        with pytest.raises(RuntimeError, match="boom"):
-            mask(net, x, torch.arange(6) % 5)
-    else:
-        mask(net, x, torch.arange(6) % 5)
-    assert trace_of(net) == before
-    assert torch.equal(x, copy)
-
-
-def test_is_determined_by_the_generator():
-    first, again, other = (mask(conv_net(), images(), Y, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_needs_a_generator():
-    with pytest.raises(ValueError, match="HillClimbing draws at random: pass generator="):
-        HillClimbing()(conv_net(), images(), target=PredictedClass())
 
 
 @pytest.mark.parametrize("name", ["iterations", "neighbours", "block"])

@@ -17,7 +17,7 @@ from skaba.attribution import (
     TrueClass,
 )
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, trap, words
+from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 Y = torch.tensor([1, 0, 2, 2, 4])
 # These compare a sample with its batch, or draw noise in another order when the batch is cut.
@@ -88,20 +88,6 @@ def test_a_pass_holds_no_more_rows_than_promised(method, at_once):
     net = Counting(nn.Sequential(nn.Flatten(), nn.Linear(72, 5)))
     MicroBatches(method, batch_size=2)(net, images(5), target=PredictedClass(), generator=seeded())
     assert net.most <= 2 * at_once
-
-
-@pytest.mark.parametrize("fails_on", [0, 2])
-def test_leaves_no_trace(fails_on):
-    net = trap(fails_on)
-    before = trace_of(net)
-    x = torch.randn(6, 2, 8)
-    before["torch"] = trace_of(net)["torch"]
-    if fails_on:
-        with pytest.raises(RuntimeError, match="boom"):
-            MicroBatches(batch_size=2)(net, x, target=PredictedClass())
-    else:
-        MicroBatches(batch_size=2)(net, x, target=PredictedClass())
-    assert trace_of(net) == before
 
 
 def test_is_a_component():

@@ -20,7 +20,7 @@ from skaba.attribution import (
     VarGrad,
 )
 from skaba.network import FromLayer, answer, input_gradient, rows_of
-from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, trace_of, trap, words
+from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 Y = torch.tensor([1, 0, 2])
 STATISTICS = {
@@ -213,33 +213,6 @@ def test_the_loss_may_have_several_outputs(kind, outputs):
     got = kind()(net, x, y, target=Loss(), criterion=nn.MSELoss(), generator=seeded())
     assert got.dtype == torch.float64
     torch.testing.assert_close(got, kind()(as_model, x, target=PredictedClass(), generator=seeded()))
-
-
-@pytest.mark.parametrize("kind", STATISTICS)
-def test_is_determined_by_the_generator(kind):
-    net, x = conv_net(), images()
-    maps = [kind(samples=2)(net, x, Y, target=TrueClass(), generator=seeded(s)) for s in (1, 1, 2)]
-    assert torch.equal(maps[0], maps[1])
-    assert not torch.equal(maps[0], maps[2])
-
-
-@pytest.mark.parametrize("kind", STATISTICS)
-def test_needs_a_generator(kind):
-    with pytest.raises(ValueError, match=f"{kind.__name__} draws at random: pass generator="):
-        kind()(conv_net(), images(), target=PredictedClass())
-
-
-@pytest.mark.parametrize("fails_on", [0, 1, 2])
-@pytest.mark.parametrize("kind", STATISTICS)
-def test_leaves_no_trace(kind, fails_on):
-    net, x = trap(fails_on), torch.randn(6, 2, 8, generator=seeded())
-    before, asked = trace_of(net), {"target": TrueClass(), "generator": seeded()}
-    if fails_on:
-        with pytest.raises(RuntimeError, match="boom"):
-            kind()(net, x, torch.arange(6) % 5, **asked)
-    else:
-        kind()(net, x, torch.arange(6) % 5, **asked)
-    assert trace_of(net) == before
 
 
 @pytest.mark.parametrize(

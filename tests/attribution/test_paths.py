@@ -19,7 +19,7 @@ from skaba.attribution import (
     TrueClass,
 )
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
+from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, words
 
 LABELS = torch.tensor([1, 0, 2])
 CASES = [
@@ -205,17 +205,6 @@ def test_a_background_of_another_shape_is_refused(shape):
         expected(linear(), torch.zeros(2, 20).double(), LABELS[:2], background=torch.zeros(shape))
 
 
-def test_expected_gradients_need_a_generator():
-    with pytest.raises(ValueError, match="ExpectedGradients draws at random: pass generator="):
-        ExpectedGradients()(conv_net(), images(), target=PredictedClass())
-
-
-def test_expected_gradients_are_determined_by_the_generator():
-    first, again, other = (expected(conv_net(), images(), LABELS, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_expected_gradients_at_an_embedding(dtype):
     rest = FromLayer(TextNet().to(dtype), "embedding", words())
@@ -274,21 +263,6 @@ def test_methods_are_implementation_invariant(method):
 
 
 # --- manners
-
-
-@pytest.mark.parametrize("fails_on", [0, 1, 2])
-def test_expected_gradients_leave_no_trace(fails_on):
-    net = trap(fails_on)
-    before = trace_of(net)
-    if fails_on:
-        with pytest.raises(RuntimeError, match="boom"):
-            expected(net, torch.randn(6, 2, 8, generator=seeded()), torch.arange(6) % 5)
-    else:
-        x = torch.randn(6, 2, 8, generator=seeded())
-        copy = x.clone()
-        expected(net, x, torch.arange(6) % 5)
-        assert torch.equal(x, copy)
-    assert trace_of(net) == before
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from torch import nn
 from skaba import ABAClassifier
 from skaba.attribution import Gradient, PredictedClass
 from skaba.network import FromLayer, asking
-from tests.tiny_nets import seeded, trace_of
+from skaba.testing import trace_of
+from tests.tiny_nets import seeded
 
 IDS = np.array([[3, 4, 5, 0, 0, 0], [6, 7, 8, 9, 0, 0]] * 10)
 Y = np.arange(20) % 2

@@ -7,7 +7,8 @@ from torch import nn
 from skaba.attribution import Gradient, IntegratedGradients, PredictedClass, TrueClass
 from skaba.network import FromLayer, WithArguments, find_layer, rows_of, watched
 from skaba.network._layers import call, count
-from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 CONV_LAYERS = ["0", "1", "2", "3", "4", "5", "6"]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from skaba.attribution import (
+    IBA,
     METHODS,
     AttributionMethod,
     ExpectedGradients,
@@ -313,7 +314,8 @@ FAST = {
 }
 VARIANTS = [
     *(kind(**FAST.get(name, {})) for name, kind in METHODS.items()),
-    *(Gradient("train"), InputXGradient("train"), GradCAM("embedding"), GradCAM(mode="train", relu=False)),
+    *(Gradient("train"), InputXGradient("train"), GradCAM("4"), GradCAM(mode="train", relu=False)),
+    *(IBA("0", steps=2, samples=2), IBA("0", steps=2, samples=2, background=torch.ones(3, 2, 5, 5))),
     *(SmoothGrad(InputXGradient(), batch_size=3), SmoothGrad(GuidedBackprop(), samples=2), SmoothGrad(Right())),
     *(MicroBatches(batch_size=3), MicroBatches(SmoothGrad(samples=2), batch_size=1), MicroBatches(Right())),
     ExpectedGradients(batch_size=7),
@@ -322,13 +324,11 @@ VARIANTS = [
 
 @pytest.mark.parametrize("method", VARIANTS, ids=repr)
 def test_skabas_methods_pass(method):
-    compares = type(method).__name__ in COMPARES or getattr(method, "mode", "eval") == "train"
-    if repr(method) == "GradCAM(layer='embedding')":
-        with pytest.raises(AssertionError, match="refuses every network"):
-            check_attribution_method(method)
-        return
-    fitting = check_attribution_method(method, rows_independent=not compares)
-    assert fitting == (EVERYWHERE[1:] if "GradCAM" in repr(method) else EVERYWHERE)
+    compares = type(method).__name__ in COMPARES or method.mode == "train"
+    fitting = EVERYWHERE[1:] if "GradCAM" in repr(method) else EVERYWHERE
+    if getattr(method, "layer", None) is not None:
+        fitting = ["image"]
+    assert check_attribution_method(method, rows_independent=not compares) == fitting
 
 
 @pytest.mark.parametrize("kind", sorted(COMPARES))
