@@ -20,6 +20,7 @@ from skaba.attribution._method import AttributionMethod
 from skaba.attribution._targets import Score
 from skaba.network import Model, answer, broadcast, draw_seed, rows_of, values_of
 
+# Layers change on purpose, and index is an input that has no gradient.
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
 
 
@@ -33,7 +34,9 @@ class Scored(nn.Module):
 
     def __init__(self, model: Model, score: Score, index: Tensor, layers: Sequence[nn.Module] = ()) -> None:
         super().__init__()
-        self._hidden = (model,)  # nn.Module does not register what is in a tuple
+        # nn.Module does not register what is in a tuple. So captum, which walks through all submodules, neither
+        # hooks nor switches any layer but those that it may change.
+        self._hidden = (model,)
         self.score = score
         self.index = index
         self.layers = tuple(layers)
@@ -76,6 +79,7 @@ class ThroughCaptum(AttributionMethod):
         scored = self._scored(model, x, target)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
+            # captum sets flags of the tensor that it is given, so it gets one of its own.
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
         return map_.detach().to(x.dtype)
 

@@ -76,6 +76,7 @@ class GradCAM(AttributionMethod):
                 f"The target's gradient does not reach {self._place()}: it lies before the layer that the model is "
                 "viewed from (or at it), or what follows it is not differentiable. Choose a later layer."
             )
+        # The paper's alpha: the mean over positions, equation 1.
         weights = gradient.flatten(2).mean(2)
         map_ = torch.einsum("nc,nc...->n...", weights, activation if x.requires_grad else activation.detach())
         return upsample(map_.relu() if self.relu else map_, x, channel_axis_of(model))

@@ -120,6 +120,7 @@ class HillClimbing(AttributionMethod):
             values = self._height(score, logits).reshape(tried.shape[:2])
             best, which = values.max(0)
             better = best > value
+            # Not best itself, which may be lower: a sample without a better neighbour keeps its mask.
             value = torch.where(better, best, value)
             mask[better] = tried[which, torch.arange(len(x), device=x.device)][better]
         return to_channels(mask, x, axis).to(x.dtype).expand_as(x).contiguous()

@@ -176,6 +176,8 @@ class IBA(AttributionMethod):
         with torch.enable_grad():
             kept, lost = bottleneck.shares()
             noisy = bottleneck.noisy(kept, lost, self.samples, generator)
+            # The gradient with respect to the noisy copies is a constant in the objective: by the chain rule its
+            # product with them has the loss's gradient, and the network is differentiated only once.
             through = input_gradient(view, noisy, lambda logits: _loss(score, logits)) / self.samples
             information = bottleneck.information(kept, lost).flatten(1).mean(1)
             objective = (noisy * through).sum() + self.beta * information.sum()

@@ -78,7 +78,7 @@ class LossScore:
         y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
         try:
             return self._losses(logits, y)
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError:  # a RuntimeError too, but not the criterion's fault
             raise
         except (TypeError, ValueError, IndexError, RuntimeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -93,6 +93,7 @@ class LossScore:
         reduction = getattr(self.criterion, "reduction", None)
         if reduction not in ("mean", "sum", "none"):
             return self._of_a_mean(logits, y)
+        # A shallow copy: weights are shared, and the user's criterion keeps its reduction.
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
         losses = unreduced(logits, y)

@@ -107,7 +107,7 @@ class SmoothGrad(NoisyMaps):
     about: ClassVar[About] = About("samples * method + 1", "samples * method", signed=True, needs="what method needs")
 
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
-        total = next(maps).clone()
+        total = next(maps).clone()  # the first map is a view of a pass's maps, which must not be changed
         for map_ in maps:
             total += map_
         return total / self.samples

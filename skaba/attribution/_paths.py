@@ -61,6 +61,8 @@ class IntegratedGradients(AttributionMethod):
             score = target(answer(model, x))
         baseline = broadcast("baseline", self.baseline, x)
         path = x - baseline
+        # Gauss-Legendre is exact for polynomials up to degree 2 * steps - 1, a Riemann sum of as many steps only for
+        # constants: complete maps take far fewer passes.
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         # From the quadrature's interval [-1, 1] to the path's [0, 1].
         positions = torch.as_tensor((nodes + 1) / 2, dtype=x.dtype, device=x.device)

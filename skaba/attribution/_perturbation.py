@@ -19,7 +19,7 @@ from skaba.attribution._constraints import (
     at_least,
 )
 from skaba.attribution._method import About
-from skaba.attribution._paths import background_of
+from skaba.attribution._paths import ExpectedGradients, background_of
 from skaba.network import channel_axis_of, positions, require_generator, to_channels
 
 _WINDOW = 3  # of Occlusion, in positions
@@ -57,19 +57,8 @@ class GradientShap(ThroughCaptum):
     True
     """
 
-    about: ClassVar[About] = About(
-        "samples + 1",
-        "samples",
-        signed=True,
-        complete="target - mean target of the background, in expectation",
-        baseline=True,
-        needs="a gradient",
-    )
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "background": BACKGROUND,
-        "samples": COUNT,
-        "noise": NOT_NEGATIVE,
-    }
+    about: ClassVar[About] = ExpectedGradients.about
+    _parameter_constraints: ClassVar = {"background": BACKGROUND, "samples": COUNT, "noise": NOT_NEGATIVE}
 
     def __init__(self, background: Tensor | np.ndarray | None = None, samples: int = 5, noise: float = 0.0) -> None:
         self.background = background
@@ -89,10 +78,11 @@ class _Replacing(ThroughCaptum):
     baseline: float | Tensor
     batch_size: int
     segments: int | None
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"baseline": BASELINE, "batch_size": COUNT}
 
     def _replace(self, name: str, scored: Scored, x: Tensor, *settings: Any, **arguments: Any) -> Tensor:
-        arguments = {"perturbations_per_eval": self.batch_size, **arguments}
-        return self._run(name, scored, x.detach(), *settings, baselines=spread(self.baseline, x), **arguments)
+        arguments |= {"baselines": spread(self.baseline, x), "perturbations_per_eval": self.batch_size}
+        return self._run(name, scored, x.detach(), *settings, **arguments)
 
     def _segmented(self, x: Tensor, scored: Scored) -> Tensor | None:
         """Return the number of each feature's segment, or None if every feature is a segment of its own."""
@@ -111,6 +101,46 @@ class _Replacing(ThroughCaptum):
         return to_channels(number[None], x, channel_axis).expand(1, *x.shape[1:])
 
 
+class FeatureAblation(_Replacing):
+    """Fall of the target when one feature is replaced.
+
+    As many forward passes per sample as there are features or segments, and two more.
+
+    Parameters
+    ----------
+    segments : int, default=None
+        Segments along each spatial axis (words of a text) that are replaced together, with all their
+        channels; at most one per position. None: features are replaced one by one.
+    baseline : float, Tensor or ndarray, default=0.0
+        Value of a replaced feature: a number, or a tensor that broadcasts against a batch.
+    batch_size : int, default=10
+        Replacements of each sample per pass. Memory grows with it; the result does not change.
+
+    References
+    ----------
+    Zeiler and Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaba.attribution import FeatureAblation, PredictedClass
+    >>> model = lambda x: torch.stack([x.prod(1), x.sum(1) - 9], dim=1)
+    >>> FeatureAblation()(model, torch.tensor([[2.0, 3.0]]), target=PredictedClass())
+    tensor([[6., 6.]])
+    """
+
+    about: ClassVar[About] = About("features + 2", "0", signed=True, baseline=True)
+    _parameter_constraints: ClassVar = {**_Replacing._parameter_constraints, "segments": COUNT_OR_NONE}
+
+    def __init__(self, segments: int | None = None, baseline: float | Tensor = 0.0, batch_size: int = 10) -> None:
+        self.segments = segments
+        self.baseline = baseline
+        self.batch_size = batch_size
+
+    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self._replace("FeatureAblation", scored, x, feature_mask=self._segmented(x, scored))
+
+
 class _Surrogate(_Replacing):
     """Fits a linear model, sample by sample, to the target under random replacements."""
 
@@ -121,13 +151,8 @@ class _Surrogate(_Replacing):
         features = x[0].numel() if segments is None else int(segments.max()) + 1
         if features < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 features or segments to compare, got {features}.")
-        arguments = {
-            "feature_mask": segments,
-            "n_samples": self.samples,
-            "perturbations_per_eval": min(self.batch_size, self.samples),
-        }
         with seeded(require_generator(generator, self)):
-            return self._replace(name, scored, x, *settings, **arguments)
+            return self._replace(name, scored, x, *settings, feature_mask=segments, n_samples=self.samples)
 
 
 class KernelShap(_Surrogate):
@@ -169,12 +194,7 @@ class KernelShap(_Surrogate):
     about: ClassVar[About] = About(
         "samples + 2", "0", signed=True, complete="target - target of the baseline, over segments", baseline=True
     )
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "samples": at_least(3),
-        "segments": COUNT_OR_NONE,
-        "baseline": BASELINE,
-        "batch_size": COUNT,
-    }
+    _parameter_constraints: ClassVar = {**FeatureAblation._parameter_constraints, "samples": at_least(3)}
 
     def __init__(
         self, samples: int = 50, segments: int | None = None, baseline: float | Tensor = 0.0, batch_size: int = 10
@@ -225,11 +245,7 @@ class Lime(_Surrogate):
     """
 
     about: ClassVar[About] = About("samples + 2", "0", signed=True, baseline=True)
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **KernelShap._parameter_constraints,
-        "samples": at_least(2),
-        "alpha": POSITIVE,
-    }
+    _parameter_constraints: ClassVar = {**KernelShap._parameter_constraints, "samples": at_least(2), "alpha": POSITIVE}
 
     def __init__(
         self,
@@ -248,50 +264,6 @@ class Lime(_Surrogate):
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         lasso = captum("_utils.models.linear_model").SkLearnLasso(alpha=self.alpha)
         return self._fit("Lime", scored, x, generator, lasso)
-
-
-class FeatureAblation(_Replacing):
-    """Fall of the target when one feature is replaced.
-
-    As many forward passes per sample as there are features or segments, and two more.
-
-    Parameters
-    ----------
-    segments : int, default=None
-        Segments along each spatial axis (words of a text) that are replaced together, with all their
-        channels; at most one per position. None: features are replaced one by one.
-    baseline : float, Tensor or ndarray, default=0.0
-        Value of a replaced feature: a number, or a tensor that broadcasts against a batch.
-    batch_size : int, default=10
-        Replacements of each sample per pass. Memory grows with it; the result does not change.
-
-    References
-    ----------
-    Zeiler and Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skaba.attribution import FeatureAblation, PredictedClass
-    >>> model = lambda x: torch.stack([x.prod(1), x.sum(1) - 9], dim=1)
-    >>> FeatureAblation()(model, torch.tensor([[2.0, 3.0]]), target=PredictedClass())
-    tensor([[6., 6.]])
-    """
-
-    about: ClassVar[About] = About("features + 2", "0", signed=True, baseline=True)
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "segments": COUNT_OR_NONE,
-        "baseline": BASELINE,
-        "batch_size": COUNT,
-    }
-
-    def __init__(self, segments: int | None = None, baseline: float | Tensor = 0.0, batch_size: int = 10) -> None:
-        self.segments = segments
-        self.baseline = baseline
-        self.batch_size = batch_size
-
-    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        return self._replace("FeatureAblation", scored, x, feature_mask=self._segmented(x, scored))
 
 
 class Occlusion(_Replacing):
@@ -328,12 +300,7 @@ class Occlusion(_Replacing):
     """
 
     about: ClassVar[About] = About("windows + 2", "0", signed=True, baseline=True)
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "window": COUNT_OR_NONE,
-        "stride": COUNT,
-        "baseline": BASELINE,
-        "batch_size": COUNT,
-    }
+    _parameter_constraints: ClassVar = {**_Replacing._parameter_constraints, "window": COUNT_OR_NONE, "stride": COUNT}
 
     def __init__(
         self, window: int | None = None, stride: int = 1, baseline: float | Tensor = 0.0, batch_size: int = 10

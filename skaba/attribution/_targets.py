@@ -140,6 +140,7 @@ class RandomTopClass(TargetBase):
                 f"per sample. Set k to at most {n_classes}, for example augmenter__target__k={n_classes} on the "
                 "estimator, or to None."
             )
+        # Drawn on the CPU, so that the same seed gives the same classes on every device.
         rank = torch.randint(k, (len(logits), 1), generator=require_generator(generator, self))
         top = logits.topk(k, dim=1).indices
         return ClassScore(top.gather(1, rank.to(logits.device)).squeeze(1))

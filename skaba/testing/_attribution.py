@@ -183,6 +183,7 @@ def check_single(method: Any, make: Make) -> None:
 def check_rows(method: Any, make: Make) -> None:
     """Check that a sample's map does not change with the other samples."""
     case = make()
+    # Same shapes, so the same random numbers: a method that draws can be compared too.
     others = case.x.flip(0) * 2
     others[-1] = case.x[-1]
     same = torch.isclose(_map(method, case)[-1], _map(method, case._replace(x=others))[-1], rtol=1e-3, atol=1e-5)
@@ -242,6 +243,7 @@ def _check_gradients(method: Any, case: Case) -> None:
 
     x = case.x.double().requires_grad_()
     try:
+        # fast_mode compares along random directions, which takes a few calls instead of one per parameter.
         torch.autograd.gradcheck(map_of, (x, *weights.values()), fast_mode=True, check_undefined_grad=False)
     except (RuntimeError, ValueError) as error:
         raise AssertionError(f"is_differentiable is True, but the map's gradient is wrong: {error}") from error

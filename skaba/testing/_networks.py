@@ -94,7 +94,7 @@ def made(name: str, activation: type[nn.Module] = nn.ReLU) -> Case:
         case = NETWORKS[name](activation)
         network = case.network.train()
         norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
-        for norm in norms:
+        for norm in norms:  # else evaluation mode would normalise by 0 and 1, and forgotten flags would not show
             norm.running_mean, norm.running_var = torch.randn(norm.num_features), torch.rand(norm.num_features) + 0.5
         norms[0].eval()
         first, *_, last = network.parameters()
@@ -152,6 +152,7 @@ def with_weights(network: nn.Module, weights: dict[str, Tensor]) -> Iterator[Non
         owner, _, key = name.rpartition(".")
         module = network.get_submodule(owner)
         originals.append((module, key, module._parameters[key]))
+        # As torch.func.functional_call does, but for a block: methods need a module, not a call of one.
         module._parameters[key] = weight  # type: ignore[assignment]
     try:
         yield

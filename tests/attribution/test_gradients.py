@@ -49,12 +49,12 @@ def test_input_x_gradient_is_captums(make, x, y):
 
 def test_gradients_at_an_embedding_are_captums():
     net, ids, y = TextNet().eval(), words(), torch.tensor([0, 1, 2, 0])
-    rest = FromLayer(net, "embedding", ids)
-    hidden = rest.features()
+    view = FromLayer(net, "embedding", ids)
+    hidden = view.features()
     oracle = captum.attr.LayerGradientXActivation(net, net.embedding, multiply_by_inputs=False)
-    close(Gradient()(rest, hidden, y, target=TrueClass()), oracle.attribute(ids, target=y).detach())
+    close(Gradient()(view, hidden, y, target=TrueClass()), oracle.attribute(ids, target=y).detach())
     oracle = captum.attr.LayerGradientXActivation(net, net.embedding)
-    close(InputXGradient()(rest, hidden, y, target=TrueClass()), oracle.attribute(ids, target=y).detach())
+    close(InputXGradient()(view, hidden, y, target=TrueClass()), oracle.attribute(ids, target=y).detach())
     oracle = captum.attr.LayerIntegratedGradients(net, net.embedding)
     wanted = oracle.attribute(ids, baselines=torch.zeros_like(ids), target=y, n_steps=12, method="gausslegendre")
-    close(IntegratedGradients(steps=12)(rest, hidden, y, target=TrueClass()), wanted.detach().to(hidden.dtype))
+    close(IntegratedGradients(steps=12)(view, hidden, y, target=TrueClass()), wanted.detach().to(hidden.dtype))

@@ -160,13 +160,13 @@ def test_the_mask_of_a_loss_keeps_what_makes_it_high(outputs):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_at_an_embedding_words_go_as_a_whole(dtype):
-    rest = FromLayer(TextNet().to(dtype), "embedding", words())
-    hidden, y = rest.features(), torch.tensor([0, 1, 2, 0])
-    got = mask(rest, hidden, y)
+    view = FromLayer(TextNet().to(dtype), "embedding", words())
+    hidden, y = view.features(), torch.tensor([0, 1, 2, 0])
+    got = mask(view, hidden, y)
     assert got.dtype == dtype
     assert got.is_contiguous()
     assert torch.equal(got, got[:, :, :1].expand_as(hidden))
-    score = lambda hidden: rest(hidden).gather(1, y[:, None])[:, 0].detach()  # noqa: E731
+    score = lambda hidden: view(hidden).gather(1, y[:, None])[:, 0].detach()  # noqa: E731
     assert (score(got * hidden) >= score(hidden)).all()
     assert (got == 0).any()
 

@@ -226,9 +226,9 @@ def test_a_network_that_has_diverged_is_named_as_a_reason():
     net.weight.data[:] = torch.nan
     with pytest.raises(ValueError, match=r"Gradient\(\) returned a map with NaN .* training has diverged: lower lr"):
         Gradient()(net, torch.ones(3, 4), target=PredictedClass())
-    rest = FromLayer(torch.nn.Sequential(torch.nn.Linear(4, 4), net), "0", torch.ones(3, 4))
+    view = FromLayer(torch.nn.Sequential(torch.nn.Linear(4, 4), net), "0", torch.ones(3, 4))
     with pytest.raises(ValueError, match=r"Gradient\(\) returned a map with NaN"):
-        Gradient().at_layer(rest, target=PredictedClass())
+        Gradient().at_layer(view, target=PredictedClass())
 
 
 def test_an_own_method_needs_no_about():
@@ -256,8 +256,8 @@ def test_labels_may_be_lists_and_arrays(method, y):
             continue  # cross-entropy wants int64
         wanted = method(net, x, torch.tensor([0, 1, 1]), **asked)
         assert torch.equal(method(net, x, y, **asked), wanted)
-    rest = FromLayer(torch.nn.Sequential(torch.nn.Identity(), net), "0", x)
-    assert torch.equal(Gradient().at_layer(rest, y, target=TrueClass()), Gradient()(net, x, y, target=TrueClass()))
+    view = FromLayer(torch.nn.Sequential(torch.nn.Identity(), net), "0", x)
+    assert torch.equal(Gradient().at_layer(view, y, target=TrueClass()), Gradient()(net, x, y, target=TrueClass()))
 
 
 @pytest.mark.parametrize("y", [["no", "yes", "no"], np.array(["a", "b", "c"]), [[0], [1, 2], [3]]], ids=repr)

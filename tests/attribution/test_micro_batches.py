@@ -64,10 +64,10 @@ def test_targets_stay_with_their_samples():
 
 def test_hidden_features_stay_with_their_inputs():
     ids = words(5)
-    rest = FromLayer(TextNet().eval(), "embedding", ids)
-    hidden = rest.features()
-    whole = IntegratedGradients(steps=4)(rest, hidden, target=PredictedClass())
-    parts = MicroBatches(IntegratedGradients(steps=4), batch_size=2)(rest, hidden, target=PredictedClass())
+    view = FromLayer(TextNet().eval(), "embedding", ids)
+    hidden = view.features()
+    whole = IntegratedGradients(steps=4)(view, hidden, target=PredictedClass())
+    parts = MicroBatches(IntegratedGradients(steps=4), batch_size=2)(view, hidden, target=PredictedClass())
     torch.testing.assert_close(parts, whole)
 
 

@@ -158,8 +158,8 @@ def test_one_sample_has_no_statistics(layer):
     net, x = with_batch_norm(), torch.randn(1, 6)
     before = trace_of(net)
     asked = {"target": TrueClass(), "generator": seeded()}
-    rest = None if layer is None else FromLayer(net, layer, x)
-    ask_once = partial(Gradient("train"), net, x) if rest is None else partial(Gradient("train").at_layer, rest)
+    view = None if layer is None else FromLayer(net, layer, x)
+    ask_once = partial(Gradient("train"), net, x) if view is None else partial(Gradient("train").at_layer, view)
     with pytest.raises(ValueError, match=r'mode="train" lets BatchNorm .* set mode="eval"'):
         ask_once(Y[:1], **asked)
     assert trace_of(net) == before
@@ -177,9 +177,9 @@ def test_the_whole_batch_is_asked_where_some_samples_move(layer, method, n_moved
         asked = {"strength": 1.0, "criterion": None, "generator": seeded(5)}
         if layer is None:
             return aba(net, x, y, **asked) - x
-        rest = FromLayer(net, layer, x)
-        hidden = rest.features("train", seeded())
-        return aba.shift(rest, y, **asked)(hidden.clone()) - hidden
+        view = FromLayer(net, layer, x)
+        hidden = view.features("train", seeded())
+        return aba.shift(view, y, **asked)(hidden.clone()) - hidden
 
     few, all_ = changes(some), changes(every)
     moved = few.flatten(1).any(dim=1)
@@ -208,14 +208,14 @@ def hidden_and_gradient(net, layer):
 def test_at_a_layer(layer, training):
     net = conv_net().train(training)
     before = trace_of(net)
-    rest = FromLayer(net, layer, images())
+    view = FromLayer(net, layer, images())
     hidden, gradient = hidden_and_gradient(net, layer)
-    torch.testing.assert_close(rest.features("train", seeded()), hidden)
-    torch.testing.assert_close(Gradient("train").at_layer(rest, Y, target=TrueClass(), generator=seeded()), gradient)
-    torch.testing.assert_close(ask(Gradient("train"), rest, hidden), gradient)
+    torch.testing.assert_close(view.features("train", seeded()), hidden)
+    torch.testing.assert_close(Gradient("train").at_layer(view, Y, target=TrueClass(), generator=seeded()), gradient)
+    torch.testing.assert_close(ask(Gradient("train"), view, hidden), gradient)
     assert trace_of(net) == before
     if layer != "0":  # the first convolution is the same in both modes
-        assert not torch.allclose(rest.features(), hidden)
+        assert not torch.allclose(view.features(), hidden)
 
 
 # --- methods that ask others

@@ -136,11 +136,11 @@ class OneByOne(AttributionMethod):
 @pytest.mark.parametrize("target", [TrueClass(), Loss()], ids=repr)
 def test_copies_may_be_asked_about_one_by_one(target):
     # To the method inside a copy is a sample like any other, with inputs and a target of its own.
-    rest = FromLayer(TextNet(), "embedding", words())
+    view = FromLayer(TextNet(), "embedding", words())
     y, asked = torch.tensor([0, 1, 2, 0]), {"target": target, "criterion": nn.CrossEntropyLoss()}
-    hidden = rest.features()
+    hidden = view.features()
     one_by_one, all_at_once = (
-        SmoothGrad(method, samples=4, batch_size=3)(rest, hidden, y, generator=seeded(), **asked)
+        SmoothGrad(method, samples=4, batch_size=3)(view, hidden, y, generator=seeded(), **asked)
         for method in (OneByOne(), Gradient())
     )
     torch.testing.assert_close(one_by_one, all_at_once)

@@ -207,11 +207,11 @@ def test_a_background_of_another_shape_is_refused(shape):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_expected_gradients_at_an_embedding(dtype):
-    rest = FromLayer(TextNet().to(dtype), "embedding", words())
-    hidden = rest.features()
-    map_ = expected(rest, hidden, target=PredictedClass(), background=torch.zeros(1, 7, 5), samples=2000)
+    view = FromLayer(TextNet().to(dtype), "embedding", words())
+    hidden = view.features()
+    map_ = expected(view, hidden, target=PredictedClass(), background=torch.zeros(1, 7, 5), samples=2000)
     assert map_.dtype == dtype
-    wanted = IntegratedGradients(60)(rest, hidden, target=PredictedClass())
+    wanted = IntegratedGradients(60)(view, hidden, target=PredictedClass())
     torch.testing.assert_close(map_, wanted, rtol=0.05, atol=0.01)
 
 
