@@ -79,7 +79,7 @@ class ThroughCaptum(AttributionMethod):
         scored = self._scored(model, x, target)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
-            # captum sets flags of the tensor that it is given, so it gets one of its own.
+            # captum sets flags of its input, so it gets a copy.
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
         return map_.detach().to(x.dtype)
 

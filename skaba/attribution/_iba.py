@@ -186,7 +186,7 @@ class IBA(AttributionMethod):
 
 
 class _Bottleneck:
-    """Features of which noise replaces a share; the share that is kept is sigmoid(alpha), smoothed."""
+    """Features that noise replaces in part; the share that is kept is sigmoid(alpha), smoothed."""
 
     def __init__(self, features: Tensor, others: Tensor, channel_axis: int, sigma: float) -> None:
         self.features = features

@@ -154,7 +154,7 @@ def check_trace(method: Any, make: Make) -> None:
 
 
 def check_randomness(method: Any, make: Make) -> None:
-    """Check that only the generator decides, and that it is asked for."""
+    """Check that random numbers come from the generator only, and that it is required."""
     first = _map(method, make())
     _require(torch.equal(_map(method, make()), first), "the same generator gave two maps")
     generator = torch.Generator().manual_seed(0)
@@ -217,7 +217,7 @@ class _Strange:
 
 
 def check_graph(method: Any, make: Make) -> None:
-    """Check that is_differentiable tells the truth."""
+    """Check that is_differentiable is true."""
     flag = getattr(method, "is_differentiable", False)
     _require(isinstance(flag, bool), f"is_differentiable is {flag!r}, not a bool")
     case = make(nn.Tanh) if flag else make()
