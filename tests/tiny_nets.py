@@ -1,11 +1,7 @@
-"""Tiny networks that several test packages ask, and the trace that asking may leave on them."""
+"""Tiny networks that several test packages use."""
 
 from __future__ import annotations
 
-import random
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -112,31 +108,6 @@ def trap(fails_on: int = 0) -> nn.Sequential:
     net[0].register_forward_hook(lambda *_: None)
     net[6].register_forward_pre_hook(lambda *_: None)
     return net
-
-
-def _bits(tensor: Tensor | None) -> Any:
-    return None if tensor is None else (tensor.dtype, tuple(tensor.shape), tensor.detach().numpy().tobytes())
-
-
-def trace_of(net: nn.Module) -> dict[str, Any]:
-    """Everything that asking must leave as it was, in a form that == compares."""
-    trace: dict[str, Any] = {}
-    for name, module in net.named_modules():
-        trace[f"{name}.training"] = module.training
-        trace[f"{name} attributes"] = sorted(vars(module))
-        for key, value in vars(module).items():
-            if "hooks" in key:
-                trace[f"{name}.{key}"] = len(value) if value is not None else None
-    for name, buffer in net.named_buffers():
-        trace[f"buffer {name}"] = _bits(buffer)
-    for name, parameter in net.named_parameters():
-        trace[f"parameter {name}"] = (_bits(parameter), parameter.requires_grad)
-        trace[f"gradient {name}"] = (_bits(parameter.grad), id(parameter.grad))
-    trace["torch"] = _bits(torch.get_rng_state())
-    trace["numpy"] = str(np.random.get_state()[1].tolist())  # type: ignore[index, union-attr]
-    trace["python"] = random.getstate()
-    trace["grad mode"] = torch.is_grad_enabled()
-    return trace
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""The one door to captum, an optional library of attribution methods."""
+"""The only module that calls captum, an optional library of attribution methods."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,28 +20,31 @@ from skaba.attribution._method import AttributionMethod
 from skaba.attribution._targets import Score
 from skaba.network import Model, answer, broadcast, draw_seed, rows_of, values_of
 
+# Layers change on purpose, and index is an input that has no gradient.
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
 
 
 class Scored(nn.Module):
-    """What captum asks: the target's value of any of the batch's rows, in any order.
+    """The module that captum explains: it returns the target's value for any of the batch's rows, in any order.
 
-    captum repeats, interleaves and slices the rows, and ``index``, an additional argument of the forward
-    pass, along with them; so each row meets its own target and its own hidden inputs. To captum it has
-    no weights and no submodules but the layers that it may change.
+    captum repeats, interleaves and slices the rows, and with them ``index``, an additional argument of the forward
+    pass; so each row gets its own target and its own hidden inputs. captum sees no weights, and no submodules but the
+    layers that it may change.
     """
 
     def __init__(self, model: Model, score: Score, index: Tensor, layers: Sequence[nn.Module] = ()) -> None:
         super().__init__()
-        self._asked = (model,)  # in a tuple it is not registered
+        # nn.Module does not register what is in a tuple. So captum, which walks through all submodules, neither
+        # hooks nor switches any layer but those that it may change.
+        self._hidden = (model,)
         self.score = score
         self.index = index
         self.layers = tuple(layers)
 
     @property
     def model(self) -> Model:
-        """The network that answers."""
-        return self._asked[0]
+        """The network."""
+        return self._hidden[0]
 
     def children(self) -> Iterator[nn.Module]:
         """Yield the layers that captum may change."""
@@ -51,7 +55,7 @@ class Scored(nn.Module):
         return self.value(answer(rows_of(self.model, index), x), self._score_of(index))
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
-        """Return what is differentiated: the score itself."""
+        """Return what captum differentiates: the score itself."""
         return values_of(score, logits)
 
     def _score_of(self, index: Tensor) -> Score:
@@ -60,23 +64,27 @@ class Scored(nn.Module):
         if torch.equal(index, self.index.repeat(len(index) // len(self.index))):
             return self.score
         raise TypeError(
-            f"The target's score is a {type(self.score).__name__} without rows(index), and the method asks about the "
-            "samples in an order of its own. Return an object with rows(index) from the target."
+            f"The target's score is a {type(self.score).__name__} without rows(index), and the method runs the "
+            "samples in another order. Return an object with rows(index) from the target."
         )
 
 
 class ThroughCaptum(AttributionMethod):
-    """A method whose computation is captum's: needs ``pip install "skaba[attribution]"``."""
+    """Base class of methods that captum computes: needs ``pip install "skaba[attribution]"``.
+
+    captum does not keep the graph of its maps, so none of these methods is differentiable.
+    """
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         scored = self._scored(model, x, target)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
+            # captum sets flags of its input, so it gets a copy.
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
         return map_.detach().to(x.dtype)
 
     def _check_consistency(self) -> None:
-        """Raise an ImportError if captum is missing: before any work."""
+        """Raise an ImportError before any work if captum is missing."""
         captum()
 
     def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
@@ -88,9 +96,16 @@ class ThroughCaptum(AttributionMethod):
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return the map of a leaf x by one of ``captum.attr``'s classes."""
 
+    @staticmethod
+    def _run(name: str, scored: Scored, x: Tensor, *settings: Any, **arguments: Any) -> Tensor:
+        """Run one of ``captum.attr``'s classes; the settings are for its constructor."""
+        method = getattr(captum(), name)(scored, *settings)
+        map_: Tensor = method.attribute(x, additional_forward_args=(scored.index,), **arguments)
+        return map_
+
 
 def captum(module: str = "attr") -> ModuleType:
-    """Import one of captum's modules, or say how to get it."""
+    """Import one of captum's modules, or raise an ImportError that says how to install it."""
     try:
         return import_module(f"captum.{module}")
     except ImportError as error:
@@ -99,7 +114,7 @@ def captum(module: str = "attr") -> ModuleType:
 
 @contextmanager
 def seeded(generator: torch.Generator) -> Iterator[None]:
-    """Let a generator decide what captum draws from the global states; torch's own is put back by ``asking``."""
+    """Seed the global random states, from which captum draws; ``asking`` restores torch's, this block NumPy's."""
     seed = draw_seed(generator)
     state = np.random.get_state()
     torch.default_generator.manual_seed(seed)
@@ -113,7 +128,7 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
 
 
 def spread(baseline: float | ArrayLike, x: Tensor) -> float | Tensor:
-    """Return a baseline as captum takes it: a number, or a tensor of x's shape."""
+    """Return a baseline in captum's form: a number, or a tensor of x's shape."""
     if isinstance(baseline, (int, float)):
         return float(baseline)
     return broadcast("baseline", baseline, x).expand_as(x)

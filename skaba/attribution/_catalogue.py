@@ -1,4 +1,4 @@
-"""All methods by name, and which of them a network can use."""
+"""All methods by name, and those that a network can use."""
 
 from __future__ import annotations
 
@@ -57,41 +57,20 @@ METHODS: dict[str, type[AttributionMethod]] = {
 TARGETS: dict[str, Any] = {target.__name__: target for target in (PredictedClass, TrueClass, Loss, RandomTopClass)}
 
 DESCRIPTIONS: dict[str, str] = {
-    "Gradient": "gradient of the target with respect to the input",
-    "InputXGradient": "gradient times input",
-    "IntegratedGradients": "gradients along the straight path from a baseline",
-    "ExpectedGradients": "integrated gradients, baselines drawn from a background",
-    "SmoothGrad": "mean of another method's maps over noisy inputs",
-    "SquaredSmoothGrad": "mean of another method's squared maps over noisy inputs",
-    "VarGrad": "variance of another method's maps over noisy inputs",
-    "TimesInput": "another method's map times the input",
-    "GradCAM": "a layer's activations, weighted by their mean gradients",
-    "IBA": "information that each feature passes on to the target",
-    "HillClimbing": "binary mask: 0 where removal raised the target",
-    "RandomMap": "normal noise, no attribution: a control",
-    "DeconvNet": "gradient; ReLUs pass back positive values only",
-    "GuidedBackprop": "gradient; active ReLUs pass back positive values only",
-    "GuidedGradCAM": "guided backpropagation times Grad-CAM",
-    "LRP": "layer-wise relevance propagation, epsilon rule",
-    "DeepLift": "differences from a baseline, handed back layer by layer",
-    "GradientShap": "gradients at random points between background and input",
-    "KernelShap": "Shapley values by regression on coalitions of features",
-    "Lime": "coefficients of a sparse linear model around the input",
-    "Occlusion": "fall of the target when a sliding window is replaced",
-    "FeatureAblation": "fall of the target when one feature is replaced",
+    name: str(method.__doc__).split("\n", maxsplit=1)[0].rstrip(".") for name, method in METHODS.items()
 }
-"""What each method is, in one short line; longer in the docstring of its class."""
+"""The first line of each method's docstring."""
 
 
 class Trial(NamedTuple):
-    """What came of trying a method on a network.
+    """The result of trying a method on a network.
 
     Parameters
     ----------
     method : str
     usable : bool
     reason : str
-        Why not; empty if usable.
+        Why the method is not usable; else empty.
     """
 
     method: str
@@ -127,34 +106,34 @@ def available(
 ) -> Trials:
     """Try every method, with its default parameters, on one sample of a network.
 
-    Nothing is guessed from names: a method is usable if it returns a finite map.
+    A method is usable if it returns a finite map.
 
     Parameters
     ----------
     module : nn.Module
-        Returns logits; of a fitted estimator its ``module_``. It is left without a trace.
+        Returns logits; for a fitted estimator pass its ``module_``. It is not changed.
     x : Tensor or array of shape (n, ...), or a mapping of them
-        What the module takes; the first sample is tried, in the module's precision.
+        The module's input; the first sample is tried, in the module's precision.
     y : Tensor or array of shape (n, ...), default=None
-        Its target, if ``target`` needs one.
+        The labels, if ``target`` needs them.
     layer : str, default=None
         Attribute at this submodule's output, for example ``"embedding"`` for word ids.
     target : callable, default=None
-        What is explained, by default ``PredictedClass()``.
+        The scalar that is explained, by default ``PredictedClass()``.
     criterion : callable, default=None
         The loss, for the target ``Loss``.
 
     Returns
     -------
     Trials
-        A tuple of ``(method, usable, reason)``, with the names of those that work in ``.usable``.
+        A tuple of ``(method, usable, reason)``; ``.usable`` lists the names of the usable methods.
 
     Raises
     ------
     TypeError
-        If the module is no ``nn.Module``, or x holds no floats.
+        If the module is not an ``nn.Module``, or x does not hold floats.
     ValueError
-        If x is empty, no numbers or not finite. What the module itself raises for x comes through as it is.
+        If x is empty, or does not hold finite numbers. Errors that the module itself raises are not changed.
 
     Examples
     --------
@@ -167,7 +146,7 @@ def available(
     """
     if not isinstance(module, nn.Module):
         raise TypeError(
-            f"available needs an nn.Module, got {type(module).__name__}; of a fitted estimator its module_."
+            f"available needs an nn.Module, got {type(module).__name__}; for a fitted estimator pass its module_."
         )
     model: nn.Module = unwrapped(module)
     inputs = _twice(x, model)
@@ -175,17 +154,17 @@ def available(
     if layer is not None:
         model = FromLayer(model, layer, inputs)
         inputs = model.features()
-    asked: dict[str, Any] = {"target": PredictedClass() if target is None else target, "criterion": criterion}
+    arguments: dict[str, Any] = {"target": PredictedClass() if target is None else target, "criterion": criterion}
     require_floats(inputs)
     with asking(model), torch.no_grad():
-        # A module or a target that cannot be called at all fails here, once, in its own words.
+        # A module or a target that cannot be called at all raises its own error here, before any method is tried.
         logits = answer(model, inputs)
-        asked["target"](logits, y, criterion=criterion, generator=torch.Generator())
-    return Trials(_try(name, method(), model, inputs, y, asked) for name, method in METHODS.items())
+        arguments["target"](logits, y, criterion=criterion, generator=torch.Generator())
+    return Trials(_try(name, method(), model, inputs, y, arguments) for name, method in METHODS.items())
 
 
 def _twice(values: Any, module: nn.Module) -> Any:
-    """Return the first sample twice, for some methods compare the samples of a batch; floats as the module's."""
+    """Return the first sample twice, since some methods compare samples; floats get the module's precision."""
     if isinstance(values, Mapping):
         return {name: _twice(value, module) for name, value in values.items()}
     try:
@@ -196,15 +175,15 @@ def _twice(values: Any, module: nn.Module) -> Any:
         raise ValueError("x has no sample; pass at least one.")
     if not first.isfinite().all():
         raise ValueError("x contains NaN or infinity in its first sample; pass one that is finite.")
-    own = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
-    if own is not None:
-        first = first.to(own.device, own.dtype if first.is_floating_point() else None)
+    weight = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
+    if weight is not None:
+        first = first.to(weight.device, weight.dtype if first.is_floating_point() else None)
     return torch.cat([first, first])
 
 
-def _try(name: str, method: AttributionMethod, model: nn.Module, x: Tensor, y: Tensor | None, asked: Any) -> Trial:
+def _try(name: str, method: AttributionMethod, model: nn.Module, x: Tensor, y: Tensor | None, arguments: Any) -> Trial:
     try:
-        method(model, x, y, generator=torch.Generator().manual_seed(0), **asked)
-    except Exception as error:  # noqa: BLE001 - whatever stops the method is the answer that was asked for
+        method(model, x, y, generator=torch.Generator().manual_seed(0), **arguments)
+    except Exception as error:  # noqa: BLE001 - any error of the method is the result
         return Trial(name, False, str(error) or type(error).__name__)
     return Trial(name, True, "")

@@ -1,4 +1,4 @@
-"""What a method is given and what it returns, checked in one place."""
+"""Checks of what a method is given and of what it returns."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 from skaba.attribution._targets import Criterion, Score
 
 Target = Callable[..., Score]
-"""``target(logits, y, *, criterion, generator)`` fixes what is explained and returns its score."""
+"""``target(logits, y, *, criterion, generator)`` chooses what is explained and returns its score."""
 
 BoundTarget = Callable[[Tensor], Score]
-"""A target that lacks only the logits: what a method asks once, for the clean batch."""
+"""A target with all arguments but the logits: a method calls it once, with the logits of the clean batch."""
 
 
 def as_labels(y: Any, device: torch.device) -> Tensor | None:
-    """Return labels, of which lists and arrays are taken too, as a tensor.
+    """Return labels, which may be a list or an array, as a tensor.
 
     Raises
     ------
     ValueError
-        If they are no numbers.
+        If they are not numbers.
     """
     if y is None or isinstance(y, Tensor):
         return y
@@ -37,7 +37,7 @@ def as_labels(y: Any, device: torch.device) -> Tensor | None:
 def bound(
     target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None
 ) -> BoundTarget:
-    """Return a target that lacks only the logits."""
+    """Return a target that needs only the logits."""
 
     def bound_target(logits: Tensor) -> Score:
         try:
@@ -56,7 +56,7 @@ def bound(
 
 
 class Form(NamedTuple):
-    """How something of the user's is called."""
+    """The arguments with which skaba calls a target or a method of the user's."""
 
     name: str
     positional: tuple[str, ...]
@@ -71,7 +71,7 @@ METHOD = Form("attribution", ("model", "x", "y"), ("target", "criterion", "gener
 
 
 def require_form(function: Any, form: Form, error: TypeError) -> None:
-    """Raise a TypeError if a call failed because the function does not take its arguments; not if it failed inside."""
+    """Raise a TypeError if a call failed because the function takes other arguments; not if it failed inside."""
     if isinstance(function, type):
         name = function.__name__
         raise TypeError(f"{form.name}={name} is a class: pass an instance, {name}(...).") from error
@@ -82,26 +82,12 @@ def require_form(function: Any, form: Form, error: TypeError) -> None:
 
 
 def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
-    """Return a map if it is one: what every method's result has to pass, an own function's too.
-
-    Parameters
-    ----------
-    map_ : object
-        What the method returned.
-    x : Tensor of shape (n, ...)
-        What it was asked about.
-    method : callable
-        Named in the errors.
-
-    Returns
-    -------
-    Tensor of x's shape
-        Detached.
+    """Return a method's result if it is a map of x: a finite, real tensor of x's shape.
 
     Raises
     ------
     ValueError
-        If it is no tensor, has another shape than x, is of bools or complex numbers, or holds NaN or infinity.
+        If it is not; the message names the method.
     """
     if not isinstance(map_, Tensor) or map_.shape != x.shape:
         got = f"a tensor of shape {tuple(map_.shape)}" if isinstance(map_, Tensor) else f"a {type(map_).__name__}"
@@ -114,7 +100,7 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
             f"{_named(method)} returned a map of {map_.dtype}; it must hold real numbers, such as map.to(x.dtype) of "
             "bools or map.abs() of complex numbers."
         )
-    # A sum shows at once that all is finite; it may also overflow, so a look at each value decides.
+    # The sum is several times as fast as a test of each value. Since it may overflow, the values decide.
     if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
         bad = ~finite.reshape(len(x), -1).all(1)
         raise ValueError(
@@ -122,11 +108,11 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
             f"first of them sample {int(bad.nonzero()[0])} of the batch: it ranks nothing. If the model's output is "
             "not finite either, training has diverged: lower lr, or scale X."
         )
-    return map_.detach()
+    return map_
 
 
 def _named(method: Any) -> str:
     try:
         return repr(method)
-    except AttributeError:  # of a method that does not keep its parameters, which scikit-learn wants to print
+    except AttributeError:  # the method does not keep its parameters, which scikit-learn wants to print
         return type(method).__name__

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._captum import Scored, captum, spread
+from skaba.attribution._captum import Scored, spread
+from skaba.attribution._constraints import BASELINE
 from skaba.attribution._layer_rules import ThroughLayers, slope_of
 from skaba.attribution._method import About
 from skaba.attribution._targets import Score
@@ -27,17 +27,17 @@ _LINEAR = operations(
     "adaptiveavgpool3d reflectionpad1d reflectionpad2d reflectionpad3d replicationpad1d replicationpad2d "
     "replicationpad3d pixelshuffle upsamplenearest1d upsamplenearest2d upsamplelinear1d upsamplebilinear2d"
 )
-# Linear if one operand alone depends on x.
+# Operations that are linear if only one operand depends on x.
 _BILINEAR = operations("addmm addmv baddbmm bmm convolution div dot mm mul mv")
 
 
 class _Rescaled(Scored):
-    """Rescales the target itself: logits count by its mean slope from the baseline's to the input's."""
+    """Applies the rescale rule to the target: each logit is weighted by the target's mean slope on the path to it."""
 
     values: Tensor
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
-        """Return sums of logits that differ, between inputs and their baselines, as the target does."""
+        """Return weighted sums of logits that differ between inputs and baselines by as much as the target does."""
         ends, starts = logits.detach().chunk(2)
         slope = torch.zeros_like(logits)
         for node, weight in zip(*np.polynomial.legendre.leggauss(16), strict=True):
@@ -49,22 +49,23 @@ class _Rescaled(Scored):
 
 
 class DeepLift(ThroughLayers):
-    """DeepLIFT with the rescale rule: differences from a baseline, handed back layer by layer.
+    """Differences from a baseline, propagated back by layer.
 
-    Three forward passes and two backward passes a sample (the baseline's go along). Complete. Nonlinear
-    steps must be modules that it has a rule for (ReLU, LeakyReLU, ELU, Sigmoid, Tanh, Softplus, max
-    pools without overlap); linear steps may be written in any way, residual connections too. Other
-    networks are refused. Not implementation invariant.
+    DeepLIFT with the rescale rule. Three forward passes and two backward passes per sample, including those of the
+    baseline. Complete. Nonlinear operations must be modules that it has a rule for (ReLU, LeakyReLU, ELU, Sigmoid,
+    Tanh, Softplus, max pools without overlap); linear operations may be written in any way, and residual connections
+    are allowed. Other networks are refused. Not implementation invariant. Not differentiable: captum's rules run in
+    backward hooks, of which autograd keeps no graph, on a copy whose weights require no gradient.
 
     Parameters
     ----------
     baseline : float, Tensor or ndarray, default=0.0
-        What the input is compared with: a number, or a tensor that broadcasts against a batch.
+        The input to compare with: a number, or a tensor that broadcasts against a batch.
 
     Notes
     -----
-    A target that is no logit (:class:`Loss`) is rescaled too: its slope is averaged along the straight
-    line from the baseline's logits to the input's.
+    The rescale rule also applies to a target that is not a logit (:class:`Loss`): its slope is averaged along the
+    straight line from the baseline's logits to the input's.
 
     References
     ----------
@@ -93,8 +94,8 @@ class DeepLift(ThroughLayers):
         needs="nonlinear modules that DeepLIFT has rules for",
     )
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"baseline": [Real, Tensor, np.ndarray]}
-    _asks = _Rescaled
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"baseline": BASELINE}
+    _scored_as = _Rescaled
     _kinds = _RESCALED
 
     def __init__(self, baseline: float | Tensor = 0.0) -> None:
@@ -102,7 +103,7 @@ class DeepLift(ThroughLayers):
 
     def _check(self, structure: Structure) -> None:
         others = [step for step in structure.outside(self._kinds) if not _is_linear(step)]
-        self._refuse(others, "It needs a rule for what is not linear: write it as a module that DeepLift knows.")
+        self._refuse(others, "Write nonlinear operations as modules that DeepLift has a rule for.")
         for call in structure.calls_of(_POOLS):
             if _overlaps(call.module):
                 raise ValueError(
@@ -115,25 +116,25 @@ class DeepLift(ThroughLayers):
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         baseline = spread(self.baseline, x.detach())
-        method = captum().DeepLift(scored)
-        map_: Tensor = method.attribute(x, baselines=baseline, additional_forward_args=(scored.index,))
+        map_ = self._run("DeepLift", scored, x, baselines=baseline)
         _require_complete(map_.detach(), x.detach(), baseline, cast(_Rescaled, scored).values)
         return map_
 
 
 def _require_complete(map_: Tensor, x: Tensor, baseline: float | Tensor, values: Tensor) -> None:
-    """Catch what the structure does not show, such as a mask that depends on the input."""
+    """Raise a ValueError for networks whose structure looks linear but is not, as with a mask computed from x."""
     reached, started = values.chunk(2)
     gap = (map_.flatten(1).sum(1) - (reached - started)).abs()
     size = map_.flatten(1).abs().sum(1) + reached.abs() + started.abs()
-    # Where input and baseline differ in their last digits only, so does what the map is made of.
+    # Where input and baseline agree in all but the last digits, their difference is mostly rounding error.
     difference = x - baseline
     uncertain = (map_ / difference).nan_to_num(0, 0, 0).abs() * (x.abs() + (x - difference).abs())
     rounding = 100 * torch.finfo(x.dtype).eps * uncertain.flatten(1).sum(1)
     if (gap > 1e-3 * size + rounding).any():
         raise ValueError(
             f"DeepLift's map is not complete: it misses the target's difference by up to {gap.max():.2g}. The network "
-            "draws at random, or does what is neither linear nor a module with a rule. Use IntegratedGradients."
+            "draws at random, or has an operation that is neither linear nor a module with a rule. Use "
+            "IntegratedGradients."
         )
 
 
@@ -142,7 +143,7 @@ def _is_linear(step: Step) -> bool:
 
 
 def _with_window(layer: nn.Module) -> nn.Module:
-    """Let a pool over all places do as one whose window is the whole input: for that captum has a rule."""
+    """Replace a pool over all positions by one whose window is the whole input, which captum has a rule for."""
     if type(layer) not in _WINDOWED:
         return layer
     pool = _WINDOWED[type(layer)](1)

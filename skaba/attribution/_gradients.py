@@ -9,23 +9,24 @@ from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._checking import BoundTarget, Target, as_labels, bound, checked_map
-from skaba.attribution._method import MODE, About, AttributionMethod
+from skaba.attribution._constraints import MODE
+from skaba.attribution._method import About, AttributionMethod
 from skaba.attribution._targets import Criterion
 from skaba.network import FromLayer, Model, asking, input_gradient
 
 
 class Gradient(AttributionMethod):
-    """The gradient of the target with respect to the input ("vanilla gradient").
+    """Gradient of the target with respect to the input.
 
-    One forward and one backward pass per sample. Needs no baseline and fits every
-    differentiable model; the papers' choice for augmentation.
+    Also called "vanilla gradient" or saliency. One forward and one backward pass per sample. It needs no baseline and
+    fits every differentiable model; it is the papers' choice for augmentation.
 
     Parameters
     ----------
     mode : {"eval", "train"}, default="eval"
-        The mode in which the model is asked. In "train" BatchNorm normalises by the statistics of the batch, as
-        it does in the training step, so that a sample's map depends on the others; dropout drops, and the
-        generator, which is then needed, decides what. Nothing is written: running statistics stay as they were.
+        The mode of the model. In "train" BatchNorm normalises by the statistics of the batch, as
+        it does in the training step, so that a sample's map depends on the others. Dropout drops, and the
+        generator, which is then needed, decides what. Running statistics do not change.
         BatchNorm layers that are frozen (in evaluation mode while the model trains) stay frozen.
 
     References
@@ -44,58 +45,67 @@ class Gradient(AttributionMethod):
     >>> map_ = Gradient()(model, x, y, target=TrueClass())
     >>> torch.equal(map_, model.weight[y])
     True
+
+    A penalty on the map moves the weights.
+
+    >>> Gradient()(model, x, y, target=TrueClass(), create_graph=True).square().sum().backward()
+    >>> torch.equal(model.weight.grad, 4 * model.weight)
+    True
     """
 
     about: ClassVar[About] = About("1", "1", signed=True, needs="a gradient")
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": [MODE]}
+    is_differentiable: ClassVar[bool] = True
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": MODE}
 
     def __init__(self, mode: str = "eval") -> None:
         self.mode = mode
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        return input_gradient(model, x, lambda logits: target(logits)(logits))
+        return input_gradient(model, x, lambda logits: target(logits)(logits), create_graph=x.requires_grad)
 
     def at_layer(
         self,
-        rest: FromLayer,
+        view: FromLayer,
         y: Tensor | None = None,
         *,
         target: Target,
         criterion: Criterion | None = None,
         generator: torch.Generator | None = None,
+        create_graph: bool = False,
     ) -> Tensor:
-        """Attribute a layer's own output in the very pass that computes it.
+        """Attribute a layer's output in the pass that computes it.
 
-        In evaluation mode it is what ``self(rest, rest.features(), y, ...)`` is, without the pass that the features
-        take. In training mode it is the gradient at what the layer returns in that very pass.
+        In evaluation mode the map equals ``self(view, view.features(), y, ...)``, but the pass that computes the
+        features is saved. In training mode it is the gradient at what the layer returns in this pass.
 
         Parameters
         ----------
-        rest : FromLayer
+        view : FromLayer
             The network, seen from the layer.
         y, target, criterion, generator
             As in a call.
+        create_graph : bool, default=False
+            Keep the map in the graph of all parameters, also of those before the layer.
 
         Returns
         -------
         Tensor of the output's shape
-            The signed map, detached.
+            The signed map, detached unless ``create_graph=True``.
 
         Raises
         ------
         ValueError
-            If the layer is not called exactly once, returns no tensor, or has no gradient.
+            If the layer is not called exactly once, does not return a tensor, or has no gradient.
         """
         validate_parameters(self)
-        bound_target = bound(target, as_labels(y, rest.device), criterion, generator)
-        with asking(rest, self.mode, generator):
-            map_ = rest.gradient(lambda logits: bound_target(logits)(logits))
+        bound_target = bound(target, as_labels(y, view.device), criterion, generator)
+        with asking(view, self.mode, generator, create_graph):
+            map_ = view.gradient(lambda logits: bound_target(logits)(logits), create_graph)
         return checked_map(map_, map_, self)
 
 
 class InputXGradient(AttributionMethod):
-    """The gradient times the input.
+    """Gradient times input.
 
     One forward and one backward pass per sample. For a piecewise linear model without
     biases it is complete: the map sums to the target. For another method's map times the input
@@ -104,7 +114,7 @@ class InputXGradient(AttributionMethod):
     Parameters
     ----------
     mode : {"eval", "train"}, default="eval"
-        The mode in which the model is asked; see :class:`Gradient`.
+        The mode of the model; see :class:`Gradient`.
 
     References
     ----------
@@ -124,11 +134,11 @@ class InputXGradient(AttributionMethod):
     about: ClassVar[About] = About(
         "1", "1", signed=True, complete="target, if piecewise linear without bias", needs="a gradient"
     )
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": [MODE]}
+    is_differentiable: ClassVar[bool] = True
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"mode": MODE}
 
     def __init__(self, mode: str = "eval") -> None:
         self.mode = mode
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        return x * input_gradient(model, x, lambda logits: target(logits)(logits))
+        return x * input_gradient(model, x, lambda logits: target(logits)(logits), create_graph=x.requires_grad)

@@ -1,4 +1,4 @@
-"""What methods share that go back through a network by rules of their own for its layers."""
+"""Base class of methods that go back through a network by special rules for its layers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from skaba.network import Kinds, Model, Step, Structure, copied_network, describ
 
 
 class ThroughLayers(ThroughCaptum):
-    """A method that changes how a network's layers go back: on a twin, and only if it knows them all."""
+    """A method that changes the backward pass of layers, on a copy of the network, if it has a rule for all of them."""
 
-    _asks: ClassVar[type[Scored]] = Scored
+    _scored_as: ClassVar[type[Scored]] = Scored
     _kinds: ClassVar[Kinds]
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         if x.dtype is torch.float16:
             raise ValueError(f"{type(self).__name__} divides by what float16 rounds to 0: use float32 or bfloat16.")
-        # Mixed precision is left out for the same reason.
+        # Mixed precision would round to 0 in the same way.
         with torch.autocast(x.device.type, enabled=False):
             return super()._attribute(model, x, target, generator)
 
@@ -32,7 +32,7 @@ class ThroughLayers(ThroughCaptum):
         network = copied_network(model)
         logits, structure = observe(network, x)
         self._check(structure)
-        return self._asks(network, target(logits), torch.arange(len(x), device=x.device), self._layers(structure))
+        return self._scored_as(network, target(logits), torch.arange(len(x), device=x.device), self._layers(structure))
 
     def _layers(self, structure: Structure) -> list[nn.Module]:
         """Return the layers that captum may change."""

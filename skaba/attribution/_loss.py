@@ -5,25 +5,25 @@ from __future__ import annotations
 import copy
 
 import torch
-from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Generator, Tensor
 
-from skaba.attribution._targets import Criterion, Score, require_one_each
+from skaba.attribution._targets import Criterion, Labels, Score, TargetBase, require_one_each
 
 
-class Loss(BaseEstimator):
+class Loss(TargetBase):
     """The sample's loss under the model's own criterion.
 
-    The one target that fits every task: single-label, multi-label and regression. A
-    map of the loss has the opposite sign of a map of the true class: what is high
-    there speaks against the label.
+    The only target that fits every task: single-label, multi-label and regression. A
+    map of the loss has the opposite sign of a map of the true class: features with high values
+    speak against the label.
 
     Notes
     -----
-    A criterion with a ``reduction`` is asked for its unreduced values, so every sample
-    has a loss of its own (over several outputs their mean, or with
-    ``reduction="sum"`` their sum). A criterion without that attribute is taken to be a
-    mean over the batch.
+    A criterion with a ``reduction`` is called without it, so that every sample
+    has its own loss (the mean over several outputs, or with
+    ``reduction="sum"`` their sum). A criterion without that attribute is assumed to be a
+    mean over the batch. The score raises a ValueError, or a TypeError, if the criterion cannot be called with the
+    logits and y.
 
     References
     ----------
@@ -40,36 +40,7 @@ class Loss(BaseEstimator):
     tensor([0.6931, 0.0000])
     """
 
-    def __call__(
-        self,
-        logits: Tensor,
-        y: Tensor | None,
-        *,
-        criterion: Criterion | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Score:
-        """Return the loss of each sample.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_outputs)
-        y : Tensor of shape (n,) or (n, n_outputs)
-        criterion : callable
-            The loss, ``criterion(logits, y)``.
-        generator
-            Not used.
-
-        Returns
-        -------
-        Score
-            A function from logits to the loss, shape (n,).
-
-        Raises
-        ------
-        ValueError
-            If y or the criterion is missing, or y is not as wide as the logits. The score raises one, or a
-            TypeError, if the criterion cannot be called with the logits and y.
-        """
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
         if y is None or criterion is None:
             missing = "y" if y is None else "criterion"
             raise ValueError(f"The target Loss() needs {missing}: pass it, or use PredictedClass().")
@@ -78,9 +49,9 @@ class Loss(BaseEstimator):
 
 
 def _matching(y: Tensor, logits: Tensor) -> Tensor:
-    """Return y as it is if it holds class indices, else in the logits' shape.
+    """Return y unchanged if it holds class indices, else in the logits' shape.
 
-    (n,) against (n, 1) would broadcast to (n, n) without a word.
+    A criterion would broadcast (n,) and (n, 1) to (n, n) without an error.
     """
     if y.numel() == logits.numel():
         return y.reshape(logits.shape) if y.is_floating_point() else y.reshape(logits.shape).to(logits.dtype)
@@ -107,7 +78,7 @@ class LossScore:
         y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
         try:
             return self._losses(logits, y)
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError:  # a RuntimeError too, but not the criterion's fault
             raise
         except (TypeError, ValueError, IndexError, RuntimeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -122,17 +93,19 @@ class LossScore:
         reduction = getattr(self.criterion, "reduction", None)
         if reduction not in ("mean", "sum", "none"):
             return self._of_a_mean(logits, y)
+        # A shallow copy: weights are shared, and the user's criterion keeps its reduction.
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
         losses = unreduced(logits, y)
-        if losses.dim() == 0:  # it does not read its own reduction
+        if losses.dim() == 0:  # the criterion does not read its attribute
             return self._of_a_mean(logits, y)
         losses = losses.reshape(len(logits), -1)
         return losses.sum(dim=1) if reduction == "sum" else losses.mean(dim=1)
 
     def _of_a_mean(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Return each row's loss under a criterion that tells only the mean over a batch."""
-        if logits.requires_grad:  # the sum of these is the sum of the losses, and so are its gradients
+        """Return the loss of each row under a criterion that returns only the mean over a batch."""
+        # For a gradient the mean will do: n times the mean has the same sum as the losses, and the same gradients.
+        if logits.requires_grad:
             return self.criterion(logits, y).expand(len(logits))
         rows = zip(logits.split(1), y.split(1), strict=True)  # type: ignore[no-untyped-call]
         return torch.stack([self.criterion(*row).mean() for row in rows])

@@ -2,58 +2,58 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from skaba.attribution._captum import Scored, captum
+from skaba.attribution._constraints import POSITIVE
 from skaba.attribution._layer_rules import ThroughLayers, slope_of
 from skaba.attribution._method import About
 from skaba.attribution._targets import Score
 from skaba.network import RESHAPING, Kinds, Structure, operations
 
-# A weighted sum of their inputs, in evaluation mode.
+# Layers that return a weighted sum of their inputs, in evaluation mode.
 _WEIGHTED: Kinds = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
 )
-# Relevance stays where it is.
+# Layers that pass relevance on unchanged.
 _ELEMENTWISE: Kinds = (
     *(nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Softplus, nn.Softsign),
 )
-# The gradient gives all to the winner or the same element, as relevance does.
+# Operations whose gradient, like relevance, goes to one element: the largest one or the same one.
 _SELECTING = operations("relu amax max maxpool2dwithindices maxpool3dwithindices adaptivemaxpool2d adaptivemaxpool3d")
 
 
 class _Relevance(Scored):
-    """Starts relevance at the logits: each has its part in the target, logit times the target's slope."""
+    """Starts relevance at the logits: the relevance of each is the logit times the target's slope."""
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
-        """Return ones whose gradient is the relevance; captum multiplies by the value in the end."""
+        """Return ones whose gradient is the relevance: captum multiplies the map by the value in the end."""
         relevance = logits.detach() * slope_of(score, logits)
         return 1 + (relevance * (logits - logits.detach())).sum(1)
 
 
 class LRP(ThroughLayers):
-    """Layer-wise relevance propagation with the epsilon rule.
+    """Layer-wise relevance propagation, epsilon rule.
 
-    Three forward passes and one backward pass a sample. Relevance starts at the logits, of which each
-    has the logit times the target's slope (for a class: the logit alone), and goes back through
-    weighted sums (linear, convolution, batch normalization, average pool) in proportion to what each
-    input contributed; activations hand it on, maxima give it to the winner. Biases absorb some of it.
-    Networks that do anything else (add, mean, multiply outside of such modules, normalise, attend,
-    recur) are refused. Not implementation invariant.
+    Three forward passes and one backward pass per sample. Relevance starts at the logits: each
+    gets the logit times the target's slope (for a class target, only the class gets its logit). It goes back through
+    weighted sums (linear, convolution, batch normalization, average pool) in proportion to the contribution
+    of each input. Activations pass it on unchanged, maxima pass it to the largest input. Biases absorb some of it.
+    Networks with other operations (addition, mean or product outside of such modules, normalisation, attention,
+    recurrence) are refused. Not implementation invariant. Not differentiable: captum's rules run in backward hooks,
+    of which autograd keeps no graph, on a copy whose weights require no gradient.
 
     Parameters
     ----------
     epsilon : float, default=1e-9
-        Added to the size of every sum that is divided by: the larger, the more relevance weak and
-        contradictory contributions lose.
+        Added to the absolute value of every sum that is a divisor: the larger it is, the more relevance is lost by
+        weak and contradictory contributions.
 
     References
     ----------
@@ -71,12 +71,9 @@ class LRP(ThroughLayers):
     True
     """
 
-    about: ClassVar[About] = About(
-        "3", "1", signed=True, complete="target, if without bias", needs="layers that LRP has rules for"
-    )
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"epsilon": [Interval(Real, 0, None, closed="neither")]}
-    _asks = _Relevance
+    about: ClassVar[About] = About("3", "1", True, "target, if without bias", needs="layers that LRP has rules for")
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"epsilon": POSITIVE}
+    _scored_as = _Relevance
     _kinds = (*_WEIGHTED, *_ELEMENTWISE)
 
     def __init__(self, epsilon: float = 1e-9) -> None:
@@ -96,5 +93,4 @@ class LRP(ThroughLayers):
         rules = captum("attr._utils.lrp_rules")
         for layer in scored.layers:
             layer.rule = rules.EpsilonRule(self.epsilon) if isinstance(layer, _WEIGHTED) else rules.IdentityRule()
-        map_: Tensor = captum().LRP(scored).attribute(x, additional_forward_args=(scored.index,))
-        return map_
+        return self._run("LRP", scored, x)

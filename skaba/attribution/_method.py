@@ -1,4 +1,4 @@
-"""What every attribution method has in common."""
+"""The base class of attribution methods, and the call of any method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from skaba._validation import validate_parameters
@@ -16,23 +15,20 @@ from skaba.attribution._checking import METHOD, BoundTarget, Target, as_labels, 
 from skaba.attribution._targets import Criterion
 from skaba.network import Model, asking, require_floats
 
-MODE = StrOptions({"eval", "train"})
-"""What a method's parameter ``mode`` may be."""
-
 
 class About(NamedTuple):
-    """What tells a method from the others: the columns of the papers' comparison.
+    """How a method differs from the others: the columns of the papers' comparison.
 
     Parameters
     ----------
     forward, backward : str
-        Passes a sample, in the method's own parameters.
+        Passes per sample, in the method's own parameters.
     signed : bool
-        Whether the map tells features that speak for the target from those against it.
+        Whether the map distinguishes features that speak for the target from those against it.
     complete : str, default=""
-        Empty, or what the map sums to.
+        What the map sums to, or empty.
     baseline : bool, default=False
-        Whether it compares with an input that stands for "nothing".
+        Whether the method compares with an input that stands for "nothing".
     needs : str, default="any model"
         What the network must have or be.
     """
@@ -46,22 +42,25 @@ class About(NamedTuple):
 
 
 class AttributionMethod(ABC, BaseEstimator):
-    """A model, an input and a target in; a signed map of the input's shape out.
+    """Base class: a model, an input and a target in; a signed map of the input's shape out.
 
     A subclass writes ``_attribute``. The call around it puts the model into
     evaluation mode and leaves no trace: training flags, buffers, parameter
-    gradients, hooks and the global random state are afterwards as before, also
-    after an exception.
+    gradients, hooks and the global random state are restored afterwards, also
+    after an exception. :func:`skaba.testing.check_attribution_method` tests a subclass.
 
     Attributes
     ----------
     about : About
-        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. An own method needs none.
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. Your own method needs none.
+    is_differentiable : bool
+        A class attribute: whether the method can return a map that stays in the graph (``create_graph=True``).
     mode : {"eval", "train"}
-        The mode in which the model is asked: "eval", unless a method has it as a parameter.
+        The mode of the model during the call: "eval", unless a method has it as a parameter.
     """
 
     about: ClassVar[About] = About("?", "?", signed=True)
+    is_differentiable: ClassVar[bool] = False
     mode: str = "eval"
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
@@ -74,6 +73,7 @@ class AttributionMethod(ABC, BaseEstimator):
         target: Target,
         criterion: Criterion | None = None,
         generator: torch.Generator | None = None,
+        create_graph: bool = False,
     ) -> Tensor:
         """Attribute a batch.
 
@@ -82,40 +82,68 @@ class AttributionMethod(ABC, BaseEstimator):
         model : nn.Module or callable
             Returns logits of shape (n, n_outputs).
         x : floating-point Tensor of shape (n, ...)
-            The batch, left unchanged.
+            The batch; it is not changed.
         y : Tensor, array-like or None, default=None
             The labels, if the target needs them.
         target : callable
-            Which scalar is explained: ``RandomTopClass``, ``TrueClass``,
+            The scalar that is explained: ``RandomTopClass``, ``TrueClass``,
             ``PredictedClass``, ``FixedClass``, ``Loss``, or a callable with their arguments.
         criterion : callable, default=None
             The loss, for the target ``Loss``.
         generator : torch.Generator on the CPU, default=None
-            Decides all that is random; needed if anything is.
+            Decides everything that is random; needed if anything is.
+        create_graph : bool, default=False
+            Keep the map in the graph, so that it can be differentiated with respect to the model's parameters, and to
+            x if it requires a gradient: for a penalty on maps. Only for methods with ``is_differentiable``. A network
+            that recomputes activations (``torch.utils.checkpoint``) does so when the penalty is differentiated, in
+            the mode that it has then.
 
         Returns
         -------
         Tensor of x's shape
-            The signed map, detached.
+            The signed map, detached unless ``create_graph=True``.
 
         Raises
         ------
         TypeError
-            If x is no floating-point tensor, or the target is none.
+            If x is not a floating-point tensor, or the target cannot be called as one.
         ValueError
-            If a parameter is not allowed, the method does not fit the model, or an own method returns anything
-            but a finite tensor of x's shape.
+            If a parameter is not allowed, the method does not fit the model or cannot keep the graph, or a subclass
+            returns anything but a finite tensor of x's shape.
         """
         require_floats(x)
         if self._parameter_constraints:
             validate_parameters(self)
+        if create_graph:
+            require_differentiable(self)
         bound_target = bound(target, as_labels(y, x.device), criterion, generator)
-        with asking(model, self.mode, generator):
-            return checked_map(self._attribute(model, x.detach(), bound_target, generator), x, self).to(x.dtype)
+        with asking(model, self.mode, generator, create_graph):
+            source = x if create_graph and x.requires_grad else x.detach().requires_grad_(create_graph)
+            map_ = checked_map(self._attribute(model, source, bound_target, generator), x, self).to(x.dtype)
+        return map_ if create_graph else map_.detach()
 
     @abstractmethod
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        """Return the map of a detached batch; the model is in evaluation mode already."""
+        """Return the map of a batch; the model is already in its mode.
+
+        x requires a gradient if, and only if, the map must stay in the graph; otherwise it is detached.
+        """
+
+
+class OfMethod:
+    """Mixin for what is computed from another method's maps: mode and differentiability are that method's."""
+
+    method: Any
+
+    @property
+    def mode(self) -> str:
+        """The mode of the underlying method."""
+        return getattr(self.method, "mode", "eval")
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether the underlying method can return a map that stays in the graph."""
+        return getattr(self.method, "is_differentiable", False)
 
 
 def attributed(
@@ -127,26 +155,28 @@ def attributed(
     target: Target,
     criterion: Criterion | None = None,
     generator: torch.Generator | None = None,
+    create_graph: bool = False,
 ) -> Tensor:
-    """Ask an attribution method, or a function of your own with its arguments, and check the map.
+    """Call an attribution method, or your own function with its arguments, and check the map.
 
     Parameters
     ----------
     method : callable
-    model, x, y, target, criterion, generator
+        A function that can keep the graph has an attribute ``is_differentiable = True`` and takes ``create_graph``.
+    model, x, y, target, criterion, generator, create_graph
         As for :class:`AttributionMethod`.
 
     Returns
     -------
     Tensor of x's shape
-        Detached.
+        Detached unless ``create_graph=True``.
 
     Raises
     ------
     TypeError
         If the method cannot be called with these arguments.
     ValueError
-        If it returns anything but a finite tensor of x's shape.
+        If it returns anything but a finite tensor of x's shape, or cannot keep the graph.
 
     Examples
     --------
@@ -159,14 +189,32 @@ def attributed(
     ...
     ValueError: <function mean at ...> returned a tensor of shape (2,) for a batch of shape (2, 3); it must return ...
     """
+    arguments: dict[str, Any] = {"target": target, "criterion": criterion, "generator": generator}
+    if create_graph:  # a method that cannot keep the graph need not take the argument
+        require_differentiable(method)
+        arguments["create_graph"] = True
     try:
-        map_ = method(model, protected(x, method), y, target=target, criterion=criterion, generator=generator)
+        with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
+            map_ = method(model, protected(x, method), y, **arguments)
     except TypeError as error:
         require_form(method, METHOD, error)
         raise
-    return checked_map(map_, x, method)
+    map_ = checked_map(map_, x, method)
+    return map_ if create_graph else map_.detach()
 
 
 def protected(x: Tensor, method: Any) -> Tensor:
-    """Return a batch as a method is given it: a copy, unless the method is skaba's, since it may write in place."""
+    """Return the batch to give to a method: a copy, unless the method is skaba's, since it may write in place."""
     return x if type(method).__module__.startswith("skaba.") else x.clone()
+
+
+def require_differentiable(method: Any) -> None:
+    """Raise a ValueError unless a method can return a map that stays in the graph."""
+    if not getattr(method, "is_differentiable", False):
+        kinds: list[Any] = AttributionMethod.__subclasses__()
+        able = ", ".join(kind.__name__ for kind in kinds if kind.is_differentiable is True)
+        raise ValueError(
+            f"{method!r} cannot return a map that stays in the graph (create_graph=True): its is_differentiable is "
+            f"not True. Methods that can: {able}, and SmoothGrad, SquaredSmoothGrad, VarGrad, TimesInput and "
+            "MicroBatches of these."
+        )

@@ -1,38 +1,38 @@
-"""A bound on memory for any attribution method."""
+"""A limit on memory for any attribution method."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution._checking import Target, as_labels
+from skaba.attribution._constraints import COUNT, METHOD
 from skaba.attribution._gradients import Gradient
-from skaba.attribution._method import AttributionMethod, attributed
+from skaba.attribution._method import AttributionMethod, OfMethod, attributed, require_differentiable
 from skaba.attribution._targets import Criterion
 from skaba.network import Model, require_floats, rows_of
 
 
-class MicroBatches(BaseEstimator):
-    """Another method, asked about a few samples at a time, so that memory has a bound.
+class MicroBatches(OfMethod, BaseEstimator):
+    """Another method, applied to a few samples at a time to limit memory.
 
-    A pass holds ``size`` samples, times what the method puts into one pass itself
-    (``steps_at_once``, ``samples_at_once``, ``neighbours``). The map is that of the whole batch,
-    except that random draws follow the parts, and that methods which compare a sample with
+    A pass holds ``batch_size`` samples, times the variants of each that the method itself puts into a pass
+    (its own ``batch_size``; ``neighbours``; ``samples`` of ``IBA`` and ``GradientShap``). The map is that of the whole
+    batch with two exceptions: random numbers are drawn part by part, and methods that compare a sample with
     its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
-    ``mode="train"``) see the part.
+    ``mode="train"``) compare it with its part. With ``create_graph=True`` the graphs of all parts are kept, so memory
+    is not limited.
 
     Parameters
     ----------
     method : attribution method, default=None
-        What is asked; by default ``Gradient()``. Any callable with its arguments will do.
-    size : int, default=16
-        Samples in one part.
+        The method that makes the maps; by default ``Gradient()``. Any callable with its arguments will do.
+    batch_size : int, default=16
+        Samples per part.
 
     Examples
     --------
@@ -40,19 +40,16 @@ class MicroBatches(BaseEstimator):
     >>> from skaba.attribution import IntegratedGradients, MicroBatches, PredictedClass
     >>> model, x = torch.nn.Linear(3, 2), torch.randn(50, 3)
     >>> whole = IntegratedGradients()(model, x, target=PredictedClass())
-    >>> in_parts = MicroBatches(IntegratedGradients(), size=8)(model, x, target=PredictedClass())
+    >>> in_parts = MicroBatches(IntegratedGradients(), batch_size=8)(model, x, target=PredictedClass())
     >>> torch.allclose(in_parts, whole)
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [callable],
-        "size": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"method": METHOD, "batch_size": COUNT}
 
-    def __init__(self, method: AttributionMethod | None = None, size: int = 16) -> None:
+    def __init__(self, method: AttributionMethod | None = None, batch_size: int = 16) -> None:
         self.method = Gradient() if method is None else method
-        self.size = size
+        self.batch_size = batch_size
 
     def __call__(
         self,
@@ -63,12 +60,13 @@ class MicroBatches(BaseEstimator):
         target: Target,
         criterion: Criterion | None = None,
         generator: torch.Generator | None = None,
+        create_graph: bool = False,
     ) -> Tensor:
         """Attribute a batch, part by part.
 
         Parameters
         ----------
-        model, x, y, target, criterion, generator
+        model, x, y, target, criterion, generator, create_graph
             As for :class:`AttributionMethod`.
 
         Returns
@@ -77,18 +75,16 @@ class MicroBatches(BaseEstimator):
         """
         validate_parameters(self)
         require_floats(x)
+        if create_graph:
+            require_differentiable(self)
         labels = as_labels(y, x.device)
+        arguments: dict[str, Any] = {"target": target, "criterion": criterion, "generator": generator}
+        arguments["create_graph"] = create_graph
 
         def attribute(index: Tensor) -> Tensor:
-            return attributed(
-                self.method,
-                rows_of(model, index),
-                x[index],
-                None if labels is None else labels[index],
-                target=target,
-                criterion=criterion,
-                generator=generator,
-            )
+            y_part = None if labels is None else labels[index]
+            return attributed(self.method, rows_of(model, index), x[index], y_part, **arguments)
 
-        parts = torch.split(torch.arange(len(x), device=x.device), self.size)
-        return torch.cat([attribute(index) for index in parts])
+        parts = torch.split(torch.arange(len(x), device=x.device), self.batch_size)
+        with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
+            return torch.cat([attribute(index) for index in parts])

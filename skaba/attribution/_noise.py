@@ -4,49 +4,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._checking import BoundTarget
+from skaba.attribution._constraints import COUNT, METHOD, NOT_NEGATIVE
 from skaba.attribution._gradients import Gradient
-from skaba.attribution._method import About, AttributionMethod, attributed
+from skaba.attribution._method import About, AttributionMethod, OfMethod, attributed
 from skaba.attribution._targets import Score
 from skaba.network import Model, answer, normal_like, per_sample, require_generator, rows_of
 
 
-class NoisyMaps(AttributionMethod):
-    """What SmoothGrad and its relatives share: maps of noisy copies, in one pass several.
+class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
+    """Base class of SmoothGrad and its relatives: it computes the maps of noisy copies, several in one pass.
 
     A subclass writes ``_statistic``.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [callable],
-        "samples": [Interval(Integral, 1, None, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "samples_at_once": [Interval(Integral, 1, None, closed="left")],
+        "method": METHOD,
+        "samples": COUNT,
+        "noise": NOT_NEGATIVE,
+        "batch_size": COUNT,
     }
 
     def __init__(
-        self,
-        method: AttributionMethod | None = None,
-        samples: int = 10,
-        noise: float = 0.15,
-        samples_at_once: int = 5,
+        self, method: AttributionMethod | None = None, samples: int = 10, noise: float = 0.15, batch_size: int = 5
     ) -> None:
         self.method = Gradient() if method is None else method
         self.samples = samples
         self.noise = noise
-        self.samples_at_once = samples_at_once
-
-    @property
-    def mode(self) -> str:  # type: ignore[override]
-        """The mode of the method that it asks."""
-        return getattr(self.method, "mode", "eval")
+        self.batch_size = batch_size
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
@@ -57,43 +47,44 @@ class NoisyMaps(AttributionMethod):
     def _maps(self, model: Model, x: Tensor, score: Score, generator: torch.Generator) -> Iterator[Tensor]:
         flat = x.flatten(1)
         deviation = self.noise * per_sample(flat.amax(1) - flat.amin(1), x)
-        for start in range(0, self.samples, self.samples_at_once):
-            copies = min(self.samples_at_once, self.samples - start)
-            # Drawn copy after copy, whatever the number that shares a pass.
+        for start in range(0, self.samples, self.batch_size):
+            copies = min(self.batch_size, self.samples - start)
+            # Noise is drawn copy after copy, so that it does not depend on batch_size.
             noisy = torch.cat([x + deviation * normal_like(x, generator) for _ in range(copies)])
             yield from self._map(model, noisy, score, generator, len(x)).reshape(copies, *x.shape)
 
     def _map(self, model: Model, noisy: Tensor, score: Score, generator: torch.Generator, n: int) -> Tensor:
-        # To the method the copies are samples of their own, also if it asks about one at a time.
+        # A method that explains one sample at a time takes rows of the score, so it needs one row per noisy copy.
         index = torch.arange(len(noisy), device=noisy.device) % n
-        own = score.rows(index) if hasattr(score, "rows") else score
-        return attributed(self.method, rows_of(model, index), noisy, target=lambda *_, **__: own, generator=generator)
+        rows = score.rows(index) if hasattr(score, "rows") else score
+        chosen: dict[str, Any] = {"target": lambda *_, **__: rows, "generator": generator}
+        return attributed(self.method, rows_of(model, index), noisy, create_graph=noisy.requires_grad, **chosen)
 
     @abstractmethod
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
-        """Return one map from those of the noisy copies."""
+        """Reduce the maps of the noisy copies to one map."""
 
 
 class SmoothGrad(NoisyMaps):
-    """The mean of another method's maps over noisy copies of the input.
+    """Mean of another method's maps over noisy inputs.
 
-    ``samples`` times the cost of the method it extends, and one forward pass that fixes
+    ``samples`` times the passes of the underlying method, and one forward pass that chooses
     the target on the clean input, so that all copies explain the same class.
 
     Parameters
     ----------
     method : attribution method, default=None
-        What is averaged; by default ``Gradient()``. With ``InputXGradient()`` it is the mean of gradient
-        times *noisy* input; the mean gradient times the input is ``TimesInput(SmoothGrad())``.
+        The method whose maps are averaged; by default ``Gradient()``. With ``InputXGradient()`` the result is the mean
+        of gradient times *noisy* input; the mean gradient times the input is ``TimesInput(SmoothGrad())``.
     samples : int, default=10
         Noisy copies.
     noise : float, default=0.15
-        Standard deviation of the noise, as a share of each sample's own range
+        Standard deviation of the noise, as a share of each sample's range
         (maximum minus minimum); the paper recommends 0.1 to 0.2.
-    samples_at_once : int, default=5
-        How many copies share a pass. Memory grows with it; the result does not change,
-        unless the method itself draws at random or asks in training mode, where the copies that
-        share a pass share the statistics of BatchNorm. Choose 1 for a method that shares passes
+    batch_size : int, default=5
+        Noisy copies of the batch per pass. Memory grows with it. The result does not change,
+        unless the method itself draws at random or runs in training mode, where the copies
+        in a pass share the statistics of BatchNorm. Choose 1 for a method that has a ``batch_size``
         itself, such as ``IntegratedGradients``: the numbers multiply, and passes that no longer
         fit the processor's cache are slow.
 
@@ -116,27 +107,27 @@ class SmoothGrad(NoisyMaps):
     about: ClassVar[About] = About("samples * method + 1", "samples * method", signed=True, needs="what method needs")
 
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
-        total = next(maps).clone()
+        total = next(maps).clone()  # the first map is a view of a pass's maps, which must not be changed
         for map_ in maps:
             total += map_
         return total / self.samples
 
 
 class SquaredSmoothGrad(NoisyMaps):
-    """The mean of another method's squared maps over noisy copies of the input.
+    """Mean of another method's squared maps over noisy inputs.
 
-    Costs what ``SmoothGrad`` costs. Without a sign: maps that cancel out in a mean add up here.
+    As many passes as ``SmoothGrad``. The map has no sign: maps that cancel out in a mean add up here.
 
     Parameters
     ----------
     method : attribution method, default=None
-        Whose maps are squared; by default ``Gradient()``.
+        The method whose maps are squared; by default ``Gradient()``.
     samples : int, default=10
         Noisy copies.
     noise : float, default=0.15
-        Standard deviation of the noise, as a share of each sample's own range.
-    samples_at_once : int, default=5
-        How many copies share a pass; see :class:`SmoothGrad`.
+        Standard deviation of the noise, as a share of each sample's range.
+    batch_size : int, default=5
+        Noisy copies of the batch per pass; see :class:`SmoothGrad`.
 
     References
     ----------
@@ -163,20 +154,20 @@ class SquaredSmoothGrad(NoisyMaps):
 
 
 class VarGrad(NoisyMaps):
-    """The variance of another method's maps over noisy copies of the input.
+    """Variance of another method's maps over noisy inputs.
 
-    Costs what ``SmoothGrad`` costs. Without a sign: it tells where the map depends on the noise.
+    As many passes as ``SmoothGrad``. The map has no sign: it shows where the underlying map depends on the noise.
 
     Parameters
     ----------
     method : attribution method, default=None
-        Whose maps vary; by default ``Gradient()``.
+        The method whose maps vary; by default ``Gradient()``.
     samples : int, default=10
         Noisy copies; with a single one the map is 0.
     noise : float, default=0.15
-        Standard deviation of the noise, as a share of each sample's own range.
-    samples_at_once : int, default=5
-        How many copies share a pass; see :class:`SmoothGrad`.
+        Standard deviation of the noise, as a share of each sample's range.
+    batch_size : int, default=5
+        Noisy copies of the batch per pass; see :class:`SmoothGrad`.
 
     References
     ----------
@@ -198,7 +189,7 @@ class VarGrad(NoisyMaps):
     about: ClassVar[About] = SmoothGrad.about._replace(signed=False)
 
     def _statistic(self, maps: Iterator[Tensor]) -> Tensor:
-        # Welford's update: the difference of two sums would drown a small variance in rounding.
+        # Welford's update: as the difference of two large sums, a small variance would be lost to rounding.
         mean = next(maps).clone()
         squares = torch.zeros_like(mean)
         for seen, map_ in enumerate(maps, 2):

@@ -1,24 +1,23 @@
-"""Attribution methods that gather gradients along paths from a baseline to the input."""
+"""Attribution methods that average gradients along paths from a baseline to the input."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution._checking import BoundTarget
+from skaba.attribution._constraints import BACKGROUND, BASELINE, COUNT
 from skaba.attribution._method import About, AttributionMethod
 from skaba.network import Model, answer, broadcast, input_gradient, require_generator
 
 
 class IntegratedGradients(AttributionMethod):
-    """Gradients along the straight path from a baseline to the input.
+    """Gradients along the straight path from a baseline.
 
-    ``steps`` forward and backward passes a sample, and one more forward pass that fixes
+    ``steps`` forward and backward passes per sample, and one more forward pass that chooses
     the target. Complete: the map sums to the target's difference between input and
     baseline, up to the error of the quadrature.
 
@@ -27,10 +26,10 @@ class IntegratedGradients(AttributionMethod):
     steps : int, default=20
         Points of the Gauss-Legendre quadrature on the path.
     baseline : float, Tensor or ndarray, default=0.0
-        Where the path starts, in the units of the input: one number, or a tensor that
+        Start of the path, in the units of the input: one number, or a tensor that
         broadcasts against a batch.
-    steps_at_once : int, default=10
-        How many points share a pass. Memory grows with it, the result does not change.
+    batch_size : int, default=10
+        Points of each sample's path per pass. Memory grows with it; the result does not change.
 
     References
     ----------
@@ -47,47 +46,40 @@ class IntegratedGradients(AttributionMethod):
     """
 
     about: ClassVar[About] = About(
-        "steps + 1",
-        "steps",
-        signed=True,
-        complete="target - target of the baseline",
-        baseline=True,
-        needs="a gradient",
+        "steps + 1", "steps", True, "target - target of the baseline", baseline=True, needs="a gradient"
     )
+    is_differentiable: ClassVar[bool] = True
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"steps": COUNT, "baseline": BASELINE, "batch_size": COUNT}
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "steps": [Interval(Integral, 1, None, closed="left")],
-        "baseline": [Real, Tensor, np.ndarray],
-        "steps_at_once": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(self, steps: int = 20, baseline: float | Tensor = 0.0, steps_at_once: int = 10) -> None:
+    def __init__(self, steps: int = 20, baseline: float | Tensor = 0.0, batch_size: int = 10) -> None:
         self.steps = steps
         self.baseline = baseline
-        self.steps_at_once = steps_at_once
+        self.batch_size = batch_size
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         with torch.no_grad():
             score = target(answer(model, x))
         baseline = broadcast("baseline", self.baseline, x)
         path = x - baseline
+        # Gauss-Legendre is exact for polynomials up to degree 2 * steps - 1, a Riemann sum of as many steps only for
+        # constants: complete maps take far fewer passes.
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
-        # From the quadrature's own interval [-1, 1] to the path's [0, 1].
+        # From the quadrature's interval [-1, 1] to the path's [0, 1].
         positions = torch.as_tensor((nodes + 1) / 2, dtype=x.dtype, device=x.device)
         shares = torch.as_tensor(weights / 2, dtype=x.dtype, device=x.device)
         mean_gradient = torch.zeros_like(x)
-        for start in range(0, self.steps, self.steps_at_once):
-            chunk = positions[start : start + self.steps_at_once]
+        for start in range(0, self.steps, self.batch_size):
+            chunk = positions[start : start + self.batch_size]
             points = baseline + chunk.reshape(-1, *[1] * x.dim()) * path
-            gradients = input_gradient(model, points.flatten(0, 1), score).reshape(points.shape)
+            gradients = input_gradient(model, points.flatten(0, 1), score, x.requires_grad).reshape(points.shape)
             mean_gradient += torch.tensordot(shares[start : start + len(chunk)], gradients, dims=1)
         return path * mean_gradient
 
 
 class ExpectedGradients(AttributionMethod):
-    """Integrated gradients averaged over baselines that are drawn from a background.
+    """Integrated gradients, baselines drawn from a background.
 
-    ``samples`` forward and backward passes a sample, and one more forward pass that fixes
+    ``samples`` forward and backward passes per sample, and one more forward pass that chooses
     the target. In expectation complete: the map sums to the target's difference between the
     input and the mean over the background.
 
@@ -95,11 +87,11 @@ class ExpectedGradients(AttributionMethod):
     ----------
     background : Tensor or ndarray of shape (m, ...), default=None
         Samples of the input's shape; at a hidden layer, of the features' shape. None is the
-        batch itself, of which a batch of one sample has a map of zeros.
+        batch itself; the map of a batch of one sample is then zero.
     samples : int, default=20
         Draws of a baseline and of a point on the path from there.
-    samples_at_once : int, default=10
-        How many draws share a pass. Memory grows with it, the result does not change.
+    batch_size : int, default=10
+        Draws for each sample per pass. Memory grows with it; the result does not change.
 
     References
     ----------
@@ -108,8 +100,7 @@ class ExpectedGradients(AttributionMethod):
 
     Examples
     --------
-    The gradient of a linear model is the same everywhere, and with a single baseline nothing is
-    left to chance.
+    The gradient of a linear model is the same everywhere, so with a single baseline nothing is random.
 
     >>> import torch
     >>> from skaba.attribution import ExpectedGradients, TrueClass
@@ -128,41 +119,39 @@ class ExpectedGradients(AttributionMethod):
         baseline=True,
         needs="a gradient",
     )
-
+    is_differentiable: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "background": [None, Tensor, np.ndarray],
-        "samples": [Interval(Integral, 1, None, closed="left")],
-        "samples_at_once": [Interval(Integral, 1, None, closed="left")],
+        "background": BACKGROUND,
+        "samples": COUNT,
+        "batch_size": COUNT,
     }
 
-    def __init__(
-        self, background: Tensor | np.ndarray | None = None, samples: int = 20, samples_at_once: int = 10
-    ) -> None:
+    def __init__(self, background: Tensor | np.ndarray | None = None, samples: int = 20, batch_size: int = 10) -> None:
         self.background = background
         self.samples = samples
-        self.samples_at_once = samples_at_once
+        self.batch_size = batch_size
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         background = background_of(self, x)
         with torch.no_grad():
             score = target(answer(model, x))
-        # Two numbers a draw: drawn all at once, they do not depend on how many share a pass.
+        # All are drawn before the first pass, so that they do not depend on batch_size.
         chosen = torch.randint(len(background), (self.samples, len(x)), generator=generator).to(x.device)
         positions = torch.rand(self.samples, len(x), generator=generator, dtype=x.dtype).to(x.device)
         total = torch.zeros_like(x)
-        for start in range(0, self.samples, self.samples_at_once):
-            chunk = slice(start, start + self.samples_at_once)
+        for start in range(0, self.samples, self.batch_size):
+            chunk = slice(start, start + self.batch_size)
             baselines = background[chosen[chunk]]
             paths = x - baselines
             points = baselines + positions[chunk].reshape(-1, len(x), *[1] * (x.dim() - 1)) * paths
-            gradients = input_gradient(model, points.flatten(0, 1), score).reshape(points.shape)
+            gradients = input_gradient(model, points.flatten(0, 1), score, x.requires_grad).reshape(points.shape)
             total += (paths * gradients).sum(0)
         return total / self.samples
 
 
 def background_of(method: Any, x: Tensor) -> Tensor:
-    """Return a method's ``background`` as x's dtype on x's device; None stands for the batch itself.
+    """Return a method's ``background`` with x's dtype and device; None stands for the batch itself.
 
     Raises
     ------
@@ -173,8 +162,9 @@ def background_of(method: Any, x: Tensor) -> Tensor:
         return x
     background = torch.as_tensor(method.background, dtype=x.dtype, device=x.device)
     if background.shape[1:] != x.shape[1:] or not len(background):
+        shape = ", ".join(map(str, x.shape[1:]))
         raise ValueError(
             f"The background of {type(method).__name__} has shape {tuple(background.shape)}; it must hold at least "
-            f"one sample of the shape {tuple(x.shape[1:])} that is attributed: (m, {', '.join(map(str, x.shape[1:]))})."
+            f"one sample of the same shape as those that are explained: (m, {shape})."
         )
     return background

@@ -1,4 +1,4 @@
-"""The map that knows nothing."""
+"""A map without information, as a control."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from skaba.network import Model, normal_like, require_generator
 
 
 class RandomMap(AttributionMethod):
-    """Normal noise in place of a map, without a pass through the model.
+    """Normal noise, no attribution: a control.
 
-    A measure of map quality must be able to tell every method from it. To control for attribution in training use
-    :class:`skaba.augmenters.RandomMapABA`, which shuffles a method's own maps: noise has neither their zeros nor
-    their ties.
+    No pass through the model. A measure of map quality must be able to distinguish every method from it. To control
+    for attribution in training, use :class:`skaba.augmenters.RandomMapABA`, which shuffles a method's maps: noise has
+    neither their zeros nor their ties.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Methods that go back through ReLUs in another way than the gradient, computed by captum."""
+"""Methods that change how ReLUs pass gradients back, computed by captum."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from skaba.attribution._captum import Scored, captum
+from skaba.attribution._captum import Scored
+from skaba.attribution._constraints import NAME
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._layer_rules import ThroughLayers
 from skaba.attribution._method import About
 from skaba.network import Structure, operations
 
-# Rectifiers, also where they are written in another way.
+# Rectifiers, however they are written.
 _RECTIFYING = operations("relu threshold clamp clampmin hardtanh maximum minimum maskedfill where")
 
 
 class _ThroughRectifiers(ThroughLayers):
-    """A method that changes how ReLUs go back, and leaves all else to the gradient."""
+    """A method that changes how ReLUs pass gradients back; everything else passes its plain gradient."""
 
     _kinds = (nn.ReLU,)
+    _captums: ClassVar[str] = "GuidedBackprop"
 
     def _check(self, structure: Structure) -> None:
         rectifiers = [step for step in structure.outside(self._kinds) if step.operation in _RECTIFYING]
@@ -31,12 +33,15 @@ class _ThroughRectifiers(ThroughLayers):
                 "logits. Use another method, for example IntegratedGradients."
             )
 
+    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self._run(self._captums, scored, x)
+
 
 class DeconvNet(_ThroughRectifiers):
-    """The gradient, with only what is positive passed back through each ReLU, whatever its input was.
+    """Gradient; ReLUs pass back positive values only.
 
-    Two forward passes and one backward pass a sample. Smooth activations pass the plain gradient;
-    networks that cut values off in another way than by ``nn.ReLU`` are refused. Not implementation invariant.
+    Whatever a ReLU's input was. Two forward passes and one backward pass per sample. Smooth activations pass the plain
+    gradient; networks that cut values off without ``nn.ReLU`` are refused. Not implementation invariant.
 
     References
     ----------
@@ -52,16 +57,13 @@ class DeconvNet(_ThroughRectifiers):
     """
 
     about: ClassVar[About] = About("2", "1", signed=True, needs="nn.ReLU modules")
-
-    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        map_: Tensor = captum().Deconvolution(scored).attribute(x, additional_forward_args=(scored.index,))
-        return map_
+    _captums = "Deconvolution"
 
 
 class GuidedBackprop(_ThroughRectifiers):
-    """The gradient, with only what is positive passed back through each ReLU, and only where it was active.
+    """Gradient; active ReLUs pass back positive values only.
 
-    Two forward passes and one backward pass a sample. Other activations than ReLU pass the plain
+    Two forward passes and one backward pass per sample. Activations other than ReLU pass the plain
     gradient. Not implementation invariant.
 
     References
@@ -82,16 +84,13 @@ class GuidedBackprop(_ThroughRectifiers):
 
     about: ClassVar[About] = About("2", "1", signed=True, needs="nn.ReLU modules")
 
-    def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        map_: Tensor = captum().GuidedBackprop(scored).attribute(x, additional_forward_args=(scored.index,))
-        return map_
-
 
 class GuidedGradCAM(_ThroughRectifiers):
-    """Guided backpropagation times Grad-CAM: details, where a convolution sees the target.
+    """Guided backpropagation times Grad-CAM.
 
-    Three forward and two backward passes a sample. See :class:`GradCAM` for how its coarse map is
-    stretched to the input, and :class:`GuidedBackprop` for what it needs. Not implementation invariant.
+    Details, where a convolution sees the target. Three forward and two backward passes per sample. See
+    :class:`GradCAM` for how its coarse map is stretched to the input, and :class:`GuidedBackprop` for the networks
+    that it needs. Not implementation invariant.
 
     Parameters
     ----------
@@ -113,13 +112,11 @@ class GuidedGradCAM(_ThroughRectifiers):
     """
 
     about: ClassVar[About] = About("3", "2", signed=True, needs="nn.ReLU modules and a convolution")
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"layer": [None, str]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"layer": NAME}
 
     def __init__(self, layer: str | None = None) -> None:
         self.layer = layer
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         coarse = GradCAM(self.layer)(scored.model, x, target=lambda *_, **__: scored.score)
-        fine: Tensor = captum().GuidedBackprop(scored).attribute(x, additional_forward_args=(scored.index,))
-        return fine * coarse
+        return coarse * super()._explain(scored, x, generator)

@@ -1,45 +1,46 @@
-"""Attribution targets: which scalar of a sample a map explains."""
+"""Attribution targets: the scalar of a sample that a map explains."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any, ClassVar, Protocol
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
-from torch import Tensor
+from torch import Generator, Tensor
 
 from skaba._validation import validate_parameters
+from skaba.attribution._constraints import COUNT_OR_NONE, at_least
 from skaba.network import require_generator
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+Labels = Tensor | None
 
 USUAL_K = 4
 """The papers' k for images, from which a class is drawn unless there are fewer."""
 
 
 class Score(Protocol):
-    """What a target fixed: takes logits, returns the target's value a row."""
+    """What a target returns: a function that takes logits and returns the target's value per row."""
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         """Return the values, shape (m * n,), of logits of shape (m * n, n_outputs).
 
-        Rows come sample after sample and that m times over, so that a method can ask about
+        The rows are the n samples in order, m times over, so that a method can run
         m variants of a batch in one pass.
         """
 
     def rows(self, index: Tensor) -> Score:
         """Return the score of some of the samples, in the order of the index.
 
-        Only methods that ask about one sample at a time need it; an own target's score may be a
+        Only methods that explain one sample at a time need it; the score of your own target may be a
         plain function.
         """
 
 
 class ClassScore:
-    """The logit of one class a sample, chosen once and kept for every pass that follows."""
+    """The logit of one class per sample; the classes stay the same in every pass."""
 
     def __init__(self, classes: Tensor) -> None:
         self.classes = classes
@@ -53,10 +54,50 @@ class ClassScore:
         return ClassScore(self.classes.index_select(0, index))
 
 
-class RandomTopClass(BaseEstimator):
-    """The score of a class drawn at random from the k that the model ranks highest.
+class TargetBase(ABC, BaseEstimator):
+    """Base class of skaba's targets. A subclass writes ``_score``."""
 
-    A fresh class is drawn for every sample at every call.
+    def __call__(
+        self,
+        logits: Tensor,
+        y: Tensor | None,
+        *,
+        criterion: Criterion | None = None,
+        generator: Generator | None = None,
+    ) -> Score:
+        """Choose what is explained in each sample.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_outputs)
+        y : Tensor or None
+            The labels; needed by ``TrueClass`` and ``Loss``.
+        criterion : callable, default=None
+            The loss, ``criterion(logits, y)``; needed by ``Loss``.
+        generator : torch.Generator on the CPU, default=None
+            Decides what is drawn; needed by ``RandomTopClass``.
+
+        Returns
+        -------
+        Score
+            A function from logits to the target's value per sample, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If something that the target needs is missing, or it does not fit the logits or the labels.
+        """
+        return self._score(logits, y, criterion, generator)
+
+    @abstractmethod
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
+        """Return the score."""
+
+
+class RandomTopClass(TargetBase):
+    """The logit of a class drawn at random from the k that the model ranks highest.
+
+    A new class is drawn for every sample in every call.
 
     Parameters
     ----------
@@ -79,41 +120,12 @@ class RandomTopClass(BaseEstimator):
     tensor([5., 3.])
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"k": [Interval(Integral, 1, None, closed="left"), None]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"k": COUNT_OR_NONE}
 
     def __init__(self, k: int | None = None) -> None:
         self.k = k
 
-    def __call__(
-        self,
-        logits: Tensor,
-        y: Tensor | None,
-        *,
-        criterion: Criterion | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Score:
-        """Choose a class for each sample.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_classes)
-        y : Tensor or None
-            Not used, but a multi-label or regression target is refused.
-        criterion : callable, default=None
-            Not used.
-        generator : torch.Generator on the CPU
-            Decides the draw.
-
-        Returns
-        -------
-        Score
-            A function from logits to the chosen class's score, shape (n,).
-
-        Raises
-        ------
-        ValueError
-            If k exceeds the number of classes, or the task has no classes to draw from.
-        """
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
         _require_classes(self, logits, y)
         n_classes = logits.shape[1]
         if n_classes == 1 and self.k != 1:
@@ -128,14 +140,14 @@ class RandomTopClass(BaseEstimator):
                 f"per sample. Set k to at most {n_classes}, for example augmenter__target__k={n_classes} on the "
                 "estimator, or to None."
             )
-        generator = require_generator(generator, self)
-        rank = torch.randint(k, (len(logits), 1), generator=generator)
+        # Drawn on the CPU, so that the same seed gives the same classes on every device.
+        rank = torch.randint(k, (len(logits), 1), generator=require_generator(generator, self))
         top = logits.topk(k, dim=1).indices
         return ClassScore(top.gather(1, rank.to(logits.device)).squeeze(1))
 
 
-class TrueClass(BaseEstimator):
-    """The score of the sample's own label.
+class TrueClass(TargetBase):
+    """The logit of each sample's label.
 
     Examples
     --------
@@ -146,33 +158,7 @@ class TrueClass(BaseEstimator):
     tensor([0., 0.])
     """
 
-    def __call__(
-        self,
-        logits: Tensor,
-        y: Tensor | None,
-        *,
-        criterion: Criterion | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Score:
-        """Return the score of each sample's label.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_classes)
-        y : int64 Tensor of shape (n,)
-        criterion, generator
-            Not used.
-
-        Returns
-        -------
-        Score
-            A function from logits to the label's score, shape (n,).
-
-        Raises
-        ------
-        ValueError
-            If there are no labels, or one is not the index of an output.
-        """
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
         _require_classes(self, logits, y)
         if y is None:
             raise ValueError("TrueClass needs the labels: pass y, or use PredictedClass().")
@@ -181,10 +167,10 @@ class TrueClass(BaseEstimator):
         return ClassScore(y.long())
 
 
-class PredictedClass(BaseEstimator):
-    """The score of the class that the model ranks highest.
+class PredictedClass(TargetBase):
+    """The highest logit of each sample.
 
-    Of a multi-label model it is the label with the highest logit, of a regression
+    For a multi-label model it is that of the label with the highest logit, for a regression
     the highest output (with one output: the prediction itself).
 
     Examples
@@ -196,38 +182,18 @@ class PredictedClass(BaseEstimator):
     tensor([5., 3.])
     """
 
-    def __call__(
-        self,
-        logits: Tensor,
-        y: Tensor | None,
-        *,
-        criterion: Criterion | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Score:
-        """Return the score of each sample's predicted class.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_classes)
-        y, criterion, generator
-            Not used.
-
-        Returns
-        -------
-        Score
-            A function from logits to the predicted class's score, shape (n,).
-        """
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
         _require_two_dimensions(logits)
         return ClassScore(logits.argmax(dim=1))
 
 
-class FixedClass(BaseEstimator):
-    """The score of one class, the same for every sample: one label of many, one output of a regression.
+class FixedClass(TargetBase):
+    """The logit of one class, the same for every sample: one of many labels, or one output of a regression.
 
     Parameters
     ----------
     index : int
-        Which of the model's outputs is explained, counted from 0; for a classifier the place of
+        Index of the output that is explained, counted from 0; for a classifier the index of
         the class in ``classes_``.
 
     Examples
@@ -239,37 +205,12 @@ class FixedClass(BaseEstimator):
     tensor([1., 2.])
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"index": [Interval(Integral, 0, None, closed="left")]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"index": at_least(0)}
 
     def __init__(self, index: int) -> None:
         self.index = index
 
-    def __call__(
-        self,
-        logits: Tensor,
-        y: Tensor | None,
-        *,
-        criterion: Criterion | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Score:
-        """Return the score of the class.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_outputs)
-        y, criterion, generator
-            Not used.
-
-        Returns
-        -------
-        Score
-            A function from logits to the class's score, shape (n,).
-
-        Raises
-        ------
-        ValueError
-            If the model has no output with this index.
-        """
+    def _score(self, logits: Tensor, y: Labels, criterion: Criterion | None, generator: Generator | None) -> Score:
         validate_parameters(self)
         _require_two_dimensions(logits)
         if self.index >= logits.shape[1]:
@@ -286,6 +227,7 @@ def _require_two_dimensions(logits: Tensor) -> None:
 
 
 def require_one_each(y: Tensor, logits: Tensor) -> None:
+    """Raise a ValueError unless there is one label per sample."""
     if len(y) != len(logits):
         raise ValueError(f"The batch has {len(logits)} samples, but y has {len(y)} targets; pass one per sample.")
 

@@ -1,4 +1,4 @@
-"""Another method's map, times the input."""
+"""Another method's map times the input."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import torch
 from torch import Tensor
 
 from skaba.attribution._checking import BoundTarget
-from skaba.attribution._method import About, AttributionMethod, attributed
+from skaba.attribution._constraints import METHOD
+from skaba.attribution._method import About, AttributionMethod, OfMethod, attributed
 from skaba.attribution._noise import SmoothGrad
 from skaba.network import Model
 
 
-class TimesInput(AttributionMethod):
-    """Another method's map, multiplied by the input element by element.
+class TimesInput(OfMethod, AttributionMethod):  # type: ignore[override]
+    """Another method's map times the input.
 
-    It makes the passes of the method. ``TimesInput(SmoothGrad())`` is SG' of Brocki and Chung, the mean gradient over
-    noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', or :class:`InputXGradient`. The product
-    can tell evidence for the target from evidence against it, which a gradient alone cannot; where the input is 0,
-    so is the map.
+    It makes the same passes as the method. ``TimesInput(SmoothGrad())`` is SG' of Brocki and Chung, the mean gradient
+    over noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', or :class:`InputXGradient`. The product
+    distinguishes evidence for the target from evidence against it, which a gradient alone cannot. Where the input is
+    0, so is the map.
 
     Parameters
     ----------
     method : attribution method, default=None
-        Whose map is multiplied; by default ``SmoothGrad()``. Any callable with its arguments will do.
+        The method whose map is multiplied; by default ``SmoothGrad()``. Any callable with its arguments will do.
 
     References
     ----------
@@ -45,17 +46,11 @@ class TimesInput(AttributionMethod):
 
     about: ClassVar[About] = About("method", "method", signed=True, needs="what method needs")
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"method": [callable]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"method": METHOD}
 
     def __init__(self, method: AttributionMethod | None = None) -> None:
         self.method = SmoothGrad() if method is None else method
 
-    @property
-    def mode(self) -> str:  # type: ignore[override]
-        """The mode of the method that it asks."""
-        return getattr(self.method, "mode", "eval")
-
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        return x * attributed(
-            self.method, model, x, target=lambda logits, *_, **__: target(logits), generator=generator
-        )
+        chosen: dict[str, Any] = {"target": lambda logits, *_, **__: target(logits), "generator": generator}
+        return x * attributed(self.method, model, x, create_graph=x.requires_grad, **chosen)

@@ -160,8 +160,7 @@ def _usable_on(benchmark: XORBenchmark) -> list[str]:
 
 def _for_xor(method: AttributionMethod) -> AttributionMethod:
     """Put a method's baseline where XOR has its "nothing", between the classes; give IBA the source's weight."""
-    named = {"baseline", "fill"} & method.get_params(deep=False).keys()
-    settings = dict.fromkeys(named, 0.5)
+    settings = dict.fromkeys({"baseline"} & method.get_params(deep=False).keys(), 0.5)
     if isinstance(method, IBA):
         settings["beta"] = IBA_BETA
     return method.set_params(**settings)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""How a network is asked without leaving a trace: modes, layers seen from inside, spatial axes, structure."""
+"""How a network is asked without leaving a trace: modes, views from a layer, spatial axes, structure."""
 
 from skaba.network._asking import (
     Model,

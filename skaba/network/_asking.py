@@ -1,4 +1,4 @@
-"""Asking a model without leaving a trace."""
+"""Asking a model for logits and gradients without leaving a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from skaba._random_state import holding_random_state
 
 Model = Callable[[Tensor], Any]
-"""What is asked: an ``nn.Module``, or any callable that turns a batch into logits."""
+"""An ``nn.Module``, or any callable that turns a batch into logits."""
 
 
 class Switch:
@@ -24,23 +24,23 @@ class Switch:
         self.get = get
         self.put = put
         self.lock = Lock()
-        self.askers = 0
+        self.users = 0
         self.before = False
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Switch the setting off for the time of the block; the last to leave puts it back."""
+        """Switch the setting off inside the block; the last user to leave restores it."""
         with self.lock:
-            if not self.askers:
+            if not self.users:
                 self.before = self.get()
                 self.put(False)
-            self.askers += 1
+            self.users += 1
         try:
             yield
         finally:
             with self.lock:
-                self.askers -= 1
-                if not self.askers:
+                self.users -= 1
+                if not self.users:
                     self.put(self.before)
 
 
@@ -52,7 +52,14 @@ _SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
         nn.MultiheadAttention,
     ),
 }
-"""Shortcuts of torch's that attribution cannot go along with, and the modules that take them."""
+"""Shortcuts in torch that attribution cannot use, and the modules that take them."""
+
+_FUSED_ATTENTION = tuple(
+    Switch(getattr(torch.backends.cuda, f"{kind}_sdp_enabled"), getattr(torch.backends.cuda, f"enable_{kind}_sdp"))
+    for kind in ("flash", "mem_efficient", "cudnn")
+    if hasattr(torch.backends.cuda, f"enable_{kind}_sdp")
+)
+"""Attention kernels, on the CPU too, whose gradient torch cannot differentiate again."""
 
 
 class View(nn.Module):
@@ -62,36 +69,41 @@ class View(nn.Module):
 
 
 @contextmanager
-def asking(model: Model, mode: str = "eval", generator: torch.Generator | None = None) -> Iterator[None]:
-    """Hold a model in one mode for the time of the block, then leave everything as it was.
+def asking(
+    model: Model, mode: str = "eval", generator: torch.Generator | None = None, create_graph: bool = False
+) -> Iterator[None]:
+    """Hold a model in one mode inside the block, then leave everything as it was.
 
-    Afterwards the training flags, torch's global random state, the switches of cuDNN and of the attention
-    fast path and, in training mode, the buffers are put back.
+    Training flags, torch's global random state and torch's switches for cuDNN and attention kernels are restored, in
+    training mode the buffers too.
 
     Parameters
     ----------
     model : nn.Module or callable
-        A callable that is no module has no flags; only the random state is kept.
+        A callable that is not a module has no flags; only the random state is restored.
     mode : {"eval", "train"}, default="eval"
         In "eval" BatchNorm uses its running statistics and dropout does nothing. In "train" BatchNorm
-        normalises by the statistics of the batch and dropout drops. A model that is in training mode already
+        normalises by the statistics of the batch and dropout drops. A model that is already in training mode
         keeps the flags of its submodules, so that a BatchNorm layer which you froze in evaluation mode stays
-        frozen; any other is put into training mode by its own ``train()``.
+        frozen; any other model is put into training mode by its own ``train()``.
     generator : torch.Generator on the CPU, default=None
-        Decides, in "train", what the model draws from torch's global random state, such as dropout's masks.
+        In "train", decides what the model draws from torch's global random state, such as dropout's masks.
+    create_graph : bool, default=False
+        Whether gradients taken inside the block will be differentiated again after it. The model then works on
+        copies of its buffers, attention uses the kernel that can be differentiated twice, and gradients are enabled.
 
     Raises
     ------
     ValueError
-        If there is no such mode, or the mode is "train" and there is no generator, a module is scripted, or BatchNorm
-        is asked about a single sample.
+        If the mode does not exist, or the mode is "train" and there is no generator, a module is scripted, or
+        BatchNorm sees a single sample.
 
     Notes
     -----
-    In "eval" the buffers are not put aside: a module that writes into one even in evaluation mode is the one
-    thing that leaves a trace. Recurrent layers run without cuDNN, which refuses to differentiate them in
-    evaluation mode. Transformer layers run without torch's fast path: it calls no submodule, so a layer inside
-    would never be seen, and it packs padded batches into nested tensors, which have other shapes.
+    In "eval" without ``create_graph`` the buffers are not copied: a module that writes into one even in evaluation
+    mode is the only thing that leaves a trace. Recurrent layers run without cuDNN, which refuses to differentiate
+    them in evaluation mode. Transformer layers run without torch's fast path: it does not call submodules, so hooks on
+    a layer inside would never run, and it packs padded batches into nested tensors, which have other shapes.
     """
     if mode not in ("eval", "train"):
         raise ValueError(f'mode={mode!r} must be "eval" or "train".')
@@ -106,9 +118,16 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
         for switch, kinds in _SWITCHES.items():
             if any(isinstance(module, kinds) for module in modules):
                 held.enter_context(switch.off())
+        if create_graph:
+            held.enter_context(torch.enable_grad())
+            for switch in _FUSED_ATTENTION:
+                held.enter_context(switch.off())
+        if create_graph or mode == "train":
+            # The second derivative of BatchNorm reads the running statistics. torch does not notice if a training
+            # step has updated them in the meantime, and the gradient would be silently wrong.
+            held.enter_context(_buffers_aside(modules))
         if mode == "train":
             held.callback(_set_training, [module for module in modules if not module.training], False)
-            held.enter_context(_buffers_aside(modules))
             _train(model, generator)
         else:
             _set_training(training, False)
@@ -124,7 +143,7 @@ def asking(model: Model, mode: str = "eval", generator: torch.Generator | None =
 
 
 def _train(model: Model, generator: torch.Generator | None) -> None:
-    """Put a model into training mode, unless it is, and let the generator decide what it draws."""
+    """Put a model into training mode, unless it is in it, and seed what it draws by the generator."""
     if generator is None:
         raise ValueError(
             'mode="train" may draw at random, as dropout does: pass generator=torch.Generator().manual_seed(0).'
@@ -146,20 +165,23 @@ def draw_seed(generator: torch.Generator) -> int:
 
 @contextmanager
 def _buffers_aside(modules: list[nn.Module]) -> Iterator[None]:
-    """Let modules work on copies of their buffers: whatever they write is lost."""
+    """Let modules work on copies of their buffers, which are thrown away after the block."""
     scripted = next((module for module in modules if isinstance(module, torch.jit.ScriptModule)), None)
     if scripted is not None:
-        raise ValueError('A scripted module cannot be asked in mode="train" without a trace: pass the original.')
-    own = [(module, dict(module._buffers)) for module in modules if module._buffers]
-    copies: dict[int, Tensor] = {}  # of a buffer that several modules share there is one
+        raise ValueError(
+            'A scripted module cannot be attributed with mode="train" or create_graph=True without leaving a trace in '
+            "its buffers: pass the original module."
+        )
+    originals = [(module, dict(module._buffers)) for module in modules if module._buffers]
+    copies: dict[int, Tensor] = {}  # a buffer that several modules share has one copy
     try:
-        for module, buffers in own:
+        for module, buffers in originals:
             for name, buffer in buffers.items():
                 if buffer is not None:
                     module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())
         yield
     finally:
-        for module, buffers in own:
+        for module, buffers in originals:
             module._buffers.clear()
             module._buffers.update(buffers)
 
@@ -171,20 +193,20 @@ def _set_random_state(state: Tensor, cuda_state: list[Tensor] | None) -> None:
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:
-    # Straight into the instance where that is all there is to it: Module.__setattr__ looks for
-    # parameters and submodules first, which at every step costs more than the rest of asking.
+    # Module.__setattr__ first looks for parameters and submodules, which at every step costs more than the rest
+    # of asking. So the flag is written directly, unless the module stores it elsewhere.
     for module in modules:
         if type(module).__setattr__ is nn.Module.__setattr__:
             vars(module)["training"] = training
-        else:  # a scripted module keeps its flag elsewhere
+        else:  # a scripted module
             module.training = training
 
 
 def unwrapped(component: Any) -> Any:
     """Return the module that ``torch.compile`` or data parallelism wrapped.
 
-    Hooks that come later work on that one alone, and asking it waits for no other process. What
-    accelerate puts into a module's ``forward`` (automatic mixed precision) stays in force.
+    Hooks that are added later run only on that module, and a call of it does not wait for other processes.
+    What accelerate puts into a module's ``forward`` (automatic mixed precision) stays in force.
     """
     while True:
         if isinstance(component, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -196,7 +218,7 @@ def unwrapped(component: Any) -> Any:
 
 
 def first_output(output: Any) -> Tensor:
-    """Return the tensor of a model's answer as it is: of a tuple the first entry, as skorch reads it."""
+    """Return the tensor in a model's output: of a tuple the first entry, as skorch reads it."""
     logits = output[0] if isinstance(output, (tuple, list)) else output
     if isinstance(logits, Tensor):
         return logits
@@ -207,7 +229,7 @@ def first_output(output: Any) -> Tensor:
 
 
 def logits_of(output: Any) -> Tensor:
-    """Return the logits of a model's answer in columns: (n,) stands for one output per sample, (n, 1)."""
+    """Return the logits in a model's output as columns: shape (n,), one output per sample, becomes (n, 1)."""
     logits = first_output(output)
     return logits.unsqueeze(1) if logits.dim() == 1 else logits
 
@@ -217,8 +239,10 @@ def answer(model: Model, x: Tensor) -> Tensor:
     return logits_of(model(x.clone()))
 
 
-def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
+def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor], create_graph: bool = False) -> Tensor:
     """Differentiate the sum of the samples' scores with respect to their input.
+
+    ``torch.autograd.grad`` follows only the path to the input, so no parameter's gradient is computed or accumulated.
 
     Parameters
     ----------
@@ -226,30 +250,30 @@ def input_gradient(model: Model, x: Tensor, score: Callable[[Tensor], Tensor]) -
     x : Tensor of shape (n, ...)
     score : callable
         Takes the logits and returns one value per sample, shape (n,).
+    create_graph : bool, default=False
+        Keep the gradient in the graph of the model's parameters, and of x if it requires a gradient.
 
     Returns
     -------
     Tensor of x's shape
-        ``torch.autograd.grad`` follows the path to the input alone, so no
-        parameter's gradient is computed, let alone accumulated.
 
     Raises
     ------
     ValueError
         If the input has no gradient.
     """
-    leaf = x.detach().requires_grad_()
+    leaf = x if create_graph and x.requires_grad else x.detach().requires_grad_()
     with torch.enable_grad():
-        return gradient_of(values_of(score, answer(model, leaf)), leaf)
+        return gradient_of(values_of(score, answer(model, leaf)), leaf, create_graph)
 
 
 def values_of(score: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
-    """Return what a target's score makes of logits, one value per row.
+    """Return a target's score of logits, one value per row.
 
     Raises
     ------
     ValueError
-        If it is anything else.
+        If the score returns anything else.
     """
     values = score(logits)
     if isinstance(values, Tensor) and values.shape == logits.shape[:1]:
@@ -261,25 +285,58 @@ def values_of(score: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
     )
 
 
-def gradient_of(values: Tensor, source: Any) -> Tensor:
-    """Differentiate the sum of values with respect to a tensor, or to the edge of one, that they were computed from.
+def gradient_of(values: Tensor, source: Any, create_graph: bool = False) -> Tensor:
+    """Differentiate the sum of values with respect to a tensor from which they were computed.
+
+    With ``create_graph=True`` it gives a penalty on attributions its map from the forward pass that training makes
+    anyway, without a second one.
+
+    Parameters
+    ----------
+    values : Tensor
+        For example one logit or one loss per sample.
+    source : Tensor or torch.autograd.graph.GradientEdge
+        For example the input, or a layer's output, of the pass that computed the values.
+    create_graph : bool, default=False
+        Keep the graph, so that the gradient can be differentiated and the values can be used for further gradients.
+        Without it, torch frees the graph of the values.
+
+    Returns
+    -------
+    Tensor of the source's shape
 
     Raises
     ------
     ValueError
-        If they were not.
+        If the values were not computed from the source, or not in a way that can be differentiated.
+
+    Examples
+    --------
+    A training step that keeps the loss's gradient away from the first feature, with one forward pass.
+
+    >>> import torch
+    >>> from skaba.network import gradient_of
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    >>> x, y = torch.randn(5, 3, requires_grad=True), torch.tensor([0, 1, 1, 0, 1])
+    >>> losses = torch.nn.functional.cross_entropy(net(x), y, reduction="none")
+    >>> map_ = gradient_of(losses, x, create_graph=True)
+    >>> (losses.mean() + 10 * map_[:, 0].square().mean()).backward()
+    >>> net[0].weight.grad.shape
+    torch.Size([8, 3])
     """
     gradients: tuple[Tensor | None, ...] = (None,)
     if values.requires_grad:
-        gradients = torch.autograd.grad(values, source, torch.ones_like(values), allow_unused=True)
+        gradients = torch.autograd.grad(
+            values, source, torch.ones_like(values), create_graph=create_graph, allow_unused=True
+        )
     if gradients[0] is None:
         raise unreached()
     return gradients[0]
 
 
 def unreached() -> ValueError:
-    """Return the error for a network through which no gradient comes back to what is asked about."""
+    """Return the error for a network through which no gradient comes back to the input."""
     return ValueError(
         "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
-        "its input or is not differentiable. Augment after that part, with layer='...'."
+        "its input or is not differentiable. Use a layer after that part, with layer='...'."
     )

@@ -17,17 +17,17 @@ from skaba.network._tensors import repeat
 
 
 class _Reached(BaseException):
-    """Carries a layer's output out of a forward pass that need not go on.
+    """Carries a layer's output out of a forward pass that need not continue.
 
-    A signal, not an error: no ``except Exception`` on its way may stop it.
+    It is a signal, not an error, so it must pass every ``except Exception`` in the network.
     """
 
 
 class FromLayer(View):
     """The part of a network that follows one layer: hidden features in, logits out.
 
-    Augmenters and attribution methods ask it as they ask any model, so they work at an
-    embedding's or a convolution's output without knowing that they do.
+    Augmenters and attribution methods call it like any other model, so they work at an
+    embedding's or a convolution's output without special code.
 
     Parameters
     ----------
@@ -37,24 +37,24 @@ class FromLayer(View):
         The submodule's name, as in ``module.named_modules()``. It must return one tensor
         and be called once in a forward pass.
     inputs : Tensor, mapping or sequence of Tensors
-        The batch that the whole network is called with; its first axes are samples.
+        The batch for the whole network; the first axis is that of the samples.
     arguments : mapping, default=None
         Further keyword arguments of the forward pass.
 
     Attributes
     ----------
     padding : bool Tensor or None
-        After ``features()``, or a pass inside ``changed()``, of an ``nn.Embedding`` with a ``padding_idx``:
-        True where the word is padding.
+        True where a word is padding. Known if the layer is an ``nn.Embedding`` with a ``padding_idx``, after
+        ``features()``, ``gradient()`` or a pass inside ``changed()``.
 
     Examples
     --------
     >>> import torch
-    >>> from skaba.network._layers import FromLayer
+    >>> from skaba.network import FromLayer
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     >>> x = torch.randn(5, 3)
-    >>> rest = FromLayer(net, "1", x)
-    >>> torch.equal(rest(rest.features()), net(x))
+    >>> view = FromLayer(net, "1", x)
+    >>> torch.equal(view(view.features()), net(x))
     True
     """
 
@@ -68,24 +68,24 @@ class FromLayer(View):
 
     @property
     def n_samples(self) -> int:
-        """How many samples the batch has."""
+        """Number of samples in the batch."""
         return count(self.inputs)
 
     @property
     def device(self) -> torch.device:
-        """Where the batch is."""
+        """Device of the batch."""
         inputs = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
         return cast(Tensor, inputs if isinstance(inputs, Tensor) else next(iter(inputs))).device
 
     def features(self, mode: str = "eval", generator: torch.Generator | None = None) -> Tensor:
-        """Return the layer's output for the inputs; the pass ends there.
+        """Return the layer's output for the inputs; the forward pass ends there.
 
         Parameters
         ----------
         mode : {"eval", "train"}, default="eval"
-            The mode in which the layers up to there run, without a trace; see :func:`asking`.
+            The mode in which the layers up to there run, without leaving a trace; see :func:`asking`.
         generator : torch.Generator on the CPU, default=None
-            Decides what they draw at random in "train"; needed there.
+            Decides what these layers draw at random; needed in "train".
 
         Returns
         -------
@@ -107,10 +107,8 @@ class FromLayer(View):
             with asking(self.module, mode, generator), torch.no_grad(), _hooked(layer, leave):
                 call(self.module, self._copied_inputs(), self.arguments)
         except _Reached as reached:
-            output = reached.args[0]
-        else:
-            self._check_calls(0)
-        return self._checked(output)
+            return self._checked(reached.args[0])
+        raise self._miscalled(0)
 
     def forward(self, hidden: Tensor) -> Any:
         """Run the network with the layer's output replaced.
@@ -122,31 +120,33 @@ class FromLayer(View):
 
         Returns
         -------
-        The network's output, m * n rows.
+        object
+            The network's output, with m * n rows.
         """
-        calls = 0
+        calls: list[None] = []
 
         def replace(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
-            nonlocal calls
-            calls += 1
+            calls.append(None)
             return hidden
 
         variants = len(hidden) // self.n_samples
         inputs = _each(self.inputs, lambda x: repeat(x, variants)) if variants > 1 else self._copied_inputs()
         with _hooked(find_layer(self.module, self.layer), replace):
             output = call(self.module, inputs, self.arguments)
-        self._check_calls(calls)
+        self._check_calls(len(calls))
         return output
 
-    def gradient(self, score: Callable[[Tensor], Tensor]) -> Tensor:
-        """Differentiate the sum of the samples' scores with respect to the layer's own output, in one pass.
+    def gradient(self, score: Callable[[Tensor], Tensor], create_graph: bool = False) -> Tensor:
+        """Differentiate the sum of the samples' scores with respect to the layer's output, in one pass.
 
-        The pass that computes the output goes on to the logits, so that nothing is computed or held twice.
+        The pass that computes the output goes on to the logits, so that nothing is computed or stored twice.
 
         Parameters
         ----------
         score : callable
             Takes the logits and returns one value per sample, shape (n,).
+        create_graph : bool, default=False
+            Keep the gradient in the graph of all the network's parameters, also of those before the layer.
 
         Returns
         -------
@@ -159,26 +159,32 @@ class FromLayer(View):
         """
         edges: list[Any] = []
 
-        def cut(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
+        def note(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
             self._note_padding(layer, args, named)
-            root = rooted(self._checked(output).detach())
-            edges.append(get_gradient_edge(root))  # of the output as it is now: what follows may work in place
-            return root
+            source = self._checked(output)
+            # Unless the graph is kept, none of the layers before is part of it.
+            if not (create_graph and source.requires_grad):
+                source = rooted(source.detach())
+            edges.append(get_gradient_edge(source))  # the output as it is now: the next layers may work in place
+            return source
 
-        with torch.enable_grad(), _hooked(find_layer(self.module, self.layer), cut):
+        with torch.enable_grad(), _hooked(find_layer(self.module, self.layer), note):
             values = values_of(score, logits_of(call(self.module, self._copied_inputs(), self.arguments)))
         self._check_calls(len(edges))
-        return gradient_of(values, edges[0])
+        return gradient_of(values, edges[0], create_graph)
 
     def _copied_inputs(self) -> Any:
-        # The layer may return a view of them, and the network may work in place, before the layer or after it.
+        # The network may work in place on its inputs, or on a view of them that the layer returns.
         return _each(self.inputs, torch.clone)
 
     def _check_calls(self, calls: int) -> None:
-        if calls == 0:
-            raise ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
         if calls != 1:
-            raise ValueError(f"layer={self.layer!r} is called {calls} times in a forward pass, not once.")
+            raise self._miscalled(calls)
+
+    def _miscalled(self, calls: int) -> ValueError:
+        if calls == 0:
+            return ValueError(f"The forward pass never reaches layer={self.layer!r}; choose another layer.")
+        return ValueError(f"layer={self.layer!r} is called {calls} times in a forward pass, not once.")
 
     def _checked(self, output: Any) -> Tensor:
         if isinstance(output, Tensor) and output.is_floating_point():
@@ -210,7 +216,7 @@ class FromLayer(View):
 
     @contextmanager
     def changed(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-        """Put a function of the layer's output in its place in every forward pass inside the block.
+        """Replace the layer's output by a function of it, in every forward pass inside the block.
 
         Parameters
         ----------
@@ -222,7 +228,9 @@ class FromLayer(View):
         ValueError
             If the layer returns no tensor, or is not called exactly once in a pass.
         """
-        calls: list[int] = []  # in each pass through the network; recomputing a checkpoint is none
+        # One number per pass through the network. A checkpointed block that is recomputed in the backward pass calls
+        # the layer outside of any pass.
+        calls: list[int] = []
 
         def put(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
             if calls:
@@ -244,7 +252,7 @@ class FromLayer(View):
             entered.remove()
 
     def writable(self, output: Tensor) -> Tensor:
-        """Return a layer's output, or a copy of it, that may be written into.
+        """Return the layer's output, or a copy of it, as a tensor that may be written into.
 
         Parameters
         ----------
@@ -253,8 +261,8 @@ class FromLayer(View):
         Returns
         -------
         Tensor of the output's shape
-            The output itself only of an ``nn.Embedding``, which makes it anew and needs it no more; not if a hook
-            of someone else's may have put another tensor in its place.
+            The output itself if the layer is an ``nn.Embedding``, whose output is a new tensor that its backward pass
+            does not need, and if no hook of the user's may have replaced it. Else a copy.
         """
         layer = find_layer(self.module, self.layer)
         foreign = any(getattr(hook, "__module__", "") != __name__ for hook in layer._forward_hooks.values())
@@ -274,7 +282,7 @@ class FromLayer(View):
         """
         if self.padding is None:
             return change
-        if change.device.type != "cpu":  # where looking for the rows would wait for the device
+        if change.device.type != "cpu":  # nonzero would wait for the device
             return change.masked_fill(self.padding.unsqueeze(-1), 0)
         rows = self.padding.flatten().nonzero().squeeze(1)
         return change.contiguous().flatten(0, -2).index_fill_(0, rows, 0).view_as(change) if len(rows) else change
@@ -285,7 +293,7 @@ class FromLayer(View):
 
 
 class WithArguments(View):
-    """A network whose further keyword arguments are fixed, so that it can be asked with x alone."""
+    """A network with fixed keyword arguments, so that it can be called with x alone."""
 
     def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
         super().__init__()
@@ -301,31 +309,33 @@ class WithArguments(View):
 
         Returns
         -------
-        The network's output.
+        object
+            The network's output.
         """
         return self.module(x, **self.arguments)
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
-    """Return a submodule by name, or say which name comes nearest."""
+    """Return a submodule by name, or raise a ValueError that names the most similar one."""
     if name:
         try:
             return module.get_submodule(name)
-        except AttributeError:  # the message is ours
+        except AttributeError:  # torch's message does not list the names that exist
             pass
     raise ValueError(unknown_name("layer", name, (known for known, _ in module.named_modules() if known)))
 
 
 def within(model: Model, layer: str, x: Tensor) -> FromLayer:
-    """Return what follows a layer of a model that is itself asked about x.
+    """Return the part of a model that follows a layer, for the batch x.
 
     Parameters
     ----------
     model : nn.Module
-        A network, or the view of one: names are always the network's own.
+        A network or a view of one.
     layer : str
+        The submodule's name in the network, also if the model is a view.
     x : Tensor of shape (n, ...)
-        What ``model`` is asked about.
+        The input of ``model``.
 
     Returns
     -------
@@ -343,19 +353,19 @@ def within(model: Model, layer: str, x: Tensor) -> FromLayer:
 
 
 def rows_of(model: Model, index: Tensor) -> Model:
-    """Return the model as it is to be asked about some of a batch's samples."""
+    """Return the model for some of a batch's samples: a view with their inputs, any other model as it is."""
     return model.rows(index) if isinstance(model, FromLayer) else model
 
 
 def channel_axis_of(model: Model) -> int:
-    """Return the axis of x that holds channels: the last at an embedding's output, else the one after the samples."""
+    """Return the axis of x that holds channels: the last one at an embedding's output, else axis 1."""
     if isinstance(model, FromLayer) and isinstance(find_layer(model.module, model.layer), nn.Embedding):
         return -1
     return 1
 
 
 def call(module: nn.Module, inputs: Any, arguments: Mapping[str, Any]) -> Any:
-    """Call a module as skorch does: mappings by name, all else as one argument."""
+    """Call a module as skorch does: a mapping as keyword arguments, anything else as one argument."""
     if isinstance(inputs, Mapping):
         return module(**inputs, **arguments)
     return module(inputs, **arguments)

@@ -1,4 +1,4 @@
-"""Tensors that gradients arrive at, without a copy."""
+"""Tensors that collect gradients like a leaf, but need no copy and allow work in place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class _Root(torch.autograd.Function):
-    """Lets a tensor that has no gradient of its own be one that gradients arrive at."""
+    """Makes a tensor without a gradient part of a new graph, as its first node."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, leaf: Tensor) -> Tensor:
-        ctx.mark_dirty(x)  # so it is returned as it is, not as a view, which must not be worked on in place
+        ctx.mark_dirty(x)  # else torch would return a view of x, on which nothing may work in place
         return x
 
     @staticmethod
@@ -23,26 +23,26 @@ class _Root(torch.autograd.Function):
 
 
 def rooted(x: Tensor) -> Tensor:
-    """Return x as a tensor that gradients arrive at, and that may be worked on in place, which a leaf may not.
+    """Return x as a tensor that gradients can be taken at and that, unlike a leaf, allows work in place.
 
     Parameters
     ----------
     x : Tensor
-        Without a gradient of its own. It is taken over, not copied.
+        Must not require a gradient. It is not copied: do not use it elsewhere.
     """
     with torch.enable_grad():
         return cast(Tensor, _Root.apply(x, torch.empty(0, requires_grad=True)))  # type: ignore[no-untyped-call]
 
 
 def watched(x: Tensor, watch: Callable[[Tensor], None]) -> Tensor:
-    """Return x such that a backward pass tells its gradient; outside of one it is x itself.
+    """Return x with a hook that reports its gradient in every backward pass. Under ``no_grad`` it is x unchanged.
 
     Parameters
     ----------
     x : Tensor
-        Taken over, not copied: what follows may work on it in place.
+        It is not copied; later layers may work on it in place.
     watch : callable
-        Is given the gradient in every backward pass.
+        Called with the gradient in every backward pass.
 
     Returns
     -------

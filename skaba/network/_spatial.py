@@ -1,4 +1,4 @@
-"""The axes of a sample that are places: what runs along them, whatever its channels."""
+"""The spatial axes of a sample: height and width, time, or the words of a text."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _INTERPOLATION = {3: "linear", 4: "bilinear"}
 
 
 def positions(x: Tensor, channel_axis: int) -> torch.Size:
-    """Return the sizes of a sample's axes without its channels; of a table all features.
+    """Return the sizes of a sample's axes without its channels; for a table the number of features.
 
     Parameters
     ----------
     x : Tensor of shape (n, ...)
     channel_axis : int
-        The axis that holds channels, 1 or -1.
+        The axis of channels, 1 or -1.
     """
     return x.shape[1:] if x.dim() == 2 else x.select(channel_axis, 0).shape[1:]
 
 
 def to_channels(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
-    """Give values of shape (..., n, *positions) the axis that lets them broadcast over x's channels."""
+    """Add a channel axis to values of shape (..., n, *positions), so that they broadcast over x's channels."""
     return values if x.dim() == 2 else values.unsqueeze(channel_axis if channel_axis < 0 else channel_axis - x.dim())
 
 
@@ -45,7 +45,7 @@ def _require_interpolable(who: str, x: Tensor) -> None:
 
 
 def upsample(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
-    """Stretch values of shape (n, *places of a layer) to x's places and give them to each of its channels."""
+    """Stretch values of shape (n, *positions of a layer) to x's positions and repeat them for each of its channels."""
     stretched = functional.interpolate(
         values.unsqueeze(1), tuple(positions(x, channel_axis)), mode=_INTERPOLATION[x.dim()], align_corners=False
     )
@@ -53,7 +53,7 @@ def upsample(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
 
 
 def scaled(x: Tensor, factor: float, channel_axis: int) -> Tensor:
-    """Shrink x along its spatial axes by averaging, each to at least one place.
+    """Shrink x along its spatial axes by averaging, each to at least one position.
 
     Raises
     ------
@@ -61,12 +61,12 @@ def scaled(x: Tensor, factor: float, channel_axis: int) -> Tensor:
         If x has no spatial axes, or more than two.
     """
     _require_interpolable("resolution", x)
-    size = [max(1, round(factor * places)) for places in positions(x, channel_axis)]
+    size = [max(1, round(factor * length)) for length in positions(x, channel_axis)]
     return functional.interpolate(x.movedim(channel_axis, 1), size, mode="area").movedim(1, channel_axis).contiguous()
 
 
 def stretched(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
-    """Stretch values, which have x's channels, to x's places."""
+    """Stretch values, which have x's channels, to x's positions."""
     size = tuple(positions(x, channel_axis))
     mode = _INTERPOLATION[x.dim()]
     wide = functional.interpolate(values.movedim(channel_axis, 1), size, mode=mode, align_corners=False)
@@ -74,17 +74,17 @@ def stretched(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
 
 
 def blur(values: Tensor, channel_axis: int, sigma: float) -> Tensor:
-    """Smooth values along their spatial axes with a Gaussian that ends at two deviations.
+    """Smooth values along their spatial axes with a Gaussian that is cut off at two standard deviations.
 
-    Beyond the border the outermost value goes on, so a constant stays what it is.
+    Beyond the border the outermost value is repeated, so a constant is not changed.
 
     Parameters
     ----------
     values : Tensor of shape (n, ...)
     channel_axis : int
-        The axis that holds channels, 1 or -1; it is not smoothed.
+        The axis of channels, 1 or -1; it is not smoothed.
     sigma : float
-        Standard deviation in positions; below 0.25 nothing is changed.
+        Standard deviation in positions; below 0.25 nothing changes.
     """
     radius = int(2 * sigma + 0.5)
     if radius == 0:

@@ -1,4 +1,4 @@
-"""What a forward pass is made of, and a copy of the network whose layers may be changed."""
+"""The operations of a forward pass, and a copy of the network whose layers may be changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from skaba.network._asking import Model, View, answer, unwrapped
+from skaba.network._asking import Model, View, answer, unreached, unwrapped
 
 Kinds = tuple[type[nn.Module], ...]
 
@@ -31,11 +31,11 @@ RESHAPING = operations(
     "repeat reshapealias roll select slice split splitwithsizes squeeze stack t tocopy transpose unbind unfold "
     "unsafesplit unsafeview unsqueeze view"
 )
-"""Operations that move values about and change none."""
+"""Operations that move values and change none."""
 
 
 class Call(NamedTuple):
-    """A module that the forward pass called, in order; ``reached`` if what it returned depends on x."""
+    """A module that the forward pass called; ``reached`` if its output depends on x."""
 
     name: str
     module: nn.Module
@@ -43,9 +43,9 @@ class Call(NamedTuple):
 
 
 class Step(NamedTuple):
-    """An operation on the way from x to the logits, and the innermost module that does it.
+    """An operation on the way from x to the logits, and the innermost module that runs it.
 
-    ``operation`` is autograd's name in lower case; ``operands`` counts those that depend on x.
+    ``operation`` is autograd's name in lower case; ``operands`` is the number of operands that depend on x.
     """
 
     operation: str
@@ -55,7 +55,7 @@ class Step(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """What ``observe`` saw of a forward pass."""
+    """The calls of modules, in order, and the operations of a forward pass."""
 
     calls: list[Call]
     steps: list[Step]
@@ -65,21 +65,21 @@ class Structure(NamedTuple):
         return [call for call in self.calls if type(call.module) in kinds]
 
     def outside(self, kinds: Kinds) -> list[Step]:
-        """Return the steps that are not done by a module of exactly these types."""
+        """Return the steps that are not run by a module of exactly these types."""
         return [step for step in self.steps if type(step.module) not in kinds]
 
 
 def copied_network(model: Model) -> nn.Module:
-    """Return a copy of a network that may be changed: hooks, attributes, flags and rules are its own.
+    """Return a copy of a network whose hooks, attributes, flags and rules may be changed.
 
-    The weights' memory is shared, but under parameters of the copy's own that need no gradient: what
-    depends on x is then all that has one. Activations no longer work in place. Inputs that a view
-    holds are shared.
+    The copy has its own parameters, which share the memory of the weights but require no gradient: so in its forward
+    pass only what depends on x has a gradient. Activations no longer work in place. Inputs that a view holds are
+    shared.
 
     Raises
     ------
     TypeError
-        If the model is no ``nn.Module``, is scripted, or cannot be copied.
+        If the model is not an ``nn.Module``, is scripted, or cannot be copied.
     """
     model = unwrapped(model)
     if not isinstance(model, nn.Module):
@@ -87,13 +87,13 @@ def copied_network(model: Model) -> nn.Module:
     memo: dict[int, Any] = {}
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):
-            raise TypeError("The method changes a network's layers, and a scripted one cannot be; pass the original.")
+            raise TypeError("The method changes layers, which is impossible in a scripted module; pass the original.")
         memo.update(_shared(module))
     try:
         network: nn.Module = copy.deepcopy(model, memo)
     except (TypeError, RuntimeError) as error:
         raise TypeError(f"The method works on a copy of the network, and copy.deepcopy fails: {error}") from error
-    if hasattr(network, "_original_forward"):  # accelerate wraps it in mixed precision, which rounds too much here
+    if hasattr(network, "_original_forward"):  # accelerate wraps it in mixed precision, which rounds too coarsely here
         network.forward = network._original_forward  # type: ignore[assignment]
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
@@ -102,26 +102,26 @@ def copied_network(model: Model) -> nn.Module:
 
 
 def _shared(module: nn.Module) -> dict[int, Any]:
-    """Return what a copy of a module is to hold in place of its tensors, as deepcopy's memo."""
-    own = {id(parameter): nn.Parameter(parameter.data, False) for parameter in module.parameters(recurse=False)}
+    """Return deepcopy's memo for a module: what the copy holds in place of each tensor and array."""
+    parameters = {id(weight): nn.Parameter(weight.data, False) for weight in module.parameters(recurse=False)}
     tensors = [*module.buffers(recurse=False), *_tensors(_held(module))]
     held = [vars(module).get(name) for name in ("inputs", "arguments")] if isinstance(module, View) else []
     held += [value for value in _held(module) if isinstance(value, np.ndarray)]
-    return {**{id(tensor): tensor.detach() for tensor in tensors}, **own, **{id(value): value for value in held}}
+    return {**{id(tensor): tensor.detach() for tensor in tensors}, **parameters, **{id(each): each for each in held}}
 
 
 def _held(module: nn.Module) -> list[Any]:
-    """Return what a module keeps besides its parameters, buffers and submodules."""
+    """Return a module's attributes other than its parameters, buffers and submodules."""
     return [value for name, value in vars(module).items() if name not in ("_parameters", "_buffers", "_modules")]
 
 
 def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:
-    """Ask a network and note what its forward pass did on the way from x to the logits.
+    """Run a network and record the operations of its forward pass on the way from x to the logits.
 
     Parameters
     ----------
     network : nn.Module
-        A twin, for its parameters need no gradient.
+        A copy by :func:`copied_network`, whose parameters require no gradient.
     x : Tensor of shape (n, ...)
 
     Returns
@@ -150,10 +150,7 @@ def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:
             hooks.callback(module.register_forward_hook(partial(note, name), with_kwargs=True).remove)
         logits = answer(network, x.detach().requires_grad_())
     if logits.grad_fn is None:
-        raise ValueError(
-            "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
-            "its input or is not differentiable. Attribute after that part, with layer='...'."
-        )
+        raise unreached()
     steps = [_step(node, *owners.get(node, ("", inner))) for node in _nodes([logits], [])]
     return logits.detach(), Structure(calls, steps)
 
@@ -164,7 +161,7 @@ def _step(node: Node, name: str, module: nn.Module) -> Step:
 
 
 def _nodes(results: Iterable[Tensor], stops: Iterable[Tensor]) -> Iterator[Node]:
-    """Walk autograd's graph from results back to, and without, what made the stops."""
+    """Yield the nodes of autograd's graph from the results back to the stops, without those of the stops."""
     seen = {tensor.grad_fn for tensor in stops}
     pending = [tensor.grad_fn for tensor in results]
     while pending:
@@ -187,11 +184,11 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def separated(calls: Iterable[Call]) -> list[nn.Module]:
-    """Return one module for each call that x reaches, on which hooks see that call alone.
+    """Return one module per call whose output depends on x, so that its hooks see only this call.
 
-    A module that is called several times becomes as many copies that take turns. Each gets a copy of
-    its input, since two layers' hooks on one tensor see each other's changes, and a branch that leaves
-    there would be changed with it. Backward hooks of the user's are taken off: they would meet the method's.
+    A module that is called several times is replaced by as many copies, which take turns. Each gets a copy of
+    its input: hooks of two layers on one tensor would see each other's changes, and a branch that leaves
+    there would be changed too. The user's backward hooks are removed, since they would see the method's gradients.
     """
     reached = defaultdict(list)
     for call in calls:
@@ -219,12 +216,12 @@ def _in_turn(module: nn.Module, times: int) -> list[nn.Module]:
         return next(turn)(*args, **named)
 
     module.forward = forward
-    module._forward_hooks.clear()  # the copies have them
+    module._forward_hooks.clear()  # the copies run them
     module._forward_pre_hooks.clear()
     return copies
 
 
 def described_steps(steps: Iterable[Step]) -> str:
-    """Say for people which operations are meant, and where they are."""
+    """Return a readable list of operations and the modules that run them, for error messages."""
     places = sorted({f"{step.operation} in {type(step.module).__name__} {step.name!r}" for step in steps})
     return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")

@@ -1,4 +1,4 @@
-"""Tensors: shapes that broadcast, random draws on any device, and whether values are finite."""
+"""Helpers for tensors: shapes, random draws on any device, checks of values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 def finite(values: Tensor) -> bool:
     """Return whether all values are finite."""
-    # A sum is several times as fast as a look at each value; it may itself be too large, but never hides anything.
+    # A sum is several times as fast as a test of each value. It may overflow, but NaN and infinity always show in it.
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
 def finite_samples(values: Tensor) -> Tensor:
-    """Return which samples have finite values only: bool, of shape (n,)."""
+    """Return which samples have only finite values: bool, of shape (n,)."""
     return torch.isfinite(values.flatten(1)).all(dim=1)
 
 
@@ -29,7 +29,7 @@ def described(value: Any) -> str:
 
 
 def require_floats(x: Tensor) -> None:
-    """Raise a TypeError if x has no gradient to speak of."""
+    """Raise a TypeError unless x is a floating-point tensor, which can have a gradient."""
     if not isinstance(x, Tensor):
         raise TypeError(f"Attribution takes a torch.Tensor as x, got a {type(x).__name__}: pass torch.as_tensor(x).")
     if not x.is_floating_point():
@@ -40,12 +40,12 @@ def require_floats(x: Tensor) -> None:
 
 
 def broadcast(name: str, value: Any, x: Tensor) -> Tensor:
-    """Return a baseline or a fill, one number or an array, as a tensor that broadcasts against x.
+    """Return a number or an array, such as a baseline or a fill, as a tensor that broadcasts against x.
 
     Raises
     ------
     ValueError
-        If it does not.
+        If it does not broadcast.
     """
     tensor = torch.as_tensor(value, dtype=x.dtype, device=x.device)
     try:
@@ -59,17 +59,17 @@ def broadcast(name: str, value: Any, x: Tensor) -> Tensor:
 
 
 def repeat(x: Tensor, times: int) -> Tensor:
-    """Stack a batch several times over: sample after sample, then all of them again."""
+    """Repeat a batch as a whole: all samples in order, then all of them again."""
     return x.repeat(times, *[1] * (x.dim() - 1))
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Give values of shape (n,) the trailing axes that let them broadcast over samples."""
+    """Add trailing axes to values of shape (n,), so that they broadcast over samples."""
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 
 def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
-    """Return a generator for a device: itself, or one that it seeds there, since each is bound to its own."""
+    """Return a generator for a device: the given one, or, on another device, a new one that it seeds."""
     if generator.device.type == device.type:
         return generator
     return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
@@ -81,7 +81,7 @@ def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def require_generator(generator: torch.Generator | None, who: object) -> torch.Generator:
-    """Return the generator, or say that one is needed: nothing here draws from the global state."""
+    """Return the generator, or raise a ValueError if there is none: skaba never draws from the global state."""
     if generator is None:
         raise ValueError(f"{type(who).__name__} draws at random: pass generator=torch.Generator().manual_seed(0).")
     return generator

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import skaba.attribution
 from skaba.attribution import DESCRIPTIONS, METHODS, AttributionMethod, Loss, TrueClass, available
 from skaba.attribution._method import About
-from tests.tiny_nets import TextNet, conv_net, images, mlp, trace_of, trap, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, mlp, trap, words
 
 
 def reasons(*args, **kwargs):
@@ -151,7 +152,7 @@ def test_prints_as_a_table():
 
 def test_bad_input():
     with pytest.raises(
-        TypeError, match=r"needs an nn\.Module, got builtin_function_or_method; of a fitted estimator its module_"
+        TypeError, match=r"needs an nn\.Module, got builtin_function_or_method; for a fitted estimator pass its module_"
     ):
         available(torch.relu, torch.randn(1, 6))
     with pytest.raises(ValueError, match="x must hold numbers"):

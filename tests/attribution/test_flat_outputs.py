@@ -31,7 +31,7 @@ def test_every_method_explains_it_as_a_column(name, target):
 
 
 @pytest.mark.parametrize("y", [Y, Y[:, None]], ids=["(n,)", "(n, 1)"])
-@pytest.mark.parametrize("method", [Gradient(), MicroBatches(size=4)], ids=repr)
+@pytest.mark.parametrize("method", [Gradient(), MicroBatches(batch_size=4)], ids=repr)
 def test_the_loss_of_either_shape_of_y_is_that_of_each_sample(method, y):
     flat = nets()[1]
     leaf = X.clone().requires_grad_()

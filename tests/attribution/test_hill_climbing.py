@@ -10,7 +10,7 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.attribution import HillClimbing, Loss, PredictedClass, TrueClass
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
+from tests.tiny_nets import TextNet, linear, mlp, seeded, words
 
 Y = torch.tensor([1, 0, 2])
 
@@ -40,12 +40,15 @@ def test_of_a_linear_model_on_images_whole_positions_are_dropped():
     assert torch.equal(got, (terms > 0).double().expand_as(x))
 
 
-@pytest.mark.parametrize("fill", [0.0, 0.5])
-def test_the_value_never_falls(fill):
+@pytest.mark.parametrize("baseline", [0.0, 0.5])
+def test_the_value_never_falls(baseline):
     # With one generator's draws, a longer search goes on from a shorter one.
     net, x = mlp(), torch.randn(3, 6, generator=seeded(8))
-    value = lambda kept: net(kept * x + (1 - kept) * fill).gather(1, Y[:, None])[:, 0].detach()  # noqa: E731
-    masks = [torch.ones_like(x), *(mask(net, x, Y, iterations=k, neighbours=3, fill=fill) for k in range(1, 12))]
+    value = lambda kept: net(kept * x + (1 - kept) * baseline).gather(1, Y[:, None])[:, 0].detach()  # noqa: E731
+    masks = [
+        torch.ones_like(x),
+        *(mask(net, x, Y, iterations=k, neighbours=3, baseline=baseline) for k in range(1, 12)),
+    ]
     values = torch.stack([value(kept) for kept in masks])
     steps = values.diff(dim=0)
     assert (steps >= 0).all()
@@ -106,11 +109,11 @@ def test_of_equal_masks_the_whole_input_stays():
     assert torch.equal(mask(lambda x: 0 * x, x, target=PredictedClass()), torch.ones_like(x))
 
 
-def test_the_fill_may_differ_by_channel():
-    # What is removed becomes the fill: here twice as much as before in the sum.
+def test_the_baseline_may_differ_by_channel():
+    # What is removed becomes the baseline: here twice as much as before in the sum.
     model = lambda x: x.sum((1, 2))[:, None]  # noqa: E731
     x = torch.stack([torch.ones(2, 6), torch.tensor([[1.0], [3.0]]).expand(2, 6)])
-    got = mask(model, x, target=PredictedClass(), fill=torch.tensor([[1.0], [2.0]]), block=1, neighbours=20)
+    got = mask(model, x, target=PredictedClass(), baseline=torch.tensor([[1.0], [2.0]]), block=1, neighbours=20)
     assert torch.equal(got, torch.stack([torch.zeros(2, 6), torch.ones(2, 6)]))
 
 
@@ -157,39 +160,15 @@ def test_the_mask_of_a_loss_keeps_what_makes_it_high(outputs):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_at_an_embedding_words_go_as_a_whole(dtype):
-    rest = FromLayer(TextNet().to(dtype), "embedding", words())
-    hidden, y = rest.features(), torch.tensor([0, 1, 2, 0])
-    got = mask(rest, hidden, y)
+    view = FromLayer(TextNet().to(dtype), "embedding", words())
+    hidden, y = view.features(), torch.tensor([0, 1, 2, 0])
+    got = mask(view, hidden, y)
     assert got.dtype == dtype
     assert got.is_contiguous()
     assert torch.equal(got, got[:, :, :1].expand_as(hidden))
-    score = lambda hidden: rest(hidden).gather(1, y[:, None])[:, 0].detach()  # noqa: E731
+    score = lambda hidden: view(hidden).gather(1, y[:, None])[:, 0].detach()  # noqa: E731
     assert (score(got * hidden) >= score(hidden)).all()
     assert (got == 0).any()
-
-
-@pytest.mark.parametrize("fails_on", [0, 1, 2, 3])
-def test_leaves_no_trace(fails_on):
-    net, x = trap(fails_on), torch.randn(6, 2, 8, generator=seeded())
-    copy, before = x.clone(), trace_of(net)
-    if fails_on:
-        with pytest.raises(RuntimeError, match="boom"):
-            mask(net, x, torch.arange(6) % 5)
-    else:
-        mask(net, x, torch.arange(6) % 5)
-    assert trace_of(net) == before
-    assert torch.equal(x, copy)
-
-
-def test_is_determined_by_the_generator():
-    first, again, other = (mask(conv_net(), images(), Y, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_needs_a_generator():
-    with pytest.raises(ValueError, match="HillClimbing draws at random: pass generator="):
-        HillClimbing()(conv_net(), images(), target=PredictedClass())
 
 
 @pytest.mark.parametrize("name", ["iterations", "neighbours", "block"])
@@ -201,6 +180,6 @@ def test_bad_parameters_are_named(name):
 def test_parameters_clone():
     with pytest.raises(ValueError, match="'start' parameter of HillClimbing must be a float in the range"):
         validate_parameters(HillClimbing(start=0))
-    copy = clone(HillClimbing(iterations=3, fill=torch.ones(2)))
+    copy = clone(HillClimbing(iterations=3, baseline=torch.ones(2)))
     assert copy.iterations == 3
-    assert torch.equal(copy.fill, torch.ones(2))
+    assert torch.equal(copy.baseline, torch.ones(2))

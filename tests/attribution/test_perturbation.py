@@ -58,7 +58,7 @@ def test_kernel_shap_nears_the_shapley_values(baseline):
     x = torch.tensor([[1.0, 2.0, -0.5, 1.5], [0.3, -1.0, 2.0, 1.0]])
     reference = torch.as_tensor(baseline).expand(4)
     wanted = torch.stack([shapley(interacting, row, reference) for row in x])
-    method = KernelShap(samples=1500, baseline=baseline, perturbations_at_once=1500)
+    method = KernelShap(samples=1500, baseline=baseline, batch_size=1500)
     map_ = method(interacting, x, target=PredictedClass(), generator=seeded())
     assert (map_ - wanted).abs().max() < 0.05 * wanted.abs().max()
     assert (wanted - (x - reference)).abs().max() > 0.2  # not what any linear reading gives
@@ -107,7 +107,7 @@ def test_surrogates_are_captums(name, at_once):
         ours, theirs = Lime(samples=30, alpha=1e-3), captum.attr.Lime(net, SkLearnLasso(alpha=1e-3))
     else:
         ours, theirs = KernelShap(samples=30), captum.attr.KernelShap(net)
-    ours.set_params(perturbations_at_once=at_once)
+    ours.set_params(batch_size=at_once)
     got = ours(net, x, LABELS, target=TrueClass(), generator=seeded(3))
     captums_seed(seeded(3))
     close(got, theirs.attribute(x, target=LABELS, n_samples=30), 1e-4)
@@ -239,20 +239,20 @@ def test_segments_are_replaced_as_one_with_all_their_channels(shape, segments, e
 
 def at_embedding():
     net, ids = TextNet().eval(), words()
-    rest = FromLayer(net, "embedding", ids)
-    return net, ids, rest, rest.features(), torch.tensor([0, 1, 2, 0])
+    view = FromLayer(net, "embedding", ids)
+    return net, ids, view, view.features(), torch.tensor([0, 1, 2, 0])
 
 
 def test_segments_and_windows_of_a_text_are_words():
-    net, ids, rest, x, y = at_embedding()
+    net, ids, view, x, y = at_embedding()
     without = []
     for word in range(7):
         changed = x.clone()
         changed[:, word] = 0
-        without.append((net(ids) - rest(changed)).gather(1, y[:, None]).detach())
+        without.append((net(ids) - view(changed)).gather(1, y[:, None]).detach())
     wanted = torch.stack(without, dim=1).expand_as(x)
-    close(FeatureAblation(segments=7)(rest, x, y, target=TrueClass()), wanted)
-    close(Occlusion(window=1)(rest, x, y, target=TrueClass()), wanted)
+    close(FeatureAblation(segments=7)(view, x, y, target=TrueClass()), wanted)
+    close(Occlusion(window=1)(view, x, y, target=TrueClass()), wanted)
 
 
 def test_segments_of_a_table_are_refused():
@@ -271,13 +271,13 @@ PERTURBING = [KernelShap(samples=9, segments=3), Lime(samples=9, segments=3), Fe
 
 @pytest.mark.parametrize("target", [TrueClass(), Loss()], ids=repr)
 @pytest.mark.parametrize("method", PERTURBING, ids=repr)
-def test_perturbations_at_once_change_nothing(method, target):
+def test_the_batch_size_changes_nothing_of_perturbations(method, target):
     # At a text's embedding every row has hidden inputs and a target of its own.
-    _, _, rest, x, y = at_embedding()
+    _, _, view, x, y = at_embedding()
     maps = []
     for at_once in (1, 2, 5, 100):
-        method.set_params(perturbations_at_once=at_once)
-        maps.append(method(rest, x, y, target=target, criterion=nn.CrossEntropyLoss(), generator=seeded()))
+        method.set_params(batch_size=at_once)
+        maps.append(method(view, x, y, target=target, criterion=nn.CrossEntropyLoss(), generator=seeded()))
     for map_ in maps[1:]:
         close(map_, maps[0])
 
@@ -306,10 +306,10 @@ class Scaled(nn.Module):
 )
 def test_every_row_meets_its_own_hidden_inputs(method):
     ids, y = words(), torch.tensor([0, 1, 2, 0])
-    rest = FromLayer(Scaled().double(), "embedding", ids)
-    x = rest.features()
+    view = FromLayer(Scaled().double(), "embedding", ids)
+    x = view.features()
     wanted = x * nn.functional.one_hot(y, 3)[:, None] * ids.double().mean(1)[:, None, None]
-    close(method(rest, x, y, target=TrueClass(), generator=seeded()), wanted, 1e-3)
+    close(method(view, x, y, target=TrueClass(), generator=seeded()), wanted, 1e-3)
 
 
 def plain(logits, y, **_):

@@ -1,6 +1,5 @@
 """RandomMap: noise in place of a map."""
 
-import pytest
 import torch
 from scipy.stats import kstest
 
@@ -27,17 +26,8 @@ def test_is_determined_by_the_generator():
     assert not torch.equal(maps(generator), maps(generator))
 
 
-def test_has_the_inputs_dtype():
-    assert maps(seeded(), dtype=torch.float64).dtype == torch.float64
-
-
 def test_never_asks_the_model():
     def model(x):
         raise AssertionError("asked")
 
     assert RandomMap()(model, torch.zeros(2, 3), target=model, generator=seeded()).shape == (2, 3)
-
-
-def test_needs_a_generator():
-    with pytest.raises(ValueError, match=r"RandomMap draws at random: pass generator=torch\.Generator"):
-        maps(None)

@@ -10,7 +10,8 @@ from torch import nn
 from skaba import ABAClassifier
 from skaba.attribution import Gradient, PredictedClass
 from skaba.network import FromLayer, asking
-from tests.tiny_nets import seeded, trace_of
+from skaba.testing import trace_of
+from tests.tiny_nets import seeded
 
 IDS = np.array([[3, 4, 5, 0, 0, 0], [6, 7, 8, 9, 0, 0]] * 10)
 Y = np.arange(20) % 2
@@ -49,13 +50,13 @@ def test_features_are_those_of_training(layer):
         with pytest.raises(ValueError, match="never reaches layer"):
             FromLayer(module, layer, ids).features()
         return
-    rest = FromLayer(module, layer, ids)
-    features = rest.features()
+    view = FromLayer(module, layer, ids)
+    features = view.features()
     assert features.shape == (20, 6, 8)
     torch.testing.assert_close(features, kept[0])
-    map_ = Gradient()(rest, features, target=PredictedClass())
+    map_ = Gradient()(view, features, target=PredictedClass())
     assert map_.shape == features.shape
-    torch.testing.assert_close(Gradient().at_layer(rest, target=PredictedClass()), map_)
+    torch.testing.assert_close(Gradient().at_layer(view, target=PredictedClass()), map_)
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
@@ -86,8 +87,8 @@ def test_the_switch_is_put_back_after_an_exception(enabled):
 def test_predictions_are_as_before():
     module, ids = net(), torch.as_tensor(IDS)
     before, trace = module(ids), trace_of(module)
-    rest = FromLayer(module, "emb", ids)
-    Gradient()(rest, rest.features(), target=PredictedClass())
+    view = FromLayer(module, "emb", ids)
+    Gradient()(view, view.features(), target=PredictedClass())
     assert fast_path()
     assert trace_of(module) == trace
     assert torch.equal(module(ids), before)

@@ -10,7 +10,8 @@ from scipy.stats import chisquare
 from skaba.attribution import Gradient, Loss, TrueClass
 from skaba.augmenters import FPA, GaussianNoise, KeepAugment, fast_aba, free_aba
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, trace_of, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 
 class Known:

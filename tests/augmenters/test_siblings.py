@@ -12,7 +12,8 @@ from torch import nn
 from skaba import ABAClassifier
 from skaba.augmenters import FPA, Compose, GaussianNoise, KeepAugment, RandomErasing, RandomMapABA, fast_aba, mend_aba
 from skaba.modules import ConvNet
-from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 AUGMENTERS = {
     "FPA": FPA(p1_max=0.5, probability=1),

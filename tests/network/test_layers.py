@@ -7,7 +7,8 @@ from torch import nn
 from skaba.attribution import Gradient, IntegratedGradients, PredictedClass, TrueClass
 from skaba.network import FromLayer, WithArguments, find_layer, rows_of, watched
 from skaba.network._layers import call, count
-from tests.tiny_nets import TextNet, conv_net, images, seeded, trace_of, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 CONV_LAYERS = ["0", "1", "2", "3", "4", "5", "6"]
 
@@ -155,7 +156,7 @@ def test_integrated_gradients_at_a_layer_are_complete():
     net, ids = TextNet().double().eval(), words()
     rest = FromLayer(net, "embedding", ids)
     hidden = rest.features()
-    map_ = IntegratedGradients(steps=300, steps_at_once=30)(rest, hidden, target=PredictedClass())
+    map_ = IntegratedGradients(steps=300, batch_size=30)(rest, hidden, target=PredictedClass())
     logits = net(ids)
     best = logits.argmax(1)
     difference = (logits - rest(torch.zeros_like(hidden))).gather(1, best[:, None])[:, 0]

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from skaba.network import FromLayer, WithArguments, copied_network, described_steps, observe, separated
-from tests.tiny_nets import TextNet, conv_net, images, mlp, trace_of, trap, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, mlp, trap, words
 
 
 class Written(nn.Module):

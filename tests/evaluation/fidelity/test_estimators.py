@@ -17,9 +17,9 @@ from skaba import ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import InputXGradient, PredictedClass, RandomMap
 from skaba.evaluation.fidelity import deletion_score, feature_impact_index, insertion_score, perturbation_curves
 from skaba.network import FromLayer
+from skaba.testing import trace_of
 from tests.evaluation.conftest import SETTINGS, table_net
 from tests.evaluation.fidelity.oracle import samples
-from tests.tiny_nets import trace_of
 
 
 def same(one: Any, other: Any, **tolerance: float) -> None:

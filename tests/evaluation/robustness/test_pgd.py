@@ -16,7 +16,8 @@ from skaba.augmenters import fgsm
 from skaba.evaluation.robustness import PGD
 from skaba.evaluation.robustness._pgd import _Climb
 from skaba.network import FromLayer
-from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trace_of, trap, words
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet, conv_net, images, linear, mlp, seeded, trap, words
 
 CRITERION = nn.CrossEntropyLoss()
 

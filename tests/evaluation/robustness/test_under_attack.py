@@ -17,8 +17,9 @@ from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.augmenters import GaussianNoise, fgsm
 from skaba.evaluation.robustness import PGD, score_under_attack
 from skaba.modules import FCN, ConvNet
+from skaba.testing import trace_of
 from tests.evaluation.conftest import SETTINGS, table_net
-from tests.tiny_nets import seeded, trace_of
+from tests.tiny_nets import seeded
 
 
 def unchanged(model: Any, x: Any, y: Any, **_: Any) -> Any:
