@@ -91,7 +91,7 @@ def pixel_flipping(net: nn.Module, about: Data, features: int, batch_size: int |
 
 def floor(net: nn.Module, about: Data) -> Function:
     """Return what asks about as many rows as a curve of 32 steps has, and nothing else."""
-    rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().rows_at_once)
+    rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().batch_size)
 
     def ask() -> None:
         with torch.no_grad():

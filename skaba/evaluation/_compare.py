@@ -25,7 +25,7 @@ def compare(
     *,
     cv: Any = 5,
     groups: ArrayLike | None = None,
-    seeds: int = 5,
+    n_seeds: int = 5,
     reference: str | None = None,
     scoring: str | Callable[..., float] | None = None,
     attacks: Mapping[str, tuple[Any, float]] | None = None,
@@ -48,7 +48,7 @@ def compare(
     groups : array-like of shape (n,), default=None
         Samples of one group, such as the records of one patient, are never split between training and test. They are
         passed to the splitter; an int ``cv`` then makes folds of whole groups. A search passes them to its own.
-    seeds : int, default=5
+    n_seeds : int, default=5
         Repetitions; the seeds are 0, 1, ... Intervals take at least two.
     reference : str, default=None
         The method that the others are compared with; by default the first.
@@ -103,7 +103,7 @@ def compare(
     ...     return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
     >>> plain = ABAClassifier(net, augmenter=None, max_epochs=5, lr=0.01, batch_size=16, verbose=0)
     >>> ours = ABAClassifier(net, augmenter="fast_aba", max_epochs=5, lr=0.01, batch_size=16, verbose=0)
-    >>> result = compare({"plain": plain, "FastABA": ours}, *load_iris(return_X_y=True), cv=3, seeds=2,
+    >>> result = compare({"plain": plain, "FastABA": ours}, *load_iris(return_X_y=True), cv=3, n_seeds=2,
     ...                  attacks={"FGSM": (fgsm(), 0.3)})
     >>> result.scores["FastABA"].shape
     (6,)
@@ -116,8 +116,8 @@ def compare(
     Means over 2 seeds of 3 folds each. Intervals: Student's t over the seeds.
     """
     check_estimators(estimators, reference, scoring)
-    task = check_task(estimators, X, y, cv=cv, groups=groups, seeds=seeds, scoring=scoring, attacks=attacks)
-    folds = [(seed, fold) for seed in range(seeds) for fold in make_folds(cv, task, seed)]
+    task = check_task(estimators, X, y, cv=cv, groups=groups, n_seeds=n_seeds, scoring=scoring, attacks=attacks)
+    folds = [(seed, fold) for seed in range(n_seeds) for fold in make_folds(cv, task, seed)]
     check_arms(estimators, task, folds[0][1][0])
     tasks = [
         delayed(evaluate)(estimator, task, fold, seed, count=not place)
@@ -127,7 +127,7 @@ def compare(
     fits = Parallel(n_jobs=n_jobs, return_as="generator" if progress else "list")(tasks)
     results = list(tqdm(fits, total=len(tasks), desc="fits", disable=not progress))
     by_name = {name: results[place :: len(estimators)] for place, name in enumerate(estimators)}
-    n_folds = len(folds) // seeds
+    n_folds = len(folds) // n_seeds
     return Comparison(
         scores={name: np.array([result.score for result in own]) for name, own in by_name.items()},
         reference=next(iter(estimators)) if reference is None else reference,

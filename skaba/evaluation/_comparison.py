@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from skaba.evaluation._frames import frame_of
 from skaba.evaluation._intervals import is_defined, paired_interval
 from skaba.evaluation._markdown import markdown_table
-
-if TYPE_CHECKING:
-    from skaba.plotting import ComparisonDisplay
 
 Values = dict[str, NDArray[Any]]
 
@@ -84,13 +81,18 @@ class Comparison:
             differences are not independent. Methods with a failed fit are left out; all are, if the reference is
             one of them.
         """
-        units = self._by_seed()
+        units = self.by_seed()
         if self.reference not in units:
             return {}
         return {name: values - units[self.reference] for name, values in units.items() if name != self.reference}
 
-    def _by_seed(self) -> Values:
-        """Return each seed's mean score, of the methods of which every fit succeeded."""
+    def by_seed(self) -> Values:
+        """Return the mean score of each seed's folds, of the methods whose fits all succeeded.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_seeds,)
+        """
         return {
             name: values.reshape(-1, self.n_folds).mean(axis=1)
             for name, values in self.scores.items()
@@ -210,31 +212,6 @@ class Comparison:
                 for place in range(len(values))
             ]
         )
-
-    def plot(self, *, ax: Any = None) -> ComparisonDisplay:
-        """Plot the differences to the reference, one dot per seed.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        ComparisonDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is nothing to compare, because fits failed.
-        """
-        from skaba.plotting import ComparisonDisplay  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        if not (intervals := self.intervals()):
-            raise ValueError(f"There are no differences to plot: {'; '.join(map(': '.join, self.failures.items()))}.")
-        units = {name: values.tolist() for name, values in self._by_seed().items()}
-        display = ComparisonDisplay(units, reference=self.reference, intervals=intervals, score_name=self.score_name)
-        return display.plot(ax=ax)
 
 
 def _means(values_of: Values, form: str) -> dict[str, str]:

@@ -71,13 +71,13 @@ def check_task(
     *,
     cv: Any,
     groups: Any,
-    seeds: int,
+    n_seeds: int,
     scoring: str | Callable[..., float] | None,
     attacks: Mapping[str, tuple[Any, float]] | None,
 ) -> Task:
     """Return what all fits share, or raise a TypeError or ValueError."""
-    if not isinstance(seeds, Integral) or seeds < 1:
-        raise ValueError(f"seeds={seeds!r} must be a positive integer: how often the cross-validation is repeated.")
+    if not isinstance(n_seeds, Integral) or n_seeds < 1:
+        raise ValueError(f"n_seeds={n_seeds!r} must be a positive integer: how often the cross-validation is repeated.")
     if X is None:
         raise ValueError("X=None: there are no samples to compare on.")
     if (isinstance(cv, str) or not hasattr(cv, "split")) and (not isinstance(cv, Integral) or cv < 2):

@@ -107,7 +107,7 @@ def test_a_pickled_file_is_not_read_without_trust(tmp_path, trap):
     with pytest.raises(ValueError, match=r"runs whatever code is in it.*--trust.*module:function"):
         load_estimator(str(tmp_path / "bad.joblib"))
     assert not trap.file.exists()
-    with pytest.raises(TypeError, match="is no skaba estimator"):
+    with pytest.raises(TypeError, match="is not a fitted skaba estimator"):
         load_estimator(str(tmp_path / "bad.joblib"), trust=True)
     assert trap.file.exists(), "the trap works"
 
@@ -140,9 +140,9 @@ def test_what_is_no_estimator_is_refused(source, message):
 
 def test_other_estimators_are_refused(tmp_path):
     joblib.dump(LogisticRegression().fit(*data()), tmp_path / "logistic")
-    with pytest.raises(TypeError, match="LogisticRegression is no skaba estimator"):
+    with pytest.raises(TypeError, match="a LogisticRegression, which is not a fitted skaba estimator"):
         load_estimator(str(tmp_path / "logistic"), trust=True)
-    with pytest.raises(TypeError, match="NoneType is no skaba estimator"):
+    with pytest.raises(TypeError, match="a NoneType, which is not a fitted skaba estimator"):
         load_estimator(f"{HERE}:make_nothing")
     weights = tmp_path / "weights.pt"
     torch.save({}, weights)

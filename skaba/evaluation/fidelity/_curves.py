@@ -135,7 +135,7 @@ def perturbation_curves(
         The column of the scores to follow; by default that of the unmasked sample's highest score: the predicted
         class, of several labels the likeliest one, of a regression the output itself.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------

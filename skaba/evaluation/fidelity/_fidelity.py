@@ -112,7 +112,7 @@ def fidelity(
     level : float, default=0.95
         The interval's confidence level.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------

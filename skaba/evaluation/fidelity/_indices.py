@@ -47,7 +47,7 @@ def deletion_score(
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------

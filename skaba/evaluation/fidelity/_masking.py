@@ -48,7 +48,7 @@ class MaskingOptions(TypedDict, total=False):
     window: int
     reduction: str
     fill: str | float
-    rows_at_once: int
+    batch_size: int
     random_state: int
 
 
@@ -74,7 +74,7 @@ class Masking:
         masked unit itself, which takes a window; ``"random"``, normal noise with the channel's mean and
         standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
         eighth of its shortest spatial axis. Padding counts in no mean.
-    rows_at_once : int, default=64
+    batch_size : int, default=64
         Masked variants in one pass through the estimator, which bounds the memory. It changes no result but by
         rounding. A CPU's caches hold about so many small images; a GPU is faster with more.
     random_state : int, default=0
@@ -101,14 +101,14 @@ class Masking:
     window: int = 1
     reduction: str = "sum"
     fill: str | float = "zero"
-    rows_at_once: int = 64
+    batch_size: int = 64
     random_state: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in (("unit", ("position", "feature")), ("reduction", ("sum", "abs"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(unknown_name(name, str(getattr(self, name)), allowed))
-        for name, lowest in (("window", 1), ("rows_at_once", 1), ("random_state", 0)):
+        for name, lowest in (("window", 1), ("batch_size", 1), ("random_state", 0)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < lowest:
                 raise ValueError(f"{name}={value!r} must be an integer of at least {lowest}.")
@@ -213,7 +213,7 @@ class _Probe:
 
     def _unmasked(self, part: Part) -> Tensor:
         index = torch.arange(len(part.x), device=part.x.device)
-        chunks = torch.split(index, self.masking.rows_at_once)
+        chunks = torch.split(index, self.masking.batch_size)
         with part.asking():
             return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
@@ -271,7 +271,7 @@ class _Probe:
         skips = bool(low.any())
         found = []
         with part.asking():
-            for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
+            for index, first, last in zip(*(each.split(self.masking.batch_size) for each in rows), strict=True):
                 here = place.index_select(0, index)
                 # Places are whole numbers, so this is 1 before the first and after the last, 0 between, and exact.
                 # On a CPU it is several times faster than comparing, and products are faster than torch.where.

@@ -53,7 +53,7 @@ def test_at_a_layer_its_output_is_masked(table: Any, classifier: Any) -> None:
     first, rest = net.module_[:2].eval(), net.module_[2:].eval()
     hidden = first(torch.as_tensor(X)).detach()
     maps = samples(len(X), 8, seed=1)
-    same(perturbation_curves(net, X, maps, rows_at_once=7), perturbation_curves(rest, hidden, maps))
+    same(perturbation_curves(net, X, maps, batch_size=7), perturbation_curves(rest, hidden, maps))
     same(perturbation_curves(net, X, InputXGradient()), perturbation_curves(rest, hidden, InputXGradient()))
 
 

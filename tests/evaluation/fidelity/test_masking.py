@@ -116,7 +116,7 @@ def test_windows_larger_than_the_samples_are_refused(shape: Any, largest: int) -
         ({"fill": np.nan}, "fill=nan must be a finite number or one of zero, mean"),
         ({"fill": None}, "fill=None"),
         ({"window": 0}, "window=0 must be an integer of at least 1"),
-        ({"rows_at_once": 2.5}, "rows_at_once=2.5"),
+        ({"batch_size": 2.5}, "batch_size=2.5"),
         ({"random_state": -1}, "random_state=-1"),
     ],
 )
