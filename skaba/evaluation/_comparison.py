@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skaba.evaluation._frames import frame_of
 from skaba.evaluation._intervals import is_defined, paired_interval
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._tables import frame_of, markdown_table
 
 Values = dict[str, NDArray[Any]]
 

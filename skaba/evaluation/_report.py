@@ -12,9 +12,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.multiclass import type_of_target
 
 from skaba.estimators import ABAMultiLabelClassifier, find_net
-from skaba.evaluation._frames import frame_of
-from skaba.evaluation._markdown import markdown_table
 from skaba.evaluation._report_choices import Corruptions, check_given, choose_attacks, choose_noises, choose_size
+from skaba.evaluation._tables import frame_of, markdown_table
 from skaba.evaluation.calibration import brier_score, expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness import occlusion_scores, score_under_attack, score_under_corruption

@@ -13,14 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from skaba.evaluation.fidelity._masking import Masking, Plan, measure
+from skaba.evaluation.fidelity._masking import Masking, MaskingOptions, Plan, Probe
 from skaba.evaluation.fidelity._parts import scores_of
 from skaba.evaluation.fidelity._units import Ranked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
 
 
 CLOSE_TO_0 = 0.1
@@ -173,7 +171,12 @@ def perturbation_curves(
     array([[10.,  9.,  7.,  4.,  0.]])
     """
     how, shares = Masking(**masking), shares_of(step)
-    found = measure(scores_of(estimator, X), attribution, targets, how, both_orders(shares))
+
+    def both_orders(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        (low, high), (other_low, other_high) = most_first(shares)(ranked), least_first(shares)(ranked)
+        return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
+
+    found = Probe(scores_of(estimator, X), attribution, targets, how, both_orders).measure()
     mif, lif = np.split(found.values, 2, axis=1)
     return PerturbationCurves(shares, mif, lif, found.targets)
 
@@ -190,7 +193,7 @@ def shares_of(step: float) -> NDArray[np.float64]:
 
 
 def units_in(shares: NDArray[np.float64], counts: Tensor) -> Tensor:
-    """Return shares of each sample's units as whole numbers, (m, k); half a unit is one."""
+    """Return shares of each sample's units as whole numbers, (m, k); halves are rounded up."""
     exact = counts.double().unsqueeze(1) * torch.as_tensor(shares / 100, device=counts.device)
     return (exact + 0.5).floor().long()
 
@@ -211,16 +214,5 @@ def least_first(shares: NDArray[np.float64]) -> Plan:
     def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
         masked, every = units_in(shares, ranked.counts), ranked.counts.unsqueeze(1)
         return every - masked, every.expand_as(masked)
-
-    return plan
-
-
-def both_orders(shares: NDArray[np.float64]) -> Plan:
-    """Return the plan that does the one and then the other."""
-    plans = most_first(shares), least_first(shares)
-
-    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
-        (low, high), (other_low, other_high) = (each(ranked) for each in plans)
-        return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
 
     return plan

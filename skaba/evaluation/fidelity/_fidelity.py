@@ -5,20 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skaba.evaluation._checks import SHARE, check_parameters
 from skaba.evaluation._intervals import paired_interval
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._tables import markdown_table
 from skaba.evaluation.fidelity._curves import PerturbationCurves, perturbation_curves
+from skaba.evaluation.fidelity._masking import MaskingOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +159,7 @@ def fidelity(
     >>> control.interval[0] < 0 < control.interval[1]
     True
     """
-    if not isinstance(level, Real) or not 0 < float(level) < 1:
-        raise ValueError(f"level={level!r} must be a number between 0 and 1, for example 0.95.")
+    check_parameters("fidelity", level=(level, SHARE))
     curves = perturbation_curves(estimator, X, attribution, step=step, targets=targets, **masking)
     areas = curves.normalised().areas()
     if len(areas) < 2:

@@ -9,18 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.integrate import trapezoid
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba._validation import unknown_name
+from skaba.evaluation._checks import check_parameters
 from skaba.evaluation.fidelity._curves import least_first, most_first, shares_of, units_in
-from skaba.evaluation.fidelity._masking import Masking, Plan, measure
+from skaba.evaluation.fidelity._masking import Masking, MaskingOptions, Probe
 from skaba.evaluation.fidelity._parts import probabilities_of, scores_of
 from skaba.evaluation.fidelity._units import Ranked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
 
 
 def deletion_score(
@@ -76,9 +75,9 @@ def deletion_score(
     >>> deletion_score(model, X, decisive) < deletion_score(model, X, -decisive)
     True
     """
-    how, shares = Masking(**masking), shares_of(step)
-    found = measure(probabilities_of(estimator, X), attribution, targets, how, most_first(shares))
-    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+    shares = shares_of(step)
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, Masking(**masking), most_first(shares))
+    return float(trapezoid(probe.measure().values, shares / 100, axis=1).mean())
 
 
 def insertion_score(
@@ -129,9 +128,9 @@ def insertion_score(
     >>> insertion_score(model, X, decisive) > insertion_score(model, X, -decisive)
     True
     """
-    how, shares = Masking(**masking), shares_of(step)
-    found = measure(probabilities_of(estimator, X), attribution, targets, how, least_first(shares))
-    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+    shares = shares_of(step)
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, Masking(**masking), least_first(shares))
+    return float(trapezoid(probe.measure().values, shares / 100, axis=1).mean())
 
 
 class FeatureImpact(NamedTuple):
@@ -200,8 +199,7 @@ def feature_impact_index(
     True
     """
     how = Masking(**masking)
-    if share is not None and (not isinstance(share, Real) or not 0 < float(share) < 100):
-        raise ValueError(f"share={share!r} must be a percentage between 0 and 100, or None.")
+    check_parameters("feature_impact_index", share=(share, [Interval(Real, 0, 100, closed="neither"), None]))
 
     def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
         important, every = _important(ranked, share), ranked.counts.unsqueeze(1)
@@ -209,8 +207,8 @@ def feature_impact_index(
         low, high = [none, none, important], [none, important, every]
         return torch.cat(low, dim=1), torch.cat(high, dim=1)
 
-    measured = measure(probabilities_of(estimator, X), attribution, targets, how, plan, takes_masks=True)
-    unmasked, *masked = measured.values.T
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, how, plan, takes_masks=True)
+    unmasked, *masked = probe.measure().values.T
     return FeatureImpact(*(float(np.abs(values - unmasked).mean()) for values in masked))
 
 
@@ -293,24 +291,20 @@ def u_occurrence_rate(
     0.5
     """
     how = Masking(**masking)
-    if order not in ("most", "least"):
-        raise ValueError(unknown_name("order", str(order), ("most", "least")))
-    plan = _one_by_one(order)
-    predicted = measure(scores_of(estimator, X), attribution, targets, how, plan, _is_predicted).values > 0
-    before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
-    found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
-    return float(found_again.any(axis=1).mean())
+    check_parameters("u_occurrence_rate", order=(order, [StrOptions({"most", "least"})]))
 
-
-def _one_by_one(order: str) -> Plan:
-    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+    def one_by_one(ranked: Ranked) -> tuple[Tensor, Tensor]:
         every = ranked.counts.unsqueeze(1)
-        masked = torch.minimum(torch.arange(ranked.units.n_units + 1, device=every.device), every)
+        masked = torch.minimum(torch.arange(ranked.units.n_regions + 1, device=every.device), every)
         if order == "most":
             return torch.zeros_like(masked), masked
         return every - masked, every.expand_as(masked)
 
-    return plan
+    probe = Probe(scores_of(estimator, X), attribution, targets, how, one_by_one, _is_predicted)
+    predicted = probe.measure().values > 0
+    before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
+    found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
+    return float(found_again.any(axis=1).mean())
 
 
 def _is_predicted(scores: Tensor, targets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._tables import markdown_table
 
 
 @dataclass(frozen=True, eq=False)

@@ -196,7 +196,7 @@ def test_a_net_at_its_input_needs_floats(table: Any, classifier: Any) -> None:
 def test_one_score_has_no_softmax() -> None:
     X = samples(3, 4).astype(np.float32)
     for estimator in (torch.nn.Linear(4, 1), lambda rows: rows[:, :1]):
-        with pytest.raises(ValueError, match="one score per sample, whose softmax is 1"):
+        with pytest.raises(ValueError, match="one score per sample, whose softmax is always 1"):
             deletion_score(estimator, X, X)
 
 
