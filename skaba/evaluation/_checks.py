@@ -11,6 +11,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 POSITIVE = [Interval(Real, 0, None, closed="neither")]
 SEED = [Interval(Integral, 0, None, closed="left")]
+TWO_OR_MORE = [Interval(Integral, 2, None, closed="left")]
 SHARE = [Interval(Real, 0, 1, closed="neither")]
 
 

@@ -1,4 +1,4 @@
-"""What a comparison of methods found."""
+"""The results of a comparison of methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skaba.evaluation._intervals import is_defined, paired_interval
+from skaba.evaluation._intervals import paired_interval
 from skaba.evaluation._tables import frame_of, markdown_table
 
 Values = dict[str, NDArray[Any]]
@@ -22,24 +22,24 @@ class Comparison:
     Parameters
     ----------
     scores : dict of str to ndarray of shape (n_seeds * n_folds,)
-        Each method's scores, seed after seed; value i of all methods belongs to the same seed and fold. NaN where the
+        Each method's scores, seed by seed; the values at one position belong to the same seed and fold. NaN where the
         fit failed.
     reference : str
         The method that the others are compared with.
     n_folds : int
         Folds per seed.
     calibration : dict of str to ndarray of shape (n_seeds * n_folds,), default={}
-        Expected calibration error, of classifiers of single labels that have ``predict_proba``.
+        Expected calibration error, for classifiers with ``predict_proba`` and one class per sample.
     attacked : dict of str to dict of str to ndarray, default={}
-        By attack, then by method, the scores under attack; of methods that are skaba estimators.
+        Scores under attack, by attack and then by method, for methods that are skaba estimators.
     score_name : str, default="score"
     fit_seconds : dict of str to ndarray of shape (n_seeds * n_folds,), default={}
-        Time of each fit, measured. Fits that run at the same time (``n_jobs``) slow each other down.
+        Measured time of each fit. Fits that run at the same time (``n_jobs``) slow each other down.
     operations : dict of str to float, default={}
-        Floating-point operations of the first fit of the first seed: epochs times those of one. It counts matrix
-        products, convolutions and attention. Only for methods that are skaba estimators and not compiled.
+        Floating-point operations of the first fit of the first seed: those of one epoch times the number of epochs.
+        Matrix products, convolutions and attention are counted, for methods that are skaba estimators and not compiled.
     failures : dict of str to str, default={}
-        By method, how many of its fits failed, and why the first of them did.
+        By method, how many of its fits failed, and why the first one failed.
 
     Examples
     --------
@@ -71,14 +71,14 @@ class Comparison:
         return len(self.scores[self.reference]) // self.n_folds
 
     def differences(self) -> Values:
-        """Return the paired differences to the reference, as :meth:`intervals` reads them.
+        """Return the paired differences to the reference, of which :meth:`intervals` makes intervals.
 
         Returns
         -------
         dict of str to ndarray of shape (n_seeds,)
-            One per seed, the mean over its folds: the folds of a seed share training samples, so that their
-            differences are not independent. Methods with a failed fit are left out; all are, if the reference is
-            one of them.
+            One per seed, the mean over its folds: the folds of a seed share training samples, so their
+            differences are not independent. Methods with a failed fit are left out; if the reference is one of them,
+            all methods are left out.
         """
         units = self.by_seed()
         if self.reference not in units:
@@ -101,8 +101,8 @@ class Comparison:
     def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return each method's :func:`paired_interval` of the difference to the reference.
 
-        The seeds are the independent repetitions, so an interval speaks of other seeds, and of other splits if those
-        are drawn, of the same samples; it does not speak of other samples.
+        The seeds are the independent repetitions. So an interval is about other seeds, and about other splits if these
+        are drawn at random, of the same samples; it is not about other samples.
 
         Parameters
         ----------
@@ -111,8 +111,8 @@ class Comparison:
         Returns
         -------
         dict of str to (float, float)
-            Of the methods in :meth:`differences`. (NaN, NaN) if there is a single seed,
-            or if all of them gave the same scores, because neither the splits nor the estimators draw at random.
+            For the methods in :meth:`differences`. (NaN, NaN) if there is a single seed, or if all seeds gave the same
+            scores, because neither the splits nor the estimators draw at random.
         """
         undefined = float("nan"), float("nan")
         return {
@@ -121,21 +121,21 @@ class Comparison:
         }
 
     def _is_repeated(self, name: str) -> bool:
-        """Whether the seeds differ in the scores of a method or of the reference."""
+        """Whether the scores of a method or of the reference differ between seeds."""
         if self.n_seeds == 1:
             return False
         both = np.stack([self.scores[name], self.scores[self.reference]]).reshape(2, -1, self.n_folds)
         return bool(np.ptp(both, axis=1).any())
 
     def table(self) -> str:
-        """Return the comparison as a Markdown table, with notes below it.
+        """Return the comparison as a Markdown table with notes below it.
 
         Returns
         -------
         str
             One row per method. Every figure is a mean over all seeds and folds: of the score, of the difference to the
-            reference, with its 95 % interval, and, where there are any, of the calibration error, of the scores under
-            attack and of the time of a fit. Operations are those of one fit, in units of the reference's.
+            reference, with its 95 % interval, and, if there are any, of the calibration error, of the scores under
+            attack and of the time of a fit. Operations are those of one fit, in units of those of the reference.
         """
         columns = {
             f"mean {self.score_name}": _means(self.scores, ".3f"),
@@ -159,13 +159,13 @@ class Comparison:
     def _notes(self) -> Iterable[str]:
         folds = f"{self.n_folds} fold{'s' * (self.n_folds > 1)}"
         if self.n_seeds == 1:
-            yield f"Means over {folds} of one seed. There are no intervals: they take several seeds."
+            yield f"Means over {folds} of one seed. There are no intervals: they need several seeds."
         else:
             yield f"Means over {self.n_seeds} seeds of {folds} each. Intervals: Student's t over the seeds."
             if unrepeated := [name for name in self.differences() if not self._is_repeated(name)]:
                 yield (
-                    f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are no "
-                    "repetitions. Use a cv that draws its splits, such as a number of folds."
+                    f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are "
+                    "not repetitions. Use a cv that draws its splits, such as a number of folds."
                 )
             if equal := [name for name, (low, high) in self.intervals().items() if high - low < 1e-9]:
                 yield (
@@ -214,11 +214,11 @@ class Comparison:
 
 
 def _means(values_of: Values, form: str) -> dict[str, str]:
-    """Write the mean of each method; a method of which a fit failed has none that compares with the others."""
+    """Return the mean of each method as text; with a failed fit, it could not be compared with the others."""
     return {
         name: "failed" if np.isnan(values).any() else format(values.mean(), form) for name, values in values_of.items()
     }
 
 
 def _written(interval: tuple[float, float]) -> str:
-    return f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if is_defined(interval) else ""
+    return "" if np.isnan(interval).any() else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"

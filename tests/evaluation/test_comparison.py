@@ -32,8 +32,8 @@ from torch import nn
 
 from skaba.augmenters import challenger, fgsm, mend_aba
 from skaba.evaluation import PGD, Comparison, compare, expected_calibration_error, paired_interval, score_under_attack
-from skaba.evaluation._arms import check_arms
-from skaba.evaluation._folds import Task, seeded
+from skaba.evaluation._components import seeded
+from skaba.evaluation._task import Task, check_arms
 from skaba.plotting import ComparisonDisplay
 from tests.evaluation.conftest import table_net
 
@@ -179,7 +179,7 @@ def test_one_seed_has_no_interval_however_many_folds() -> None:
         assert np.isnan(list(comparison.intervals().values())).all()
         table = comparison.table()
     assert "| worse | 0.350 | -0.100 |" in table
-    assert "There are no intervals: they take several seeds." in table
+    assert "There are no intervals: they need several seeds." in table
     assert not ComparisonDisplay.from_comparison(comparison).ax_.collections, "no bars"
 
 
@@ -277,10 +277,10 @@ def _arms(**changed: Any) -> dict[str, Any]:
         ({"a": Untouchable()}, {}, "at least two"),
         ([Untouchable(), Untouchable()], {}, "at least two"),
         ({1: Untouchable(), "b": Untouchable()}, {}, "names must be strings"),
-        (_arms(c=Untouchable), {}, "no estimator"),
-        (_arms(c="mend_aba"), {}, "no estimator"),
+        (_arms(c=Untouchable), {}, "not an estimator"),
+        (_arms(c="mend_aba"), {}, "not an estimator"),
         (_arms(c=GridSearchCV(Untouchable(), {}, refit=False)), {}, "refit=True"),
-        (_arms(), {"reference": "plain"}, "none of the estimators: a, b"),
+        (_arms(), {"reference": "plain"}, "not one of the estimators: a, b"),
         (_arms(), {"cv": GroupKFold(3)}, r"pass compare\(..., groups=...\)"),
         (_arms(), {"groups": np.arange(59)}, r"groups has shape \(59,\)"),
         (_arms(), {"groups": np.full(60, np.nan)}, "groups holds None or NaN for 60 of 60 samples"),
@@ -291,8 +291,8 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(c=Ridge()), {}, r"estimators\['c'\] is a regressor, but estimators\['a'\] is a classifier.*scoring="),
         (_arms(c=make_pipeline(PCA(), Ridge())), {}, r"estimators\['c'\] is a regressor"),
         (_arms(c=GridSearchCV(Ridge(), {})), {}, r"estimators\['c'\] is a regressor"),
-        (_arms(), {"n_seeds": 0}, "n_seeds=0"),
-        (_arms(), {"n_seeds": [0, 1]}, "n_seeds="),
+        (_arms(), {"n_seeds": 0}, "'n_seeds' parameter of compare .* Got 0"),
+        (_arms(), {"n_seeds": [0, 1]}, "'n_seeds' parameter of compare"),
         (_arms(), {"cv": 1}, "cv=1"),
         (_arms(), {"cv": None}, "cv=None"),
         (_arms(), {"cv": 40}, "n_splits=40"),
@@ -302,8 +302,8 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(), {"attacks": [(fgsm(), 0.1)]}, "must map names"),
         (_arms(), {"attacks": {"FGSM": fgsm()}}, r"\(attack, strength\)"),
         (_arms(), {"attacks": {"FGSM": (None, 0.1)}}, "attack=None"),
-        (_arms(), {"attacks": {"FGSM": (fgsm(), -1)}}, "strength=-1"),
-        (_arms(), {"attacks": {"FGSM": (fgsm, 0.1)}}, "called first"),
+        (_arms(), {"attacks": {"FGSM": (fgsm(), -1)}}, "'strength' parameter .* Got -1"),
+        (_arms(), {"attacks": {"FGSM": (fgsm, 0.1)}}, "makes an augmenter, first"),
         (_arms(), {"attacks": {"FGSM": ("fsgm", 0.1)}}, "Did you mean"),
         (_arms(), {"attacks": {"PGD": (PGD(n_steps=0), 0.1)}}, "n_steps"),
         (_arms(), {"attacks": {"PGD": (PGD(), 0.1)}}, "at least one of skaba's"),

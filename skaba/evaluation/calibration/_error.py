@@ -1,4 +1,4 @@
-"""Single numbers for how far probabilities are from what comes true."""
+"""Single numbers for the quality of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ def expected_calibration_error(
     Parameters
     ----------
     y : array-like of shape (n,)
-        The true classes as column numbers of ``probabilities``.
-        ``np.searchsorted(clf.classes_, labels)`` makes them of labels.
+        The true classes, as column numbers of ``probabilities``: ``np.searchsorted(clf.classes_, labels)``.
     probabilities : array-like of shape (n, n_classes)
         As ``predict_proba`` returns them; every row sums to 1.
     n_bins : int, default=15
         Bins, closed on the right.
     strategy : "uniform" or "quantile", default="uniform"
         ``"uniform"``: bins of equal width over [0, 1]. ``"quantile"``: adaptive bins between quantiles of the
-        confidences, with as many samples each; equal confidences share a bin.
+        confidences, with about the same number of samples each; equal confidences share a bin.
 
     Returns
     -------
@@ -38,14 +37,13 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If y holds no column numbers, the probabilities are none of classes that exclude each other,
-        or a parameter is not allowed.
+        If y does not hold column numbers, a row of probabilities does not sum to 1, or a parameter is not allowed.
 
     Notes
     -----
-    With few samples the error is above 0 for a perfectly calibrated classifier too, for a bin's accuracy
-    is then a rough estimate. Compare classifiers on the same samples and bins. A network that is sure of nearly
-    everything fills few bins of equal width; adaptive bins look closer where its samples are.
+    With few samples, the error is above 0 for a perfectly calibrated classifier too, because the accuracy of a bin
+    is then a rough estimate. Compare classifiers on the same samples and bins. A network that is almost always
+    confident fills few bins of equal width; adaptive bins are finer where its samples are.
 
     References
     ----------
@@ -54,7 +52,7 @@ def expected_calibration_error(
 
     Examples
     --------
-    Ten predictions at 80 %, of which seven are right:
+    Ten predictions with a confidence of 80 %, seven of them right:
 
     >>> from skaba.evaluation.calibration import expected_calibration_error
     >>> y = [0] * 7 + [1] * 3
@@ -65,32 +63,31 @@ def expected_calibration_error(
 
 
 def brier_score(y: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return the mean squared distance between probabilities and what came true.
+    """Return the mean squared distance between predicted probabilities and true classes.
 
     ``mean over samples of sum over classes of (p_k - [y = k]) ** 2``.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        The true classes as column numbers of ``probabilities``.
-        ``np.searchsorted(clf.classes_, labels)`` makes them of labels.
+        The true classes, as column numbers of ``probabilities``: ``np.searchsorted(clf.classes_, labels)``.
     probabilities : array-like of shape (n, n_classes)
         As ``predict_proba`` returns them; every row sums to 1.
 
     Returns
     -------
     float
-        From 0 (sure and right) to 2 (sure and wrong). Of two classes it is twice what scikit-learn's
-        ``brier_score_loss`` returns by default; of more it is the same, where that takes them (from 1.7 on).
+        From 0 (certain and right) to 2 (certain and wrong). For two classes, it is twice the default value of
+        scikit-learn's ``brier_score_loss``; for more classes, which that accepts from version 1.7 on, it is the same.
 
     Raises
     ------
     ValueError
-        If y holds no column numbers, or the probabilities are none of classes that exclude each other.
+        If y does not hold column numbers, or a row of probabilities does not sum to 1.
 
     Notes
     -----
-    Other than the calibration error it is a proper score: only the true probabilities have the lowest mean. It
+    Unlike the calibration error, it is a proper score: only the true probabilities have the lowest mean. It
     falls with better calibration and with better discrimination.
 
     References

@@ -1,13 +1,14 @@
-"""How often a classifier is right, by how sure it is."""
+"""The accuracy of a classifier in bins of its confidence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import StrOptions
 
+from skaba.evaluation._checks import COUNT, check_parameters
 from skaba.evaluation.calibration._predictions import check_predictions
 
 
@@ -18,11 +19,11 @@ class ReliabilityCurve:
     Parameters
     ----------
     edges : ndarray of shape (n_bins + 1,)
-        Of the bins, ascending.
+        Edges of the bins, ascending.
     counts : ndarray of shape (n_bins,)
         Samples in each bin.
     accuracy, confidence : ndarray of shape (n_bins,)
-        Share of right predictions, and mean probability of the predicted class; NaN in empty bins.
+        Share of correct predictions, and mean probability of the predicted class; NaN in empty bins.
     """
 
     edges: NDArray[np.float64]
@@ -48,15 +49,14 @@ def reliability_curve(
     Parameters
     ----------
     y : array-like of shape (n,)
-        The true classes as column numbers of ``probabilities``.
-        ``np.searchsorted(clf.classes_, labels)`` makes them of labels.
+        The true classes, as column numbers of ``probabilities``: ``np.searchsorted(clf.classes_, labels)``.
     probabilities : array-like of shape (n, n_classes)
         As ``predict_proba`` returns them; every row sums to 1.
     n_bins : int, default=15
         Bins, closed on the right.
     strategy : "uniform" or "quantile", default="uniform"
         ``"uniform"``: bins of equal width over [0, 1]. ``"quantile"``: adaptive bins between quantiles of the
-        confidences, with as many samples each; equal confidences share a bin.
+        confidences, with about the same number of samples each; equal confidences share a bin.
 
     Returns
     -------
@@ -65,8 +65,7 @@ def reliability_curve(
     Raises
     ------
     ValueError
-        If y holds no column numbers, the probabilities are none of classes that exclude each other, or a
-        parameter is not allowed.
+        If y does not hold column numbers, a row of probabilities does not sum to 1, or a parameter is not allowed.
 
     References
     ----------
@@ -79,10 +78,8 @@ def reliability_curve(
     >>> curve.counts.tolist(), float(curve.accuracy[1]), round(float(curve.confidence[1]), 6)
     ([0, 4], 0.75, 0.75)
     """
-    if not isinstance(n_bins, Integral) or n_bins < 1:
-        raise ValueError(f"n_bins={n_bins!r} must be a positive integer.")
-    if strategy not in ("uniform", "quantile"):
-        raise ValueError(f"strategy={strategy!r} must be 'uniform' (equal width) or 'quantile' (equal mass).")
+    strategies = StrOptions({"uniform", "quantile"})
+    check_parameters("reliability_curve", n_bins=(n_bins, COUNT), strategy=(strategy, [strategies]))
     classes, p = check_predictions(y, probabilities)
     confidence, correct = p.max(axis=1), p.argmax(axis=1) == classes
     shares = np.linspace(0, 1, int(n_bins) + 1)

@@ -14,12 +14,12 @@ from skaba.attribution import Gradient
 
 
 class Absolute(BaseEstimator):
-    """The absolute value of another method's maps. ``Absolute(Gradient())`` is what is called saliency.
+    """The absolute value of another method's maps. ``Absolute(Gradient())`` is called saliency.
 
     Parameters
     ----------
     method : attribution method, default=None
-        By default ``Gradient()``. Any callable with its arguments will do.
+        By default ``Gradient()``; or any callable with the same arguments.
 
     References
     ----------
