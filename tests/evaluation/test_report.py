@@ -175,7 +175,7 @@ def test_pgd_is_at_least_as_strong_as_fgsm_and_the_estimator_is_left_as_it_was(t
         (
             {"corruptions": {"shot": ShotCorruption()}, "bounds": (0, 1)},
             ValueError,
-            "to the given corruptions themselves",
+            "to the given corruptions",
         ),
         ({"bounds": (1, 0)}, ValueError, "low < high"),
         ({"bounds": (0, 0.1)}, ValueError, "outside bounds"),

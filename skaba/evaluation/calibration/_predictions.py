@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skaba._samples import check_mask
 from skaba._targets import check_targets
 
 ROUNDING = 1e-6
@@ -21,8 +22,8 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
     ValueError
         If y does not hold column numbers, or a row of probabilities does not sum to 1.
     """
-    _check_unmasked(y, "y")
-    _check_unmasked(probabilities, "probabilities")
+    check_mask(y, "y")
+    check_mask(probabilities, "probabilities")
     p, classes = np.asarray(probabilities), np.asarray(y)
     _check_single_label(classes)
     if p.dtype.kind not in "biuf":
@@ -84,11 +85,6 @@ def column_numbers(estimator: Any, y: Any) -> NDArray[np.int64]:
     if len(unseen):
         raise ValueError(f"y holds labels that were not seen in fit: {unseen[:5].tolist()}. Known: {classes.tolist()}.")
     return np.asarray(columns, dtype=np.int64)
-
-
-def _check_unmasked(values: Any, name: str) -> None:
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} is a masked array with masked values: drop these samples, or fill them.")
 
 
 def _check_single_label(y: NDArray[Any]) -> None:

@@ -1,9 +1,9 @@
-"""Other numbers that are read off masked samples: deletion, insertion, impact and U-occurrences."""
+"""Other numbers from scores of masked samples: deletion, insertion, feature impact and U-occurrences."""
 
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,29 +14,20 @@ from torch import Tensor
 
 from skaba.evaluation._checks import check_parameters
 from skaba.evaluation.fidelity._curves import least_first, most_first, shares_of, units_in
-from skaba.evaluation.fidelity._masking import Masking, MaskingOptions, Probe
+from skaba.evaluation.fidelity._masking import Masking, Probe
 from skaba.evaluation.fidelity._parts import probabilities_of, scores_of
 from skaba.evaluation.fidelity._units import Ranked
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 
 def deletion_score(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    step: float = 5.0,
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, step: float = 5.0, targets: ArrayLike | None = None, **masking: Any
 ) -> float:
     """Return the area under the probability while the most important units are masked; lower is better.
 
     Parameters
     ----------
     estimator : estimator, nn.Module or callable
-        Fitted. Probabilities are those of ``predict_proba``; of an ``nn.Module`` or a function the softmax of its
+        Fitted. Probabilities are those of ``predict_proba``; for an ``nn.Module`` or a function, the softmax of its
         outputs.
     X : array-like of n samples
     attribution : attribution method or array-like
@@ -81,23 +72,17 @@ def deletion_score(
 
 
 def insertion_score(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    step: float = 5.0,
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, step: float = 5.0, targets: ArrayLike | None = None, **masking: Any
 ) -> float:
-    """Return the area under the probability while the most important units are put into the fill; higher is better.
+    """Return the area under the probability while the most important units are added to the fill; higher is better.
 
     Parameters
     ----------
     estimator, X, attribution, step, targets
         As for :func:`deletion_score`.
     **masking
-        See :class:`Masking`. The source fills with zero, as here, where it deletes, and with a blurred image where
-        it inserts: ``fill="blur"``.
+        See :class:`Masking`. The source fills with zero for deletion, the default here, and with a blurred image for
+        insertion: ``fill="blur"``.
 
     Returns
     -------
@@ -111,7 +96,7 @@ def insertion_score(
 
     Notes
     -----
-    To insert the most important share is to mask the least important rest, so this is the area under the LIF curve.
+    Inserting the most important units is the same as masking all the others, so this is the area under the LIF curve.
 
     References
     ----------
@@ -134,14 +119,14 @@ def insertion_score(
 
 
 class FeatureImpact(NamedTuple):
-    """How far the probability moves when a sample loses a part of its units.
+    """How much the probability changes when a part of the units is masked.
 
     Parameters
     ----------
     without_important : float
         The important units are masked. Higher is better.
     without_rest : float
-        All others are masked, and only the important ones are left. Lower is better.
+        All other units are masked. Lower is better.
     """
 
     without_important: float
@@ -155,18 +140,18 @@ def feature_impact_index(
     *,
     share: float | None = None,
     targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    **masking: Any,
 ) -> FeatureImpact:
-    """Return the feature impact index (FII): how far the probability moves without the important units, or the rest.
+    """Return the feature impact index (FII): how much the probability changes without the important or other units.
 
     Parameters
     ----------
     estimator, X, attribution
         As for :func:`deletion_score`.
     share : float, default=None
-        Percent of the units that count as important, those of the highest values. By default 50; of binary masks, such
-        as those of ``HillClimbing``, the units of the larger value, and a share is refused. Maps are binary masks if
-        each sample's has two values at most, such as 0 and 1, 0 and 255 or -1 and 1.
+        Percent of the units that count as important, those with the highest values. By default 50. For binary masks,
+        such as those of ``HillClimbing``, the units of the larger value are important, and a share is refused. Maps are
+        binary masks if each has at most two values, such as 0 and 1, 0 and 255 or -1 and 1.
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
@@ -184,8 +169,8 @@ def feature_impact_index(
 
     References
     ----------
-    Santos (2023), a thesis on right-reasons data augmentation, chapter 7: equation 7.2, and algorithm 5 for masks. Of
-    other maps it takes the highest 512 of 1024 pixels as important.
+    Santos (2023), a thesis on right-reasons data augmentation, chapter 7: equation 7.2, and algorithm 5 for masks. For
+    other maps, the highest 512 of 1024 pixels are important.
 
     Examples
     --------
@@ -218,31 +203,25 @@ def _important(ranked: Ranked, share: float | None) -> Tensor:
         return units_in(np.array([50.0 if share is None else float(share)]), ranked.counts)
     if share is not None:
         raise ValueError(
-            f"share={share!r} ranks units by their values, but the maps are binary masks, of two values alone. "
-            "Leave share out, and the units of the larger value count as important."
+            f"share={share!r} ranks units by their values, but the maps are binary masks, of two values only. "
+            "Leave share out: the units of the larger value then count as important."
         )
     marked = ranked.values == ranked.full
     if not (marked | (ranked.values == 0)).all():
         raise ValueError(
-            "The binary masks cut through units, of which they mark a part: set unit='feature' for masks that differ "
+            "The binary masks cut through units, which they mark only partly: set unit='feature' for masks that differ "
             "between channels, and window=1 or the window that the masks were made with."
         )
     return (marked & (ranked.full > 0)).sum(dim=1, keepdim=True)
 
 
 def u_occurrence_rate(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    order: str = "most",
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, order: str = "most", targets: ArrayLike | None = None, **masking: Any
 ) -> float:
     """Return the share of samples whose prediction is lost and found again while more and more is masked.
 
-    Units are masked one by one. A sample in which the target is predicted, then is not, then is again although less
-    of the sample is left, shows a U-occurrence: the order does not tell what the prediction rests on.
+    Units are masked one by one. If the target is predicted, then is not predicted, and then is predicted again with
+    even more units masked, the sample has a U-occurrence: the order does not show what the prediction is based on.
 
     Parameters
     ----------
@@ -254,13 +233,13 @@ def u_occurrence_rate(
     order : {"most", "least"}, default="most"
         Which units are masked first.
     targets : array-like of int of shape (n,), default=None
-        The class that is to be predicted, by its column, such as the true one; by default that of the unmasked
-        sample.
+        The class that should be predicted, by its column, such as the true class; by default the class that is
+        predicted for the unmasked sample.
     **masking
-        See :class:`Masking`. The source masks patches: set ``window``, a tenth or a third of the side, which also
-        bounds the cost, one row per unit. Its six fills are ``"zero"``, ``1.0``, ``"random"`` (Gaussian noise; on
-        standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the image) and
-        ``"region_mean"`` (of the patch).
+        See :class:`Masking`. The source masks patches: set ``window`` to a tenth or a third of the side. This also
+        bounds the cost, which is one row per unit. The six fills of the source are ``"zero"``, ``1.0``, ``"random"``
+        (Gaussian noise; for standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the
+        image) and ``"region_mean"`` (of the patch).
 
     Returns
     -------
@@ -275,7 +254,7 @@ def u_occurrence_rate(
     References
     ----------
     Santos (2023), a thesis on right-reasons data augmentation, algorithm 4 and section 7.4.1. The text names
-    the kinds of noise in part; the six are those of its code.
+    only some of the fills; the six are those of its code.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from skaba._targets import as_array
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore
 from skaba.evaluation._checks import COUNT, SEED, check_parameters
@@ -43,17 +44,6 @@ Variant j of sample i masks the units of ranks low[i, j] to high[i, j] - 1; the 
 
 Read = Callable[[Tensor, Tensor], Tensor]
 """Takes scores (r, n_outputs) and, per row, the column to follow; returns values (r,)."""
-
-
-class MaskingOptions(TypedDict, total=False):
-    """The keyword arguments that :class:`Masking` takes."""
-
-    unit: str
-    window: int
-    reduction: str
-    fill: str | float
-    batch_size: int
-    random_state: int
 
 
 @dataclass(frozen=True)
@@ -159,6 +149,7 @@ def of_target(scores: Tensor, targets: Tensor) -> Tensor:
     return scores.gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
+@dataclass(eq=False)
 class Probe:
     """Masks samples by a plan, in the order of their maps, and reads the scores.
 
@@ -176,28 +167,27 @@ class Probe:
         Whether the plan only needs to know which units a binary mask marks, not an order among them.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        attribution: Any,
-        targets: ArrayLike | None,
-        masking: Masking,
-        plan: Plan,
-        read: Read = of_target,
-        takes_masks: bool = False,
-    ) -> None:
-        self.parts, self.masking, self.plan, self.read, self.takes_masks = parts, masking, plan, read, takes_masks
-        self.attribution = _checked_attribution(attribution, parts.n_samples)
-        are_given = takes_masks and isinstance(self.attribution, np.ndarray)
+    parts: Parts
+    attribution: Any
+    targets: ArrayLike | None
+    masking: Masking
+    plan: Plan
+    read: Read = of_target
+    takes_masks: bool = False
+
+    def __post_init__(self) -> None:
+        n_samples = self.parts.n_samples
+        self.attribution = _checked_attribution(self.attribution, n_samples)
+        are_given = self.takes_masks and isinstance(self.attribution, np.ndarray)
         self.masks = as_masks(torch.as_tensor(self.attribution)) if are_given else None
-        self.given = None if targets is None else _checked_targets(targets, parts.n_samples)
+        self.given = None if self.targets is None else _checked_targets(self.targets, n_samples)
         # Streams of their own: how samples are split into parts must not decide what is drawn.
-        ties, noise, method = np.random.SeedSequence(int(masking.random_state)).spawn(3)
+        ties, noise, method = np.random.SeedSequence(int(self.masking.random_state)).spawn(3)
         self.ties, self.noise = np.random.default_rng(ties), np.random.default_rng(noise)
         self.generator = torch.Generator().manual_seed(int(method.generate_state(1)[0]))
-        needs = FILLS[masking.fill].needs if isinstance(masking.fill, str) else ""
-        self.statistics = _statistics(parts) if needs == "moments" else {}
-        self.targets: list[NDArray[np.int64]] = []
+        needs = FILLS[self.masking.fill].needs if isinstance(self.masking.fill, str) else ""
+        self.statistics = _statistics(self.parts) if needs == "moments" else {}
+        self.followed: list[NDArray[np.int64]] = []
         self.n_constant = 0
 
     def measure(self) -> Measured:
@@ -209,7 +199,7 @@ class Probe:
                 "Where an order is needed, their units come in random order.",
                 stacklevel=3,
             )
-        return Measured(values, np.concatenate(self.targets))
+        return Measured(values, np.concatenate(self.followed))
 
     def _measure(self, part: Part) -> Tensor:
         scores = self._unmasked(part)
@@ -239,7 +229,7 @@ class Probe:
                 raise ValueError(
                     f"targets holds {int(targets.max())}, but there are {scores.shape[1]} columns of scores."
                 )
-        self.targets.append(targets.cpu().numpy())
+        self.followed.append(targets.cpu().numpy())
         return targets
 
     def _maps(self, part: Part, targets: Tensor) -> Tensor:
@@ -331,10 +321,7 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     if callable(attribution) and not isinstance(attribution, Tensor):
         validate_parameters(attribution)
         return attribution
-    if isinstance(attribution, Tensor):
-        attribution = attribution.detach()
-        attribution = (attribution.float() if attribution.dtype == torch.bfloat16 else attribution).cpu().numpy()
-    maps = np.asarray(attribution)
+    maps = as_array(attribution) if isinstance(attribution, Tensor) else np.asarray(attribution)
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
     if maps.ndim < 2 or len(maps) != n_samples:

@@ -15,6 +15,7 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from skaba._samples import check_samples
+from skaba._targets import as_array
 from skaba.estimators import (
     ABAMultiLabelClassifier,
     AugmentedNet,
@@ -174,7 +175,7 @@ def _array_parts(x: Tensor, ask: Ask, model: nn.Module | None = None) -> Parts:
     def each(function: Callable[[Part], Tensor]) -> NDArray[Any]:
         starts = range(0, len(x), PART)
         parts = (Part(start, x[start : start + PART], ask, model, 1, None) for start in starts)
-        return np.concatenate([_array(function(part)) for part in parts])
+        return np.concatenate([as_array(function(part)) for part in parts])
 
     return Parts(len(x), each)
 
@@ -209,7 +210,7 @@ def _reader(function: Any, nonlinearity: Callable[[Tensor], Tensor] = _as_it_is)
         )
 
     def ask(rows: Tensor, index: Tensor) -> Tensor:
-        answer = function(_array(rows))
+        answer = function(as_array(rows))
         if not isinstance(answer, Tensor):
             answer = np.asarray(answer)
             if answer.dtype.kind not in "fiub":
@@ -231,11 +232,6 @@ def _checked(scores: Tensor, n_rows: int) -> Tensor:
     if scores.dtype == torch.bfloat16:
         return scores.float()
     return scores if scores.is_floating_point() else scores.double()
-
-
-def _array(values: Tensor) -> NDArray[Any]:
-    """Return values as an array; NumPy has no bfloat16."""
-    return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
 
 
 def _both_classes(decision_function: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -250,23 +250,17 @@ class XORBenchmark(BaseEstimator):
         return dimensional_difference(maps, n_steps=maps[..., 0].size), *masked_dimension_correlation(maps, probability)
 
 
-class _LastOutput(BaseEstimator):
-    """The last output of every sample: the prediction, or the logit of class 1."""
-
-    def __call__(self, logits: Tensor, y: Tensor | None, *, criterion: Any = None, generator: Any = None) -> ClassScore:
-        if logits.dim() != 2:
-            raise ValueError(f"The module must return outputs of shape (n, n_outputs), got {tuple(logits.shape)}.")
-        return ClassScore(torch.full((len(logits),), logits.shape[1] - 1, device=logits.device))
+def _last_output(logits: Tensor, y: Tensor | None, **_: Any) -> ClassScore:
+    """Target: the last output of every sample, which is the prediction or the logit of class 1."""
+    if logits.dim() != 2:
+        raise ValueError(f"The module must return outputs of shape (n, n_outputs), got {tuple(logits.shape)}.")
+    return ClassScore(torch.full((len(logits),), logits.shape[1] - 1, device=logits.device))
 
 
-class _LabelScore(BaseEstimator):
-    """Minus the loss of each sample's label."""
-
-    def __call__(
-        self, logits: Tensor, y: Tensor | None, *, criterion: Any = None, generator: Any = None
-    ) -> Callable[[Tensor], Tensor]:
-        loss = Loss()(logits, y, criterion=criterion)
-        return lambda logits: -loss(logits)
+def _label_score(logits: Tensor, y: Tensor | None, *, criterion: Any, **_: Any) -> Callable[[Tensor], Tensor]:
+    """Target: minus the loss of each sample's label."""
+    loss = Loss()(logits, y, criterion=criterion)
+    return lambda logits: -loss(logits)
 
 
 class _Network(nn.Sequential):
@@ -308,7 +302,7 @@ def _maps_of(estimator: Any, attribution: Any, grid_size: int) -> NDArray[Any]:
     points = _points(grid_size)
     net = sharing(fitted_net(estimator), iterator_valid__batch_size=len(points))
     y = np.not_equal(*(points > 0.5).T).astype(np.int64)
-    target = _LabelScore() if includes(attribution, _SEARCHES) else _LastOutput()
+    target = _label_score if includes(attribution, _SEARCHES) else _last_output
     maps = net.attribute(as_seen_by_net(estimator, points), y, attribution=attribution, target=target)
     if maps.shape != points.shape or not np.isfinite(maps).all():
         raise ValueError(

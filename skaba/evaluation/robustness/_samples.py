@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skaba._samples import check_length, check_samples
+from skaba._targets import as_array as tensor_as_array
 from skaba.estimators import find_net
 
 
@@ -47,7 +47,7 @@ def as_array(X: Any, y: Any) -> NDArray[Any]:
     """
     values = check_samples(X, floats=False)
     if isinstance(values, Tensor):
-        values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
+        values = tensor_as_array(values)
     if not isinstance(values, np.ndarray):
         raise TypeError(f"X is a {type(X).__name__}; to be changed, the samples must be one array (or frame).")
     check_length(values, y)

@@ -132,7 +132,7 @@ def test_what_is_refused(table: Any, arguments: dict[str, Any], message: str) ->
 
 @pytest.mark.parametrize(
     ("fill", "message"),
-    [("mean", "id of padding"), (0.5, "fill=0.5 is not such a value"), (-1, "fill=-1 is not such a value")],
+    [("mean", "id of padding"), (0.5, "fill=0.5 is not such"), (-1, "fill=-1 is not such")],
 )
 def test_word_ids_are_not_filled_with_what_is_none(texts: Any, text_classifier: Any, fill: Any, message: str) -> None:
     net = text_classifier(max_epochs=1).fit(*texts)
