@@ -179,7 +179,7 @@ def _squares_and_counts(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
 
     def measure(inputs: Any, targets: Any) -> Tensor:
         model, x, x_augmented = augmented_batch(net, inputs, targets, generator)
-        free = torch.ones_like(x)
+        free = torch.ones_like(x)  # 1 where a feature can change, 0 at padding
         free = model.without_padding(free) if isinstance(model, FromLayer) else free
         return torch.stack([(x_augmented - x).square().flatten(1).sum(1), free.flatten(1).sum(1)], dim=1).double()
 

@@ -36,7 +36,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     """
     counter = FlopCounterMode(display=False)
     (trained,) = _brief(copy.deepcopy(net))
-    with random_state_kept(), counter:
+    with random_state_kept(), counter:  # one more epoch must not move the global random state
         trained.partial_fit(X, y)
     return float(counter.get_total_flops())
 

@@ -44,6 +44,7 @@ def make_folds(cv: Any, task: Task, seed: int) -> list[Fold]:
     ValueError
         If the splitter needs groups and there are none, or a class is only among the test samples of a fold.
     """
+    # Only the length of X matters to scikit-learn's folds, but X itself may be of a kind that they do not index.
     X = np.zeros(len(task.y)) if isinstance(cv, Integral) else task.X
     try:
         folds = list(_splitter(cv, task, seed).split(X, task.y, task.groups))
@@ -127,4 +128,5 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
 
 def _operations(fitted: Any, X: Any, y: NDArray[Any]) -> float | None:
     net = find_net(fitted)
+    # A compiled module runs kernels that PyTorch's counter does not see.
     return None if net is None or net.compile else operations_of_fit(net, as_seen_by_net(fitted, X), y)

@@ -37,6 +37,7 @@ def check_given(estimator: Any, X: Any, y: Any) -> None:
     _check_one_target_per_sample(estimator, X, y)
     net = find_net(estimator)
     if isinstance(net, ABAMultiLabelClassifier) and hasattr(X, "shape"):
+        # The number of labels is only known to the network, so one sample is predicted.
         n_labels = estimator.predict_proba(_safe_indexing(X, [0])).shape[1]
         if targets.shape[1:] != (n_labels,):
             raise ValueError(

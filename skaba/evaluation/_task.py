@@ -102,6 +102,7 @@ def check_task(estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: A
     checked = checked_attacks(attacks)
     if checked and not any(map(find_net, estimators.values())):
         raise ValueError("attacks need a gradient: give at least one of skaba's estimators, or attacks=None.")
+    # A SliceDict, which can be indexed by rows, is a mapping with a shape.
     if isinstance(X, Mapping) and not hasattr(X, "shape"):
         raise TypeError(
             "X is a mapping of several inputs, which has no rows to split: pass skorch.helper.SliceDict(**X)."
@@ -145,7 +146,7 @@ def check_arms(estimators: Mapping[str, Any], task: Task, train: NDArray[Any]) -
     for name, estimator in estimators.items():
         try:
             _try(seeded(estimator, 0), task, few)
-        except Exception as error:
+        except Exception as error:  # third-party estimators may raise anything
             raise ValueError(
                 f"estimators[{name!r}] cannot be fitted on these samples. {type(error).__name__}: {error}"
             ) from error

@@ -112,6 +112,7 @@ def _region_mean(source: FillSource) -> Tensor:
         )
     per_feature = regions.sites == x.shape[1:]
     by_channel = x.unsqueeze(1) if per_feature else x.movedim(source.channel_axis, 1)
+    # In double precision, because sums over many sites lose digits in single precision.
     values = by_channel.flatten(2).double()  # (n, channels or 1, n_sites)
     weights = values.new_ones(len(values), values.shape[2]) if regions.real is None else regions.real.double()
     totals = regions.sums((values * weights.unsqueeze(1)).flatten(0, 1)).reshape(*values.shape[:2], -1)
@@ -217,10 +218,10 @@ def channel_moments(x: Tensor, channel_axis: int, padding: Tensor | None) -> Ten
     """
     values = x.double()
     values = values.movedim(channel_axis, 1).flatten(2) if values.dim() > 2 else values.unsqueeze(2)
-    weights = values.new_ones(len(values), 1, values.shape[2])
+    weights = values.new_ones(len(values), 1, values.shape[2])  # 0 at padding
     if padding is not None:
         weights = (~padding).double().unsqueeze(1)
-    total = weights.sum(dim=2).clamp(min=1)
+    total = weights.sum(dim=2).clamp(min=1)  # a sample that is padding alone has the mean 0
     return torch.stack([(weights * power).sum(dim=2) / total for power in (values, values**2)], dim=1)
 
 

@@ -185,6 +185,7 @@ class Probe:
         ties, noise, method = np.random.SeedSequence(int(self.masking.random_state)).spawn(3)
         self.ties, self.noise = np.random.default_rng(ties), np.random.default_rng(noise)
         self.generator = torch.Generator().manual_seed(int(method.generate_state(1)[0]))
+        # Statistics of all samples take a pass over them, so they are only computed for fills that need them.
         needs = FILLS[self.masking.fill].needs if isinstance(self.masking.fill, str) else ""
         self.statistics = _statistics(self.parts) if needs == "moments" else {}
         self.followed: list[NDArray[np.int64]] = []
@@ -211,6 +212,7 @@ class Probe:
             self.n_constant += int(is_constant(ranked.values, units).sum())
         rank = ranks(ranked.values, units, self.ties)
         low, high = self.plan(ranked)
+        # Variants that several steps have in common, such as the sample with nothing masked, are scored once.
         columns, back = torch.unique(torch.stack([low, high]), dim=2, return_inverse=True)
         return self._masked(part, units, rank, columns, self.read(scores, targets), targets)[:, back]
 
@@ -272,13 +274,14 @@ class Probe:
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
     ) -> Tensor:
         """Return the value of every variant, (m, k); variants that mask nothing are not scored again."""
+        # Ranks are compared as floats, which is faster than as integers; see places().
         (low, high), fill = columns.float(), self._fill(part, units)
         place, fills = places(rank, units), bool(fill.any())
         values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
         if not masks.any():
             return values
         rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1) - 1
-        skips = bool(low.any())
+        skips = bool(low.any())  # without it, all masks begin at rank 0, and half of the work below is saved
         found = []
         with part.asking():
             for index, first, last in zip(*(each.split(self.masking.batch_size) for each in rows), strict=True):
@@ -302,6 +305,7 @@ def _statistics(parts: Parts) -> dict[str, Tensor]:
     """Return the mean and the standard deviation of each channel over all samples."""
     moments = parts.each(lambda part: channel_moments(part.x, part.channel_axis, part.padding))
     mean = moments[:, 0].mean(axis=0)
+    # Rounding may turn the variance of a constant channel slightly negative.
     deviation = np.sqrt(np.maximum(moments[:, 1].mean(axis=0) - mean**2, 0))
     return {"mean": torch.as_tensor(mean), "deviation": torch.as_tensor(deviation)}
 

@@ -145,7 +145,7 @@ def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable
     X = known_samples(net, as_seen_by_net(estimator, X), floats=net.layer is None)
 
     def each(function: Callable[[Part], Tensor]) -> NDArray[Any]:
-        start = 0
+        start = 0  # over_batches does not pass the index of a batch's first sample
 
         def on_batch(inputs: Any, targets: Any) -> Tensor:
             nonlocal start
@@ -167,7 +167,7 @@ def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable
 def _module_parts(module: nn.Module, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Parts:
     model = cast(nn.Module, unwrapped(module))
     x = _tensor(X)
-    parameter = next(model.parameters(), x)
+    parameter = next(model.parameters(), x)  # a module without parameters takes any device and type
     return _array_parts(x.to(parameter.device, parameter.dtype), _asker(model, nonlinearity), model)
 
 

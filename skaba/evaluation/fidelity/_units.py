@@ -52,6 +52,7 @@ def units_of(part: Part, unit: str, window: int) -> Units:
         )
     sites = x.shape[1:] if per_feature else positions(x, part.channel_axis)
     channels = part.channel_axis % x.dim() - 1 if per_feature and x.dim() > 2 else None
+    # Row-major numbers, axis by axis: the last windows along an axis may be smaller.
     number = torch.zeros((), dtype=torch.long, device=x.device)
     for axis, size in enumerate(sites):
         width = 1 if axis == channels else window
@@ -133,7 +134,7 @@ def as_masks(maps: Tensor) -> Tensor | None:
     varies = low < high
     if values.shape[1] <= 2 or not varies.any() or not ((values == low) | (values == high)).all():
         return None
-    middle = low / 2 + high / 2
+    middle = low / 2 + high / 2  # halved first: the sum of two large values would overflow
     middle = torch.where(varies, middle, middle[varies].mean())
     return (values > middle).view(maps.shape)
 
@@ -145,6 +146,7 @@ def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
     """
     if units.real is not None:
         values = values.masked_fill(~units.real_units(), -math.inf)
+    # Drawn for all samples, tied or not, so that ties of one sample do not change the draws of the next.
     noise = torch.as_tensor(rng.random(values.shape), device=values.device)
     order = _falling(values)
     ordered = values.gather(1, order)

@@ -90,7 +90,7 @@ def occlusion_scores(
     for place, corner in zip(np.ndindex(scores.shape), product(*starts), strict=True):
         along = (slice(start, start + length) for start, length in zip(corner, lengths, strict=True))
         square: tuple[Any, ...] = (..., *along)
-        covered = values.copy()
+        covered = values.copy()  # the estimator may keep or change what it gets
         covered[square] = cover[square]
         scores[place] = estimator.score(like(X, covered), y)
     return scores

@@ -102,6 +102,7 @@ def under_attack(
     def predict_proba(X: Any) -> np.ndarray:  # scorers look at the method's name
         return probabilities
 
+    # On the view, an attribute comes before the class's method, so score() uses these probabilities.
     return sharing(net, predict_proba=predict_proba), X
 
 
@@ -138,6 +139,7 @@ def _attacked(net: AugmentedNet, attack: Any, strength: float, batch_size: int |
     made = made_augmenter(net, attack)
     view = sharing(net, augmenter=attack, augmenter_=made, strength=float(strength))
     if batch_size is not None:
+        # Not set_params, which would set up the shared net again.
         view.__dict__["iterator_valid__batch_size"] = batch_size
     for name in net.get_params_for("augmenter"):  # these were set for the net's augmenter
         view.__dict__.pop(f"augmenter__{name}")
