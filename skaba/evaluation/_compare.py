@@ -130,14 +130,14 @@ def compare(
     by_name = {name: results[place :: len(estimators)] for place, name in enumerate(estimators)}
     n_folds = len(folds) // n_seeds
     return Comparison(
-        scores={name: np.array([result.score for result in own]) for name, own in by_name.items()},
+        scores={name: np.array([result.score for result in runs]) for name, runs in by_name.items()},
         reference=next(iter(estimators)) if reference is None else reference,
         n_folds=n_folds,
         calibration=_collect(by_name, lambda result: result.calibration),
         attacked={attack: _collect(by_name, _attacked_by(attack)) for attack in task.attacks},
         score_name=scoring if isinstance(scoring, str) else "score",
-        fit_seconds={name: np.array([result.seconds for result in own]) for name, own in by_name.items()},
-        operations={name: own[0].operations for name, own in by_name.items() if own[0].operations is not None},
+        fit_seconds={name: np.array([result.seconds for result in runs]) for name, runs in by_name.items()},
+        operations={name: runs[0].operations for name, runs in by_name.items() if runs[0].operations is not None},
         failures=_failures(by_name, n_folds),
     )
 

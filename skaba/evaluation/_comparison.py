@@ -154,7 +154,7 @@ class Comparison:
 
     def _relative_operations(self) -> dict[str, dict[str, str]]:
         base = self.operations.get(self.reference, 0)
-        return {"operations": {name: f"{own / base:.2f}" for name, own in self.operations.items()}} if base else {}
+        return {"operations": {name: f"{count / base:.2f}" for name, count in self.operations.items()}} if base else {}
 
     def _notes(self) -> Iterable[str]:
         folds = f"{self.n_folds} fold{'s' * (self.n_folds > 1)}"
@@ -199,14 +199,11 @@ class Comparison:
         """
         measured = {"ece": self.calibration, **self.attacked, "fit_seconds": self.fit_seconds}
         columns = {"score": self.scores, **{title: values for title, values in measured.items() if values}}
+        missing = np.full(len(self.scores[self.reference]), np.nan)
         return frame_of(
             [
-                {
-                    "method": name,
-                    "seed": place // self.n_folds,
-                    "fold": place % self.n_folds,
-                    **{title: float(own[name][place]) if name in own else np.nan for title, own in columns.items()},
-                }
+                {"method": name, "seed": place // self.n_folds, "fold": place % self.n_folds}
+                | {title: float(found.get(name, missing)[place]) for title, found in columns.items()}
                 for name, values in self.scores.items()
                 for place in range(len(values))
             ]

@@ -143,7 +143,7 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     Returns
     -------
     float
-        In the units of what is augmented.
+        In the units of the augmented input.
 
     Raises
     ------

@@ -46,12 +46,12 @@ def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
     return operations_of_epoch(net, X, y) * len(net.history)
 
 
-def counted_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+def counted_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
     """Return the operations of a training epoch of one net, in units of those of another net.
 
     Parameters
     ----------
-    own, plain : AugmentedNet
+    method, plain : AugmentedNet
         Unfitted.
     X : array-like of n samples
         The input of the nets.
@@ -61,18 +61,18 @@ def counted_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> floa
     -------
     float
     """
-    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(own, plain)]
+    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(method, plain)]
     if not counts[1]:
         raise ValueError("None of the network's operations can be counted: use cost='measured'.")
     return counts[0] / counts[1]
 
 
-def measured_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+def measured_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
     """Return the time of a training epoch of one net, in units of that of another net; see :func:`counted_cost`.
 
     The two take turns, and the median of the ratios is returned.
     """
-    nets = [net.fit(X, y) for net in _brief(own, plain)]  # the first epoch is slow, so it is not timed
+    nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
     seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
 

@@ -102,10 +102,10 @@ def evaluate(estimator: Any, task: Task, fold: Fold, seed: int, *, count: bool) 
 
 def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -> Result:
     train, test = fold
-    own = seeded(estimator, seed)
-    grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(own) else {}
+    fresh = seeded(estimator, seed)
+    grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(fresh) else {}
     start = time.perf_counter()
-    fitted = own.fit(*task.part(train), **grouped)
+    fitted = fresh.fit(*task.part(train), **grouped)
     seconds = time.perf_counter() - start
     fitted = getattr(fitted, "best_estimator_", fitted)
     X, y = task.part(test)

@@ -228,9 +228,11 @@ class XORBenchmark(BaseEstimator):
         while accuracy < self.min_accuracy and tries < _MAX_TRIES:
             tries += 1
             # Each try has streams of its own, so a try that fails does not change those of the next network.
-            own = int(np.random.SeedSequence([seed, tries]).generate_state(1)[0])
-            known, new = (make_xor(self.n_samples, random_state=np.random.default_rng([own, part])) for part in (0, 1))
-            fitted = seeded(template, own).fit(*known)
+            start = int(np.random.SeedSequence([seed, tries]).generate_state(1)[0])
+            known, new = (
+                make_xor(self.n_samples, random_state=np.random.default_rng([start, part])) for part in (0, 1)
+            )
+            fitted = seeded(template, start).fit(*known)
             accuracy = _accuracy(fitted, *new)
         return fitted, accuracy, tries
 

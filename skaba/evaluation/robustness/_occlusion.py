@@ -107,7 +107,7 @@ def check_size(size: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the lengths of a square, or raise a ValueError if it does not fit into a sample of the given shape."""
     axes = shape[1:] or shape
     lengths = _per_axis("size", size, axes)
-    if any(own > length for own, length in zip(lengths, axes, strict=True)):
+    if any(edge > length for edge, length in zip(lengths, axes, strict=True)):
         raise ValueError(f"size={size!r} is larger than the samples: the square covers axes of lengths {axes}.")
     return lengths
 
@@ -149,7 +149,7 @@ def cover_of(values: NDArray[Any], fill: Any) -> NDArray[Any]:
     if cover.dtype.kind not in "iuf" or not np.isfinite(cover).all():
         raise ValueError(f"fill={fill!r} must be 'mean', a finite number, or an array that broadcasts to a sample.")
     check_broadcasts("fill", cover, values.shape[1:])
-    own = np.broadcast_to(cover, values.shape[1:]).astype(values.dtype)
-    if values.dtype.kind != "f" and not np.array_equal(own, np.broadcast_to(cover, own.shape)):
+    whole = np.broadcast_to(cover, values.shape[1:]).astype(values.dtype)
+    if values.dtype.kind != "f" and not np.array_equal(whole, np.broadcast_to(cover, whole.shape)):
         raise ValueError(f"X holds {values.dtype} values, but fill={fill!r} is not such a value.")
-    return own
+    return whole

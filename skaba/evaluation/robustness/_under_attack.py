@@ -42,14 +42,14 @@ def score_under_attack(
     attack : str or callable
         Any augmenter, such as ``fgsm()``, ``PGD()`` or ``GaussianNoise()``, or the name of a preset.
     strength : float
-        In the units of what is attacked. 0 gives the plain score.
+        In the units of the attacked input. 0 gives the plain score.
     batch_size : int, default=None
         Samples that are attacked at once; by default the estimator's batch size.
 
     Returns
     -------
     float
-        The estimator's own score: accuracy, macro area under the ROC curve, or R².
+        The estimator's score: accuracy, macro area under the ROC curve, or R².
 
     Raises
     ------

@@ -45,7 +45,7 @@ def score_under_corruption(
     Returns
     -------
     float
-        The estimator's own score, such as accuracy, macro area under the ROC curve, or R².
+        The estimator's score, such as accuracy, macro area under the ROC curve, or R².
 
     Raises
     ------
