@@ -32,9 +32,7 @@ import torch
 from torch import nn
 from turns import Function, in_turns
 
-from skaba.evaluation.fidelity._curves import most_first, shares_of
-from skaba.evaluation.fidelity._masking import Masking, measure
-from skaba.evaluation.fidelity._parts import scores_of
+from skaba.evaluation.fidelity import Masking, deletion_score
 from skaba.modules import ConvNet
 
 
@@ -75,8 +73,7 @@ def data(n_images: int, net: nn.Module) -> Data:
 
 def ours(net: nn.Module, about: Data, unit: str, step: float) -> Function:
     """Return what draws our MIF curves; Quantus draws no LIF curves along with them."""
-    how, plan = Masking(unit=unit), most_first(shares_of(step))
-    return lambda: measure(scores_of(net, about.X), about.maps, about.targets, how, plan)
+    return lambda: deletion_score(net, about.X, about.maps, step=step, targets=about.targets, unit=unit)
 
 
 def pixel_flipping(net: nn.Module, about: Data, features: int, batch_size: int | None = None) -> Function:
@@ -91,7 +88,7 @@ def pixel_flipping(net: nn.Module, about: Data, features: int, batch_size: int |
 
 def floor(net: nn.Module, about: Data) -> Function:
     """Return what asks about as many rows as a curve of 32 steps has, and nothing else."""
-    rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().rows_at_once)
+    rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().batch_size)
 
     def ask() -> None:
         with torch.no_grad():

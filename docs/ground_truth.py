@@ -2,8 +2,8 @@
 
     python docs/ground_truth.py
 
-The first table is of the default networks, the second of networks that are trained ten times as long, as an earlier
-prototype was. It takes about three minutes on one core.
+The first table is for the default networks, the second for networks that are trained ten times as long, like those
+of an earlier prototype. It takes about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from skaba.evaluation.ground_truth import Absolute, XORBenchmark, ideal_map
 
 
 def ideal(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
-    """Return the ideal map, whatever the network."""
+    """Return the ideal map for any network."""
     return ideal_map(x)
 
 
@@ -39,14 +39,14 @@ def swapped(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
 
 
 def own_noise(model: Any, x: Tensor, y: Tensor, *, generator: torch.Generator, **_: Any) -> Tensor:
-    """Return noise that depends on the map's own input alone, the same for both but for the quarter turn."""
+    """Return noise that depends on a map's own input only, the same for both inputs except for the quarter turn."""
     steps = x.unique()
     values, place = torch.rand(len(steps), generator=generator), torch.searchsorted(steps, x)
     return torch.stack([values[place[:, 0]], values.flip(0)[place[:, 1]]], dim=1)
 
 
 def equal_noise(model: Any, x: Tensor, y: Tensor, *, generator: torch.Generator, **_: Any) -> Tensor:
-    """Return the same noise for both inputs, which two of the measures like best."""
+    """Return the same noise for both inputs, which two of the measures rate best."""
     return torch.rand(len(x), 1, generator=generator).expand_as(x)
 
 
@@ -56,7 +56,7 @@ def network() -> torch.nn.Sequential:
 
 
 def as_the_prototype() -> ABARegressor:
-    """Return an estimator that takes ten times as many steps as the default one, of gradient descent."""
+    """Return an estimator trained with ten times as many steps as the default one, of gradient descent."""
     return ABARegressor(
         network,
         augmenter=None,

@@ -118,8 +118,7 @@ def judge_methods(
     estimator was not fitted on. Nothing is unpickled unless you say so.
     """
     from skaba.evaluation.ground_truth import XORBenchmark
-    from skaba.judge import judge, load_estimator, load_samples
-    from skaba.judge._score import score_or_reason
+    from skaba.judge import judge, load_estimator, load_samples, score_or_reason
 
     try:
         fitted = load_estimator(estimator, weights=weights, trust=trust)

@@ -1,4 +1,4 @@
-"""What augmenters that erase share: boxes of places, and what is put in their stead."""
+"""What augmenters that erase share: boxes of places, and the step towards a fill."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba._validation import unknown_name
-from skaba.network import FromLayer, blur, channel_axis_of, normal_like, positions, to_channels
+from skaba.network import (
+    OF_BATCH,
+    Fill,
+    FromLayer,
+    batch_source,
+    channel_axis_of,
+    check_fill,
+    fill_names,
+    fill_of,
+    to_channels,
+)
 
-Fill = float | str
+__all__ = ["FILL_CONSTRAINT", "Fill", "boxes", "erased", "require_features", "require_places"]
 
-FILLS = ("zero", "mean", "min", "max", "random", "blur")
-"""Fills that have a name; any number is one too."""
-
-FILL_CONSTRAINT: list[Any] = [Interval(Real, None, None, closed="neither"), StrOptions(set(FILLS))]
+FILL_CONSTRAINT: list[Any] = [Interval(Real, None, None, closed="neither"), StrOptions(set(fill_names(OF_BATCH)))]
 
 
 def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any, generator: torch.Generator) -> Tensor:
@@ -30,8 +36,9 @@ def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any
         Left unchanged.
     places : bool Tensor of shape (n, *positions)
         Which are moved.
-    fill : float, or one of ``FILLS``
-        Statistics are those of the batch, of each channel (of a table, each feature), without padding.
+    fill : float or str
+        One of the fills that a batch offers. Statistics are those of each channel (for a table, each feature) over the
+        batch, without padding.
     strength : float
         The share of the way, at most 1.
     model : object
@@ -42,48 +49,13 @@ def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any
     -------
     Tensor of x's shape
     """
+    check_fill(fill, OF_BATCH)
     if len(x) == 0:
         return x
-    filling = _filling(x, fill, model, generator)
+    padding = model.padding if isinstance(model, FromLayer) else None
+    filling = fill_of(fill, batch_source(x, channel_axis_of(model), padding, generator))
     moved = filling if strength >= 1 else x + strength * (filling - x)
     return torch.where(to_channels(places, x, channel_axis_of(model)), moved, x)
-
-
-def _filling(x: Tensor, fill: Fill, model: Any, generator: torch.Generator) -> Tensor:
-    """Return what replaces x: a tensor that broadcasts to its shape."""
-    if fill == "zero":
-        fill = 0.0
-    if not isinstance(fill, str):
-        return torch.full((), fill, dtype=x.dtype, device=x.device)
-    if fill not in FILLS:
-        raise ValueError(unknown_name("fill", fill, FILLS))
-    channel_axis = channel_axis_of(model)
-    if fill == "blur":
-        require_places('fill="blur"', x)
-        return blur(x, channel_axis, min(positions(x, channel_axis)) / 8)
-    values = _at_places(x, channel_axis, model)
-    if fill in ("min", "max"):
-        return _along(values.amin(dim=0) if fill == "min" else values.amax(dim=0), x, channel_axis)
-    mean = _along(values.mean(dim=0), x, channel_axis)
-    if fill == "mean":
-        return mean
-    return mean + _along(values.std(dim=0, correction=0), x, channel_axis) * normal_like(x, generator)
-
-
-def _at_places(x: Tensor, channel_axis: int, model: Any) -> Tensor:
-    """Return the channels of all places that are no padding, (n_places, channels); of a table, x itself."""
-    if x.dim() == 2:
-        return x
-    values = x.movedim(channel_axis, -1).flatten(0, -2)
-    padding = model.padding if isinstance(model, FromLayer) else None
-    return values if padding is None or padding.all() else values[~padding.flatten()]
-
-
-def _along(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
-    """Let a value a channel, or of a table a feature, broadcast to x's shape."""
-    shape = [1] * x.dim()
-    shape[channel_axis] = len(values)
-    return values.reshape(shape)
 
 
 def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:

@@ -12,8 +12,16 @@ from skaba.estimators._looking import (
 )
 from skaba.estimators._multi_label import ABAMultiLabelClassifier
 from skaba.estimators._net import AugmentedNet
-from skaba.estimators._nets import as_seen_by_net, find_net, fitted_net, sharing, with_net
-from skaba.estimators._pipeline import attribute, augment, split_pipeline
+from skaba.estimators._pipeline import (
+    as_seen_by_net,
+    attribute,
+    augment,
+    find_net,
+    fitted_net,
+    sharing,
+    split_pipeline,
+    with_net,
+)
 from skaba.estimators._regressor import ABARegressor
 
 __all__ = [

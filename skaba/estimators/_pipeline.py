@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -59,11 +60,8 @@ def split_pipeline(estimator: Any, X: Any) -> tuple[AugmentedNet, Any]:
     >>> net.attribute(X_scaled, target=2).shape
     (5, 4)
     """
-    transformers, net = _unpacked(estimator)
-    net.check_is_fitted()
-    for transformer in transformers:
-        X = transformer.transform(X)
-    return net, net._check_known(X)
+    net = fitted_net(estimator)
+    return net, net._check_known(as_seen_by_net(estimator, X))
 
 
 def attribute(estimator: Any, X: Any, y: Any = None, *, attribution: Any = None, target: Any = None) -> np.ndarray:
@@ -159,28 +157,77 @@ def augment(estimator: Any, X: Any, y: Any = None) -> np.ndarray:
     return net.augment(inputs, y)
 
 
-def _unpacked(estimator: Any) -> tuple[list[Pipeline], AugmentedNet]:
-    """Return the pipelines of transformers, the outermost first, and the net behind them."""
-    given, transformers = estimator, []
-    while not isinstance(estimator, AugmentedNet):
+def find_net(estimator: Any) -> AugmentedNet | None:
+    """Return the net that an estimator is or ends in, None if there is none; it need not be fitted.
+
+    For a search, it is the net of the best estimator, or before ``fit`` that of the estimator to be tuned.
+    """
+    last = _unpacked(estimator)[1]
+    return last if isinstance(last, AugmentedNet) else None
+
+
+def fitted_net(estimator: Any) -> AugmentedNet:
+    """Return the fitted net that an estimator is or ends in.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    sklearn.exceptions.NotFittedError
+        If the net, or the search around it, is not fitted.
+    """
+    if isinstance(estimator, BaseSearchCV):
+        check_is_fitted(estimator, "best_estimator_", msg="Fit this %(name)s first, with refit=True.")
+    last = _unpacked(estimator)[1]
+    if not isinstance(last, AugmentedNet):
+        inside = "" if last is estimator else f" that ends in {_described(last)}"
+        raise TypeError(
+            f"Got {_described(estimator)}{inside}, which is not a fitted skaba estimator. Pass a fitted ABAClassifier, "
+            "ABAMultiLabelClassifier or ABARegressor, or a Pipeline or search that ends in one."
+        )
+    last.check_is_fitted()
+    return last
+
+
+def as_seen_by_net(estimator: Any, X: Any) -> Any:
+    """Return X after the steps that come before a fitted estimator's net, unchecked."""
+    for transformer in _unpacked(estimator)[0]:
+        X = transformer.transform(X)
+    return X
+
+
+def with_net(estimator: Any, net: AugmentedNet) -> Any:
+    """Return an unfitted estimator with another net in place of its own; for a search, its best estimator."""
+    if isinstance(estimator, BaseSearchCV):
+        return with_net(estimator.best_estimator_, net)
+    if not isinstance(estimator, Pipeline):
+        return net
+    name, last = estimator.steps[-1]
+    return clone(estimator).set_params(**{name: with_net(last, net)})
+
+
+def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
+    """Return a net that shares everything with another, its fitted module too, except for some attributes.
+
+    It is for predictions, not for training. Setting an attribute on it leaves the other net alone, which ``set_params``
+    on the net itself would not.
+    """
+    view = object.__new__(type(net))
+    view.__dict__.update({**net.__dict__, **attributes})
+    return view
+
+
+def _unpacked(estimator: Any) -> tuple[list[Pipeline], Any]:
+    """Return the pipelines of transformers, the outermost first, and the estimator behind them."""
+    transformers = []
+    while isinstance(estimator, (BaseSearchCV, Pipeline)):
         if isinstance(estimator, BaseSearchCV):
-            check_is_fitted(estimator, "best_estimator_", msg="Fit this %(name)s first, with refit=True.")
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            if len(estimator.steps) > 1:
-                transformers.append(estimator[:-1])
-            estimator = estimator.steps[-1][1]
-        else:
-            raise TypeError(_no_net(given, estimator))
+            estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+            continue
+        if len(estimator.steps) > 1:
+            transformers.append(estimator[:-1])
+        estimator = estimator.steps[-1][1]
     return transformers, estimator
-
-
-def _no_net(given: Any, last: Any) -> str:
-    inside = "" if last is given else f" that ends in {_described(last)}"
-    return (
-        f"Got {_described(given)}{inside}, which is not a fitted skaba estimator. Pass a fitted ABAClassifier, "
-        "ABAMultiLabelClassifier or ABARegressor, or a Pipeline or search that ends in one."
-    )
 
 
 def _described(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Methods side by side, on the user's own data and module."""
+"""Several estimators compared on the same data, folds and seeds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import FitFailedWarning
 from tqdm import tqdm
 
-from skaba.evaluation._arms import check_arms
+from skaba.evaluation._checks import COUNT, check_parameters
 from skaba.evaluation._comparison import Comparison, Values
 from skaba.evaluation._folds import Result, evaluate, make_folds
-from skaba.evaluation._task import check_estimators, check_task
+from skaba.evaluation._task import check_arms, check_estimators, check_task
 
 
 def compare(
@@ -25,7 +25,7 @@ def compare(
     *,
     cv: Any = 5,
     groups: ArrayLike | None = None,
-    seeds: int = 5,
+    n_seeds: int = 5,
     reference: str | None = None,
     scoring: str | Callable[..., float] | None = None,
     attacks: Mapping[str, tuple[Any, float]] | None = None,
@@ -37,31 +37,31 @@ def compare(
     Parameters
     ----------
     estimators : mapping of str to estimator
-        At least two: skaba's, any of scikit-learn's, a Pipeline, or a search such as GridSearchCV, which then
-        tunes on the training samples of each fold. They are cloned; their ``random_state`` is set to the
+        At least two: estimators of skaba or scikit-learn, Pipelines, or searches such as GridSearchCV, which then
+        tune on the training samples of each fold. They are cloned; their ``random_state`` is set to the
         seed, also inside a Pipeline or a search.
     X : array-like of n samples
     y : array-like of shape (n, ...)
     cv : int or splitter, default=5
-        The number of shuffled folds, stratified by class where every sample has one; or a splitter of
+        The number of shuffled folds, stratified by class if every sample has one class; or a splitter of
         scikit-learn's, whose ``random_state`` is set to the seed.
     groups : array-like of shape (n,), default=None
-        Samples of one group, such as the records of one patient, are never split between training and test. They are
-        passed to the splitter; an int ``cv`` then makes folds of whole groups. A search passes them to its own.
-    seeds : int, default=5
-        Repetitions; the seeds are 0, 1, ... Intervals take at least two.
+        Samples of one group, such as the records of one patient, are never split between training and test. They
+        are passed to the splitter, also to that of a search; an int ``cv`` then makes folds of whole groups.
+    n_seeds : int, default=5
+        Repetitions; the seeds are 0, 1, ... Intervals need at least two.
     reference : str, default=None
         The method that the others are compared with; by default the first.
     scoring : str or callable, default=None
-        As in scikit-learn; by default each estimator's own ``score``, of a search that of its best estimator.
-        Classifiers and regressors, whose own scores differ, are only compared with an explicit one.
+        As in scikit-learn; by default each estimator's ``score``, for a search that of its best estimator.
+        Classifiers and regressors, whose scores differ, can be compared with an explicit one only.
     attacks : mapping of str to (attack, strength), default=None
-        Such as ``{"FGSM": (fgsm(), 0.1)}``: see :func:`score_under_attack`. Estimators that do not
-        end in one of skaba's are not attacked.
+        Such as ``{"FGSM": (fgsm(), 0.1)}``: see :func:`score_under_attack`. Only estimators that end in a skaba
+        estimator are attacked.
     n_jobs : int, default=None
-        Fits at the same time, as in joblib. It changes the fit times, but not the scores.
+        The number of fits at the same time, as in joblib. It changes the fit times, but not the scores.
     progress : bool, default=False
-        Whether a bar on stderr shows how many fits are done.
+        Whether to show a bar of the finished fits on stderr.
 
     Returns
     -------
@@ -70,22 +70,22 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not allowed, X and y do not fit, or an estimator cannot be fitted on these samples, as far as
-        can be told beforehand; before the first fit. If every fit fails.
+        Before the first fit, if a parameter is not allowed, X and y do not fit, or an estimator cannot be fitted on
+        these samples, as far as this can be found out beforehand; and if every fit fails.
 
     Warns
     -----
     FitFailedWarning
-        If a fit fails; all others are kept.
+        If a fit fails; the others are kept.
 
     Notes
     -----
-    Before the first fit, the parameters of every estimator are checked, and skaba's estimators that stand alone or in a
-    search are trained for one epoch on one batch. So a method that cannot be fitted is named at once.
+    Before the first fit, the parameters of every estimator are checked, and skaba estimators, alone or in a search, are
+    trained for one epoch on one batch. So an estimator that cannot be fitted is named at once.
 
-    Intervals are over seeds, each of which has the mean score of its folds: the folds of one cross-validation share
-    training samples and are not independent. A module given as instance brings its weights, so all seeds start from the
-    same; give a class for seeds to decide them. An estimator without a ``random_state`` draws from the global one.
+    Intervals are over seeds, each with the mean score of its folds: the folds of one cross-validation share
+    training samples and are not independent. If a module is given as an instance, all seeds start from its weights;
+    give a class to let the seeds decide them. An estimator without a ``random_state`` uses the global one.
 
     References
     ----------
@@ -103,7 +103,7 @@ def compare(
     ...     return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
     >>> plain = ABAClassifier(net, augmenter=None, max_epochs=5, lr=0.01, batch_size=16, verbose=0)
     >>> ours = ABAClassifier(net, augmenter="fast_aba", max_epochs=5, lr=0.01, batch_size=16, verbose=0)
-    >>> result = compare({"plain": plain, "FastABA": ours}, *load_iris(return_X_y=True), cv=3, seeds=2,
+    >>> result = compare({"plain": plain, "FastABA": ours}, *load_iris(return_X_y=True), cv=3, n_seeds=2,
     ...                  attacks={"FGSM": (fgsm(), 0.3)})
     >>> result.scores["FastABA"].shape
     (6,)
@@ -116,8 +116,9 @@ def compare(
     Means over 2 seeds of 3 folds each. Intervals: Student's t over the seeds.
     """
     check_estimators(estimators, reference, scoring)
-    task = check_task(estimators, X, y, cv=cv, groups=groups, seeds=seeds, scoring=scoring, attacks=attacks)
-    folds = [(seed, fold) for seed in range(seeds) for fold in make_folds(cv, task, seed)]
+    check_parameters("compare", n_seeds=(n_seeds, COUNT))
+    task = check_task(estimators, X, y, cv, groups, scoring, attacks)
+    folds = [(seed, fold) for seed in range(n_seeds) for fold in make_folds(cv, task, seed)]
     check_arms(estimators, task, folds[0][1][0])
     tasks = [
         delayed(evaluate)(estimator, task, fold, seed, count=not place)
@@ -127,22 +128,22 @@ def compare(
     fits = Parallel(n_jobs=n_jobs, return_as="generator" if progress else "list")(tasks)
     results = list(tqdm(fits, total=len(tasks), desc="fits", disable=not progress))
     by_name = {name: results[place :: len(estimators)] for place, name in enumerate(estimators)}
-    n_folds = len(folds) // seeds
+    n_folds = len(folds) // n_seeds
     return Comparison(
-        scores={name: np.array([result.score for result in own]) for name, own in by_name.items()},
+        scores={name: np.array([result.score for result in runs]) for name, runs in by_name.items()},
         reference=next(iter(estimators)) if reference is None else reference,
         n_folds=n_folds,
         calibration=_collect(by_name, lambda result: result.calibration),
         attacked={attack: _collect(by_name, _attacked_by(attack)) for attack in task.attacks},
         score_name=scoring if isinstance(scoring, str) else "score",
-        fit_seconds={name: np.array([result.seconds for result in own]) for name, own in by_name.items()},
-        operations={name: own[0].operations for name, own in by_name.items() if own[0].operations is not None},
+        fit_seconds={name: np.array([result.seconds for result in runs]) for name, runs in by_name.items()},
+        operations={name: runs[0].operations for name, runs in by_name.items() if runs[0].operations is not None},
         failures=_failures(by_name, n_folds),
     )
 
 
 def _collect(by_name: dict[str, list[Result]], value_of: Callable[[Result], float | None]) -> Values:
-    """Return the values of those methods that have them; NaN where a fit failed."""
+    """Return the values of the methods that have them; NaN where a fit failed."""
     values = {
         name: [np.nan if result.failure else value_of(result) for result in results]
         for name, results in by_name.items()
@@ -156,7 +157,7 @@ def _attacked_by(attack: str) -> Callable[[Result], float | None]:
 
 
 def _failures(by_name: dict[str, list[Result]], n_folds: int) -> dict[str, str]:
-    """Return by method how many fits failed and why, warn of them, and raise a ValueError if all did."""
+    """Return per method how many fits failed and why, and warn of them; raise a ValueError if all fits failed."""
     found = {}
     for name, results in by_name.items():
         failed = [place for place, result in enumerate(results) if result.failure]

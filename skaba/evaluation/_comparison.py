@@ -1,20 +1,16 @@
-"""What a comparison of methods found."""
+"""The results of a comparison of methods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skaba.evaluation._frames import frame_of
-from skaba.evaluation._intervals import is_defined, paired_interval
-from skaba.evaluation._markdown import markdown_table
-
-if TYPE_CHECKING:
-    from skaba.plotting import ComparisonDisplay
+from skaba.evaluation._intervals import paired_interval
+from skaba.evaluation._tables import frame_of, markdown_table
 
 Values = dict[str, NDArray[Any]]
 
@@ -26,24 +22,24 @@ class Comparison:
     Parameters
     ----------
     scores : dict of str to ndarray of shape (n_seeds * n_folds,)
-        Each method's scores, seed after seed; value i of all methods belongs to the same seed and fold. NaN where the
+        Each method's scores, seed by seed; the values at one position belong to the same seed and fold. NaN where the
         fit failed.
     reference : str
         The method that the others are compared with.
     n_folds : int
         Folds per seed.
     calibration : dict of str to ndarray of shape (n_seeds * n_folds,), default={}
-        Expected calibration error, of classifiers of single labels that have ``predict_proba``.
+        Expected calibration error, for classifiers with ``predict_proba`` and one class per sample.
     attacked : dict of str to dict of str to ndarray, default={}
-        By attack, then by method, the scores under attack; of methods that are skaba estimators.
+        Scores under attack, by attack and then by method, for methods that are skaba estimators.
     score_name : str, default="score"
     fit_seconds : dict of str to ndarray of shape (n_seeds * n_folds,), default={}
-        Time of each fit, measured. Fits that run at the same time (``n_jobs``) slow each other down.
+        Measured time of each fit. Fits that run at the same time (``n_jobs``) slow each other down.
     operations : dict of str to float, default={}
-        Floating-point operations of the first fit of the first seed: epochs times those of one. It counts matrix
-        products, convolutions and attention. Only for methods that are skaba estimators and not compiled.
+        Floating-point operations of the first fit of the first seed: those of one epoch times the number of epochs.
+        Matrix products, convolutions and attention are counted, for methods that are skaba estimators and not compiled.
     failures : dict of str to str, default={}
-        By method, how many of its fits failed, and why the first of them did.
+        By method, how many of its fits failed, and why the first one failed.
 
     Examples
     --------
@@ -75,22 +71,27 @@ class Comparison:
         return len(self.scores[self.reference]) // self.n_folds
 
     def differences(self) -> Values:
-        """Return the paired differences to the reference, as :meth:`intervals` reads them.
+        """Return the paired differences to the reference, of which :meth:`intervals` makes intervals.
 
         Returns
         -------
         dict of str to ndarray of shape (n_seeds,)
-            One per seed, the mean over its folds: the folds of a seed share training samples, so that their
-            differences are not independent. Methods with a failed fit are left out; all are, if the reference is
-            one of them.
+            One per seed, the mean over its folds: the folds of a seed share training samples, so their
+            differences are not independent. Methods with a failed fit are left out; if the reference is one of them,
+            all methods are left out.
         """
-        units = self._by_seed()
+        units = self.by_seed()
         if self.reference not in units:
             return {}
         return {name: values - units[self.reference] for name, values in units.items() if name != self.reference}
 
-    def _by_seed(self) -> Values:
-        """Return each seed's mean score, of the methods of which every fit succeeded."""
+    def by_seed(self) -> Values:
+        """Return the mean score of each seed's folds, of the methods whose fits all succeeded.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_seeds,)
+        """
         return {
             name: values.reshape(-1, self.n_folds).mean(axis=1)
             for name, values in self.scores.items()
@@ -100,8 +101,8 @@ class Comparison:
     def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return each method's :func:`paired_interval` of the difference to the reference.
 
-        The seeds are the independent repetitions, so an interval speaks of other seeds, and of other splits if those
-        are drawn, of the same samples; it does not speak of other samples.
+        The seeds are the independent repetitions. So an interval is about other seeds, and about other splits if these
+        are drawn at random, of the same samples; it is not about other samples.
 
         Parameters
         ----------
@@ -110,8 +111,8 @@ class Comparison:
         Returns
         -------
         dict of str to (float, float)
-            Of the methods in :meth:`differences`. (NaN, NaN) if there is a single seed,
-            or if all of them gave the same scores, because neither the splits nor the estimators draw at random.
+            For the methods in :meth:`differences`. (NaN, NaN) if there is a single seed, or if all seeds gave the same
+            scores, because neither the splits nor the estimators draw at random.
         """
         undefined = float("nan"), float("nan")
         return {
@@ -120,21 +121,21 @@ class Comparison:
         }
 
     def _is_repeated(self, name: str) -> bool:
-        """Whether the seeds differ in the scores of a method or of the reference."""
+        """Whether the scores of a method or of the reference differ between seeds."""
         if self.n_seeds == 1:
             return False
         both = np.stack([self.scores[name], self.scores[self.reference]]).reshape(2, -1, self.n_folds)
         return bool(np.ptp(both, axis=1).any())
 
     def table(self) -> str:
-        """Return the comparison as a Markdown table, with notes below it.
+        """Return the comparison as a Markdown table with notes below it.
 
         Returns
         -------
         str
             One row per method. Every figure is a mean over all seeds and folds: of the score, of the difference to the
-            reference, with its 95 % interval, and, where there are any, of the calibration error, of the scores under
-            attack and of the time of a fit. Operations are those of one fit, in units of the reference's.
+            reference, with its 95 % interval, and, if there are any, of the calibration error, of the scores under
+            attack and of the time of a fit. Operations are those of one fit, in units of those of the reference.
         """
         columns = {
             f"mean {self.score_name}": _means(self.scores, ".3f"),
@@ -153,18 +154,18 @@ class Comparison:
 
     def _relative_operations(self) -> dict[str, dict[str, str]]:
         base = self.operations.get(self.reference, 0)
-        return {"operations": {name: f"{own / base:.2f}" for name, own in self.operations.items()}} if base else {}
+        return {"operations": {name: f"{count / base:.2f}" for name, count in self.operations.items()}} if base else {}
 
     def _notes(self) -> Iterable[str]:
         folds = f"{self.n_folds} fold{'s' * (self.n_folds > 1)}"
         if self.n_seeds == 1:
-            yield f"Means over {folds} of one seed. There are no intervals: they take several seeds."
+            yield f"Means over {folds} of one seed. There are no intervals: they need several seeds."
         else:
             yield f"Means over {self.n_seeds} seeds of {folds} each. Intervals: Student's t over the seeds."
             if unrepeated := [name for name in self.differences() if not self._is_repeated(name)]:
                 yield (
-                    f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are no "
-                    "repetitions. Use a cv that draws its splits, such as a number of folds."
+                    f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are "
+                    "not repetitions. Use a cv that draws its splits, such as a number of folds."
                 )
             if equal := [name for name, (low, high) in self.intervals().items() if high - low < 1e-9]:
                 yield (
@@ -198,51 +199,23 @@ class Comparison:
         """
         measured = {"ece": self.calibration, **self.attacked, "fit_seconds": self.fit_seconds}
         columns = {"score": self.scores, **{title: values for title, values in measured.items() if values}}
+        missing = np.full(len(self.scores[self.reference]), np.nan)
         return frame_of(
             [
-                {
-                    "method": name,
-                    "seed": place // self.n_folds,
-                    "fold": place % self.n_folds,
-                    **{title: float(own[name][place]) if name in own else np.nan for title, own in columns.items()},
-                }
+                {"method": name, "seed": place // self.n_folds, "fold": place % self.n_folds}
+                | {title: float(found.get(name, missing)[place]) for title, found in columns.items()}
                 for name, values in self.scores.items()
                 for place in range(len(values))
             ]
         )
 
-    def plot(self, *, ax: Any = None) -> ComparisonDisplay:
-        """Plot the differences to the reference, one dot per seed.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        ComparisonDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is nothing to compare, because fits failed.
-        """
-        from skaba.plotting import ComparisonDisplay  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        if not (intervals := self.intervals()):
-            raise ValueError(f"There are no differences to plot: {'; '.join(map(': '.join, self.failures.items()))}.")
-        units = {name: values.tolist() for name, values in self._by_seed().items()}
-        display = ComparisonDisplay(units, reference=self.reference, intervals=intervals, score_name=self.score_name)
-        return display.plot(ax=ax)
-
 
 def _means(values_of: Values, form: str) -> dict[str, str]:
-    """Write the mean of each method; a method of which a fit failed has none that compares with the others."""
+    """Return the mean of each method as text; with a failed fit, it could not be compared with the others."""
     return {
         name: "failed" if np.isnan(values).any() else format(values.mean(), form) for name, values in values_of.items()
     }
 
 
 def _written(interval: tuple[float, float]) -> str:
-    return f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if is_defined(interval) else ""
+    return "" if np.isnan(interval).any() else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"

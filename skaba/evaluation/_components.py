@@ -1,13 +1,37 @@
-"""Components of an estimator, by kind."""
+"""Parts of estimators: their kinds, their random states, and what their augmenters are compared with."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+
+from skaba.augmenters import as_augmenter
 
 
 def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
     """Whether a component, or one that is nested in its parameters, is of one of these kinds."""
     nested = component.get_params().values() if isinstance(component, BaseEstimator) else ()
     return any(isinstance(one, kinds) for one in (component, *nested))
+
+
+def is_search(estimator: Any) -> bool:
+    """Whether an estimator tunes another estimator by cross-validation."""
+    return hasattr(estimator, "cv") and hasattr(estimator, "refit")
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Return a clone with every ``random_state`` set, also those of nested estimators."""
+    fresh = clone(estimator)
+    names = [name for name in fresh.get_params() if name == "random_state" or name.endswith("__random_state")]
+    return fresh.set_params(**dict.fromkeys(names, seed))
+
+
+def random_map_of(augmenter: Any) -> Any:
+    """Return the control of an augmenter that shuffles its maps, None for augmenters without maps."""
+    return augmenter.random_map() if hasattr(augmenter, "random_map") else None
+
+
+def has_unit_of_input(augmenter: Any) -> bool:
+    """Whether an augmenter's strength is in the units of the input, so that it suits attacks too."""
+    return augmenter is None or as_augmenter(augmenter).is_attribution_based

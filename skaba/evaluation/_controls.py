@@ -1,14 +1,13 @@
-"""What a gain by attribution has to be compared with."""
+"""Controls: estimators that a gain by attribution has to be compared with."""
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from skaba._random_state import random_state_kept
@@ -23,46 +22,49 @@ from skaba.estimators import (
     sharing,
     with_net,
 )
+from skaba.evaluation._checks import POSITIVE, SEED, check_parameters
+from skaba.evaluation._components import random_map_of
 from skaba.evaluation._cost import counted_cost, measured_cost
 from skaba.network import FromLayer
 
 N_AUGMENTED = 2000
-"""Samples are augmented so often in all to measure the size of the changes, as a single draw is noisy."""
+"""Augmented samples that the size of the changes is measured on: as a single draw is noisy, few samples are drawn more
+than once."""
 
 
 def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random_state: int = 0) -> dict[str, Any]:
-    """Return the controls of an estimator that augments with ABA: what it would gain without attribution.
+    """Return the controls of an estimator that augments with ABA, which show what it gains without attribution.
 
     Parameters
     ----------
-    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor, Pipeline or search
         Fitted, with an ABA and a strength above 0.
     X : array-like of n samples
-        To measure the size of the method's changes on, such as the training samples.
+        The size of the method's changes is measured on them; for example the training samples.
     y : array-like of shape (n, ...)
     cost : float, "counted" or "measured", default=1.67
-        What a step of the method costs, in plain steps. The default is MendABA's by count of operations;
-        Challenger's is 1.33. ``"counted"`` counts the floating-point operations of an epoch of either on X.
-        ``"measured"`` times epochs of both on X, in turns, on this machine: the longer plain training
-        then takes as long as the method does. Pass the training samples, and let nothing else run meanwhile.
+        The cost of a training step with the method, in units of a plain step. The default is that of MendABA, by its
+        number of operations; that of Challenger is 1.33. ``"counted"`` counts the floating-point operations of an epoch
+        of both on X. ``"measured"`` times epochs of both on X, in turns, on this machine: the longer plain training
+        then takes as long as the method does. Pass the training samples, and run nothing else meanwhile.
     random_state : int, default=0
-        Decides the draws that are measured.
+        Decides the random draws of the measured changes.
 
     Returns
     -------
     dict of str to estimator
-        Unfitted, and otherwise as the estimator is:
+        Unfitted copies of the estimator, each with one change:
 
-        * ``"random map"``: the method's own maps, each shuffled over the features that are no padding
-          (:class:`skaba.augmenters.RandomMapABA`); it costs what the method costs;
-        * ``"Gaussian noise"``: with the root mean square of the method's own changes, of all features that
-          are no padding;
+        * ``"random map"``: the method's maps, each shuffled over the features that are not padding
+          (:class:`skaba.augmenters.RandomMapABA`); it costs as much as the method;
+        * ``"Gaussian noise"``: noise with the root mean square of the method's changes, over all features that
+          are not padding;
         * ``"longer plain training"``: no augmentation, ``cost`` times as many epochs, at least one.
 
     Raises
     ------
     TypeError
-        If the estimator is none of skaba's.
+        If the estimator does not end in a skaba estimator.
     ValueError
         If it does not augment with ABA, or if a parameter is not allowed.
 
@@ -91,13 +93,19 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
     5
     """
     net = fitted_net(estimator)
-    _check(net, cost, random_state)
+    if random_map_of(net.augmenter_) is None or net.strength_ == 0:
+        raise ValueError(
+            f"augmenter={net.augmenter!r}, strength={net.strength!r}: there are controls of an ABA at a strength above "
+            "0 only. Fit the estimator with one, such as mend_aba()."
+        )
+    costs = [*POSITIVE, StrOptions({"counted", "measured"})]
+    check_parameters("controls", cost=(cost, costs), random_state=(random_state, SEED))
     size = size_of_changes(estimator, X, y, random_state=random_state)
     if size == 0:
         raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
     epochs = max(1, round(_cost(net, cost, as_seen_by_net(estimator, X), y) * net.max_epochs))
     settings: dict[str, dict[str, Any]] = {
-        "random map": {"augmenter": net.augmenter_.random_map()},
+        "random map": {"augmenter": random_map_of(net.augmenter_)},
         "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
         "longer plain training": {"augmenter": None, "max_epochs": epochs},
     }
@@ -105,7 +113,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
 
 
 def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
-    """Return what a step of the method costs, in plain steps."""
+    """Return the cost of a training step with the method, in units of a plain step."""
     if not isinstance(cost, str):
         return float(cost)
     find = counted_cost if cost == "counted" else measured_cost
@@ -113,51 +121,36 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
         return find(clone(net), _clone_with(net, {"augmenter": None}), X, y)
 
 
-def _check(net: AugmentedNet, cost: float | str, random_state: int) -> None:
-    if not hasattr(net.augmenter_, "random_map") or net.strength_ == 0:
-        raise ValueError(
-            f"augmenter={net.augmenter!r}, strength={net.strength!r}: controls are those of an ABA at a strength above "
-            "0. Fit the estimator with one, such as mend_aba()."
-        )
-    if cost not in ("counted", "measured") and (not isinstance(cost, Real) or not 0 < float(cost) < math.inf):
-        raise ValueError(
-            f"cost={cost!r} must be a positive number, the method's cost in plain training steps, or 'counted' or "
-            "'measured'."
-        )
-    if not isinstance(random_state, Integral) or random_state < 0:
-        raise ValueError(f"random_state={random_state!r} must be a non-negative integer.")
-
-
 def _clone_with(net: AugmentedNet, setting: dict[str, Any]) -> AugmentedNet:
-    """Return an unfitted clone with another augmenter, without what was set for the old one."""
+    """Return an unfitted clone with other settings, without the parameters that were set for its augmenter."""
     parameters = clone(net).get_params(deep=False)
     kept = {name: value for name, value in parameters.items() if not name.startswith("augmenter__")}
     return type(net)(**{**kept, **setting})
 
 
 def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) -> float:
-    """Return the root mean square of what augmentation adds to the features that are no padding.
+    """Return the root mean square of what augmentation adds to the features that are not padding.
 
     Parameters
     ----------
-    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor, Pipeline or search
         Fitted.
     X : array-like of n samples
     y : array-like of shape (n, ...)
     random_state : int, default=0
-        Decides the draws.
+        Decides the random draws.
 
     Returns
     -------
     float
-        In the units of what is augmented.
+        In the units of the augmented input.
 
     Raises
     ------
     TypeError
-        If the estimator is none of skaba's.
+        If the estimator does not end in a skaba estimator.
     ValueError
-        If the augmenter returns NaN or infinity, or the samples are padding alone.
+        If the augmenter returns NaN or infinity, or the samples are only padding.
 
     Examples
     --------
@@ -174,19 +167,19 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     seeds = np.random.RandomState(random_state).randint(2**31 - 1, size=max(1, N_AUGMENTED // len(X)))
     sums = sum(_squares_and_counts(sharing(net, random_state=int(seed)), X, y).sum(axis=0) for seed in seeds)
     if not np.isfinite(sums).all():
-        raise ValueError("The augmenter returned NaN or infinity for some samples: there is no size of such changes.")
+        raise ValueError("The augmenter returned NaN or infinity for some samples: such changes have no size.")
     if sums[1] == 0:
-        raise ValueError("The samples are padding alone: there is nothing that the augmenter could change.")
+        raise ValueError("The samples are only padding: there is nothing that the augmenter could change.")
     return float(np.sqrt(sums[0] / sums[1]))
 
 
 def _squares_and_counts(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
-    """Return each sample's sum of squared changes, and how many features could change."""
+    """Return each sample's sum of squared changes, and the number of features that could change."""
     generator = fresh_generator(net)
 
     def measure(inputs: Any, targets: Any) -> Tensor:
         model, x, x_augmented = augmented_batch(net, inputs, targets, generator)
-        free = torch.ones_like(x)
+        free = torch.ones_like(x)  # 1 where a feature can change, 0 at padding
         free = model.without_padding(free) if isinstance(model, FromLayer) else free
         return torch.stack([(x_augmented - x).square().flatten(1).sum(1), free.flatten(1).sum(1)], dim=1).double()
 

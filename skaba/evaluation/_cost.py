@@ -1,4 +1,4 @@
-"""What training costs: counted in operations, and measured in seconds."""
+"""The cost of training, counted in operations or measured in seconds."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from skaba._random_state import random_state_kept
 from skaba.estimators import AugmentedNet
 
 TURNS = 5
-"""Epochs of each kind that are timed, one after the other: bursts of other work hardly move their median."""
+"""Epochs that are timed per net, in turns: bursts of other work hardly change the median of their ratios."""
 
 
 def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     """Count the floating-point operations of one training epoch, on a copy of a fitted net.
 
-    Counted are products of matrices, convolutions and attention, forward and backward, as PyTorch's own counter
-    does; sorting and sums of single values are not.
+    PyTorch's counter counts matrix products, convolutions and attention, forward and backward. It does not count
+    sorting and elementwise operations.
 
     Parameters
     ----------
     net : AugmentedNet
-        Fitted. It is left as it is.
+        Fitted. It is not changed.
     X : array-like of n samples
-        As the net sees them.
+        The input of the net.
     y : array-like of shape (n, ...)
 
     Returns
@@ -36,7 +36,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     """
     counter = FlopCounterMode(display=False)
     (trained,) = _brief(copy.deepcopy(net))
-    with random_state_kept(), counter:
+    with random_state_kept(), counter:  # one more epoch must not move the global random state
         trained.partial_fit(X, y)
     return float(counter.get_total_flops())
 
@@ -46,39 +46,39 @@ def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
     return operations_of_epoch(net, X, y) * len(net.history)
 
 
-def counted_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
-    """Return the operations of an epoch of one net's training, in units of another's.
+def counted_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the operations of a training epoch of one net, in units of those of another net.
 
     Parameters
     ----------
-    own, plain : AugmentedNet
+    method, plain : AugmentedNet
         Unfitted.
     X : array-like of n samples
-        As the nets see them.
+        The input of the nets.
     y : array-like of shape (n, ...)
 
     Returns
     -------
     float
     """
-    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(own, plain)]
+    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(method, plain)]
     if not counts[1]:
-        raise ValueError("None of the network's operations can be counted: measure them, cost='measured'.")
+        raise ValueError("None of the network's operations can be counted: use cost='measured'.")
     return counts[0] / counts[1]
 
 
-def measured_cost(own: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
-    """Return the time of an epoch of one net's training, in units of another's; see :func:`counted_cost`.
+def measured_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:
+    """Return the time of a training epoch of one net, in units of that of another net; see :func:`counted_cost`.
 
     The two take turns, and the median of the ratios is returned.
     """
-    nets = [net.fit(X, y) for net in _brief(own, plain)]  # the first epoch is slow, so none is timed
+    nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
     seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
 
 
 def _brief(*nets: AugmentedNet) -> list[AugmentedNet]:
-    """Return nets that train for one epoch, without what might stop or record it."""
+    """Return the nets set to train for one epoch, without callbacks and output."""
     return [net.set_params(callbacks=None, max_epochs=1, verbose=0) for net in nets]
 
 

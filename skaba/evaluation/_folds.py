@@ -1,23 +1,22 @@
-"""One fit of a comparison: a method, a seed and a fold."""
+"""One fit of a comparison: one method, seed and fold."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-from sklearn.utils import _safe_indexing
 
 from skaba.estimators import as_seen_by_net, find_net
+from skaba.evaluation._components import is_search, seeded
 from skaba.evaluation._cost import operations_of_fit
+from skaba.evaluation._task import Task
 from skaba.evaluation.calibration import expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness._under_attack import under_attack
@@ -26,35 +25,8 @@ Fold = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is the same for all fits of a comparison.
-
-    Parameters
-    ----------
-    X : array-like of n samples
-    y : ndarray of shape (n, ...)
-    single_label : bool
-        Whether each sample has one class.
-    scoring : str, callable or None
-    attacks : mapping of str to (attack, strength)
-    groups : ndarray of shape (n,) or None
-    """
-
-    X: Any
-    y: NDArray[Any]
-    single_label: bool
-    scoring: str | Callable[..., float] | None
-    attacks: Mapping[str, tuple[Any, float]]
-    groups: NDArray[Any] | None = None
-
-    def part(self, index: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
-        """Return some of the samples and their targets."""
-        return _safe_indexing(self.X, index), self.y[index]
-
-
-@dataclass(frozen=True)
 class Result:
-    """What one fit gives; ``failure`` says why it gave nothing."""
+    """The results of one fit; ``failure`` says why there are none."""
 
     score: float = np.nan
     calibration: float | None = None
@@ -65,13 +37,14 @@ class Result:
 
 
 def make_folds(cv: Any, task: Task, seed: int) -> list[Fold]:
-    """Return the training and test samples of a seed's folds.
+    """Return the training and the test samples of the folds of a seed.
 
     Raises
     ------
     ValueError
-        If the splitter needs groups and there are none, or a class is in a fold's test samples alone.
+        If the splitter needs groups and there are none, or a class is only among the test samples of a fold.
     """
+    # Only the length of X matters to scikit-learn's folds, but X itself may be of a kind that they do not index.
     X = np.zeros(len(task.y)) if isinstance(cv, Integral) else task.X
     try:
         folds = list(_splitter(cv, task, seed).split(X, task.y, task.groups))
@@ -108,31 +81,31 @@ def evaluate(estimator: Any, task: Task, fold: Fold, seed: int, *, count: bool) 
     Parameters
     ----------
     estimator : estimator
-        Of a search, the best estimator is judged.
+        For a search, its best estimator is judged.
     task : Task
     fold : tuple of two int ndarrays
         Training and test samples.
     seed : int
     count : bool
-        Whether the operations of the fit are counted.
+        Whether to count the operations of the fit.
 
     Returns
     -------
     Result
-        Of a fit that failed, the reason.
+        If the fit failed, the reason alone.
     """
     try:
         return _evaluated(estimator, task, fold, seed, count)
-    except Exception as error:  # noqa: BLE001 - the fits of the other methods are not to be lost
+    except Exception as error:  # noqa: BLE001 - the other fits must not be lost
         return Result(failure=f"{type(error).__name__}: {error}")
 
 
 def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -> Result:
     train, test = fold
-    own = seeded(estimator, seed)
-    grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(own) else {}
+    fresh = seeded(estimator, seed)
+    grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(fresh) else {}
     start = time.perf_counter()
-    fitted = own.fit(*task.part(train), **grouped)
+    fitted = fresh.fit(*task.part(train), **grouped)
     seconds = time.perf_counter() - start
     fitted = getattr(fitted, "best_estimator_", fitted)
     X, y = task.part(test)
@@ -140,33 +113,20 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
     value = float(score(fitted, X, y))
     if not np.isfinite(value):
         return Result(failure=f"the score is {value}")
-    calibrated = task.single_label and hasattr(fitted, "predict_proba")
+    calibration = None
+    if task.single_label and hasattr(fitted, "predict_proba"):
+        calibration = expected_calibration_error(column_numbers(fitted, y), fitted.predict_proba(X))
     attacks = task.attacks if find_net(fitted) is not None else {}
     return Result(
         score=value,
-        calibration=_calibration_error(fitted, X, y) if calibrated else None,
+        calibration=calibration,
         attacked={name: float(score(*under_attack(fitted, X, y, *attack), y)) for name, attack in attacks.items()},
         seconds=seconds,
         operations=_operations(fitted, *task.part(train)) if count else None,
     )
 
 
-def seeded(estimator: Any, seed: int) -> Any:
-    """Return a clone with every ``random_state`` set, also of the estimators within."""
-    fresh = clone(estimator)
-    names = [name for name in fresh.get_params() if name == "random_state" or name.endswith("__random_state")]
-    return fresh.set_params(**dict.fromkeys(names, seed))
-
-
-def _calibration_error(fitted: Any, X: Any, y: NDArray[Any]) -> float:
-    return expected_calibration_error(column_numbers(fitted, y), fitted.predict_proba(X))
-
-
 def _operations(fitted: Any, X: Any, y: NDArray[Any]) -> float | None:
     net = find_net(fitted)
+    # A compiled module runs kernels that PyTorch's counter does not see.
     return None if net is None or net.compile else operations_of_fit(net, as_seen_by_net(fitted, X), y)
-
-
-def is_search(estimator: Any) -> bool:
-    """Whether an estimator tunes another by folds of its own."""
-    return hasattr(estimator, "cv") and hasattr(estimator, "refit")

@@ -1,14 +1,15 @@
-"""How sure a difference between two methods is."""
+"""Confidence intervals of differences between two methods."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from skaba.evaluation._checks import SHARE, check_parameters
 
 
 def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
@@ -17,16 +18,16 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
     Parameters
     ----------
     differences : array-like of shape (n,)
-        One per pair, for example a method's score minus the reference's on the same seed. The pairs must be
-        independent of each other, as seeds are; the folds of one cross-validation are not.
+        One per pair, for example the score of a method minus that of the reference with the same seed. The pairs must
+        be independent of each other, as seeds are; the folds of one cross-validation are not.
     level : float, default=0.95
-        The interval's confidence level.
+        The confidence level.
 
     Returns
     -------
     tuple of two floats
-        Low and high end. NaN twice for a single difference, which tells nothing about the spread. Differences that are
-        all equal give that value twice.
+        Low and high end. A single difference, which tells nothing about the spread, gives NaN twice. Differences that
+        are all equal give their value twice.
 
     Raises
     ------
@@ -40,12 +41,12 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
 
     Notes
     -----
-    It is exact for normal differences, also for few: in simulations it covers the mean in 95 % of cases with 3, 5 and
-    9 pairs, where the percentile bootstrap covers it in 77, 86 and 89 %. Three pairs make it wide: 4.3 standard errors
-    to either side, where 9 take 2.3.
+    It is exact for normal differences, also if there are few: in simulations it covers the mean in 95 % of cases with
+    3, 5 and 9 pairs, where the percentile bootstrap covers it in 77, 86 and 89 %. Three pairs make it wide: 4.3
+    standard errors to either side, compared with 2.3 for 9 pairs.
 
-    Equal differences make an interval of no width. They come from scores of few distinct values, such as the accuracy
-    on a few samples, and tell little about the differences of other seeds.
+    The interval of equal differences has no width. Such differences come from scores with few distinct values, such as
+    the accuracy on a few samples, and tell little about the differences of other seeds.
 
     References
     ----------
@@ -65,8 +66,7 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
         raise ValueError(f"differences has shape {values.shape} but needs (n,): one per pair, at least one.")
     if not np.isfinite(values).all():
         raise ValueError("differences must be finite: drop the pairs in which a score is missing.")
-    if not isinstance(level, Real) or not 0 < level < 1:
-        raise ValueError(f"level={level!r} must be a number between 0 and 1, for example 0.95.")
+    check_parameters("paired_interval", level=(level, SHARE))
     if len(values) == 1:
         warnings.warn("One difference has no interval: it tells nothing about the spread.", stacklevel=2)
         return math.nan, math.nan
@@ -74,8 +74,3 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
         return float(values[0]), float(values[0])
     low, high = stats.t.interval(level, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
     return float(low), float(high)
-
-
-def is_defined(interval: tuple[float, float]) -> bool:
-    """Whether an interval has ends."""
-    return not any(map(math.isnan, interval))

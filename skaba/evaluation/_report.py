@@ -1,4 +1,4 @@
-"""How good, how calibrated and how robust a fitted estimator is, in one table."""
+"""The score, the calibration and the robustness of a fitted estimator in one table."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.multiclass import type_of_target
 
 from skaba.estimators import ABAMultiLabelClassifier, find_net
-from skaba.evaluation._frames import frame_of
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._checks import SEED, check_parameters
 from skaba.evaluation._report_choices import Corruptions, check_given, choose_attacks, choose_noises, choose_size
+from skaba.evaluation._tables import frame_of, markdown_table
 from skaba.evaluation.calibration import brier_score, expected_calibration_error
 from skaba.evaluation.calibration._predictions import column_numbers
 from skaba.evaluation.robustness import occlusion_scores, score_under_attack, score_under_corruption
 from skaba.evaluation.robustness._corruptions import N_SEVERITIES
 from skaba.evaluation.robustness._samples import check_scorable
-from skaba.evaluation.robustness._under_corruption import check_random_state
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What :func:`report` found. ``print`` shows it as a Markdown table.
+    """The measures of a fitted estimator. Made by :func:`report`; ``print`` shows a Markdown table.
 
     Parameters
     ----------
     rows : list of dict
-        Each with ``"measure"`` (such as ``"accuracy"``), ``"under"`` (such as ``"FGSM"``; empty for the samples as they
-        are), ``"level"`` (such as ``"strength 0.1"``) and ``"value"``.
+        Each with ``"measure"`` (such as ``"accuracy"``), ``"under"`` (such as ``"FGSM"``; empty for unchanged samples),
+        ``"level"`` (such as ``"strength 0.1"``) and ``"value"``.
     notes : list of str
-        What was assumed, and what was left out and why.
+        Assumptions, and what was left out and why.
 
     Examples
     --------
@@ -51,7 +50,7 @@ class Report:
     notes: list[str]
 
     def table(self) -> str:
-        """Return the rows as a Markdown table, the notes below it.
+        """Return the rows as a Markdown table with the notes below it.
 
         Returns
         -------
@@ -91,38 +90,38 @@ def report(
     occlusion_size: int | Sequence[int] | None = None,
     random_state: int = 0,
 ) -> Report:
-    """Judge a fitted estimator on test samples: score, calibration, and score under attacks, noise and occlusion.
+    """Measure a fitted estimator on test samples: score, calibration, and score under attacks, noise and occlusion.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; skaba's, any of scikit-learn's, a Pipeline, or a search, whose best estimator is judged.
+        Fitted: an estimator of skaba or scikit-learn, a Pipeline, or a search, whose best estimator is measured.
     X : array-like of n samples
     y : array-like of shape (n, ...)
     attacks : mapping of str to (attack, strength), default=None
-        As :func:`score_under_attack` takes them; only skaba's estimators can be attacked. By default FGSM and PGD
-        without bounds, at the estimator's own strength; to compare estimators of different strengths give one.
+        See :func:`score_under_attack`; only skaba estimators can be attacked. By default FGSM and PGD without bounds,
+        at the estimator's strength; to compare estimators of different strengths, pass attacks of the same strength.
     corruptions : mapping of str to callable, default=None
-        As :func:`score_under_corruption` takes them. By default Gaussian, shot and impulse noise within the bounds.
+        See :func:`score_under_corruption`. By default Gaussian, shot and impulse noise within the bounds.
     bounds : (low, high), default=None
-        Lowest and highest values that X may take, for the noise by default: numbers, or arrays that broadcast to a
-        sample. By default those that X takes: of a table (n, features) each column's, of all else one low and one
-        high. The noise is measured by their distance; for signals with rare peaks, such as an ECG, that is a lot: give
+        Lowest and highest values that X may take, for the default noise: numbers, or arrays that broadcast to a
+        sample. By default those of the given X: for a table (n, features), of each column; otherwise of X as a whole.
+        The noise is a share of their distance; for signals with rare peaks, such as an ECG, that is too much: pass
         ``corruptions`` with a scale instead.
     occlusion_size : int or sequence of int, default=None
-        As :func:`occlusion_scores` takes it; by default squares of a quarter of an image's edges, or segments of a
+        See :func:`occlusion_scores`; by default squares of a quarter of an image's edges, or segments of a
         sixteenth of a series or a table. They are filled with the mean.
     random_state : int, default=0
-        Decides the noise. An attack draws from the estimator's own.
+        Decides the noise. Attacks use the estimator's ``random_state``.
 
     Returns
     -------
     Report
         Its rows, as far as they apply:
 
-        * the estimator's own score: accuracy, macro AUC (several labels per sample) or R² (regression);
-        * of classifiers with ``predict_proba``, the expected calibration error and the Brier score; of several labels
-          per sample, each label's by itself (there or not there), averaged over the labels;
+        * the estimator's score: accuracy, macro AUC (several labels per sample) or R² (regression);
+        * for classifiers with ``predict_proba``, the expected calibration error and the Brier score; for several labels
+          per sample, the mean over the labels, each taken as a problem of two classes;
         * the score under each attack;
         * the score under each noise at severities 1 to 5, and their mean;
         * the mean and the lowest score over all places of the square.
@@ -134,14 +133,14 @@ def report(
 
     Notes
     -----
-    What does not apply by default is left out and noted: attacks on other estimators, and without ``layer=`` on word
-    ids and several inputs; noise and occlusion of word ids, texts and several inputs; noise of an X that is constant.
-    Noise at an embedding is asked for as an attack, ``attacks={"Gaussian noise": (GaussianNoise(), 0.1)}``; words are
-    occluded by :func:`occlusion_scores`.
+    Default measures that do not apply are left out and noted: attacks on estimators of other libraries, and, without
+    ``layer=``, on word ids and several inputs; noise and occlusion of word ids, texts and several inputs; noise if X is
+    constant. For noise at an embedding, pass an attack, ``attacks={"Gaussian noise": (GaussianNoise(), 0.1)}``; for
+    occluded words, use :func:`occlusion_scores`.
 
-    With a Pipeline, noise and squares change X as it is given, attacks what the network sees.
+    With a Pipeline, noise and squares change the given X, whereas attacks change the input of the network.
 
-    By default it costs some 33 predictions of X, and for a net, the attacks: 16 forward, 12 backward passes per sample.
+    By default, X is predicted about 33 times; the attacks on a net take 16 forward and 12 backward passes per sample.
 
     References
     ----------
@@ -171,7 +170,7 @@ def report(
     """
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_scorable(estimator)
-    check_random_state(random_state)
+    check_parameters("report", random_state=(random_state, SEED))
     check_given(estimator, X, y)
     chosen_attacks, about_attacks = choose_attacks(estimator, X, attacks)
     noises, about_noise = choose_noises(X, y, corruptions, bounds)
@@ -201,7 +200,7 @@ def _score_name(estimator: Any) -> str:
 
 
 def _calibration(estimator: Any, X: Any, y: Any) -> tuple[list[Row], list[str]]:
-    """Return the rows of calibration, and what is to be said about them."""
+    """Return the rows of calibration, and notes about them."""
     if not is_classifier(estimator):
         return [], []
     if not hasattr(estimator, "predict_proba"):
@@ -216,7 +215,7 @@ def _calibration(estimator: Any, X: Any, y: Any) -> tuple[list[Row], list[str]]:
             for labels, p in zip(targets.T, probabilities.T, strict=True)
         ]
     else:
-        return [], ["No calibration: y holds neither one class a sample nor the labels, 0 or 1, of one of skaba's."]
+        return [], ["No calibration: y holds neither one class per sample nor the 0/1 labels of a skaba estimator."]
     return [
         _row("expected calibration error", float(np.mean([expected_calibration_error(*pair) for pair in judged]))),
         _row("Brier score", float(np.mean([brier_score(*pair) for pair in judged]))),

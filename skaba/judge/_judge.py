@@ -1,4 +1,4 @@
-"""All attribution methods that an estimator can use, measured on its own samples and on XOR."""
+"""All attribution methods that an estimator can use, measured on given samples and on XOR."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _STAGE = "attribution methods"
 _GROUND_TRUTH = "r_C", "r_DB", "r_ideal", "d"
 
 IBA_BETA = 1e-9
-"""The weight of information on XOR in Heurich (2021), section 3: it leaves the networks their accuracy."""
+"""The weight of information on XOR in Heurich (2021), section 3, with which the networks keep their accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What was found of each method. Made by :func:`judge`.
+    """The results for each method. Made by :func:`judge`.
 
     Parameters
     ----------
     fidelities : dict of str to Fidelity
-        By method, those that the estimator can use.
+        By method, for those that the estimator can use.
     ground_truth : dict of str to GroundTruthScores
-        By method, those that the networks of XOR can use.
+        By method, for those that the XOR networks can use.
     reasons : dict of str to str
         By method, why the estimator cannot use it.
     warnings : dict of str to list of str
-        What one should know of the figures, such as samples that were left out or why there is no ground truth, and
-        of which methods.
+        Remarks about the figures, such as samples that were left out or why there is no ground truth, with the methods
+        they are about.
     n_networks : int
-        How many networks learned XOR.
+        The number of networks that learned XOR.
     """
 
     fidelities: dict[str, Fidelity]
@@ -51,16 +51,16 @@ class Judgement:
     header: ClassVar[list[str]] = ["method", "A [95 %]", "r_C", "r_DB", "r_ideal", "d / S"]
 
     def caption(self) -> str:
-        """Say what the columns mean."""
+        """Return what the columns mean."""
         return (
             "A: fidelity on the samples, the area between the curves of masking the least and the most important "
-            "features first; a random map has 0, more is better. r_C, r_DB, r_ideal, d / S: agreement with what is "
-            f"known of XOR, median [range] over the networks that learned it, {self.n_networks} here. None of them "
+            "features first; a random map has 0, higher is better. r_C, r_DB, r_ideal, d / S: agreement with the "
+            f"ground truth of XOR, median [range] over the {self.n_networks} networks that learned it. None of them "
             "alone is a figure of quality: see docs/ground_truth.md."
         )
 
     def rows(self) -> list[list[str]]:
-        """Return the table's cells below ``header``: a row a usable method, that of the largest A first."""
+        """Return the table's cells below ``header``: one row per usable method, the largest A first."""
         order = sorted(self.fidelities, key=lambda name: self.fidelities[name].area, reverse=True)
         return [[name, _area(self.fidelities[name]), *self._ground_truth(name)] for name in order]
 
@@ -83,16 +83,16 @@ def judge(
 
     Parameters
     ----------
-    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor, Pipeline or search
         Fitted.
     X : array-like of n samples
-        Of the kind that the estimator was fitted on; better not the same.
+        Samples like those that the estimator was fitted on, preferably other ones.
     benchmark : XORBenchmark, default=None
-        By default one of 3 networks and 15 x 15 points, which is enough for its correlations. It is fitted.
+        By default with 3 networks and 15 x 15 points, which is enough for its correlations. It is fitted.
     random_state : int, default=0
-        Decides what is drawn to measure the fidelity, and the networks of the default benchmark.
+        Decides the random draws of the fidelity, and the networks of the default benchmark.
     advance : callable, default=None
-        Called with a name for what is done, how many methods are finished, and how many there are.
+        Called with a name for the work, the number of finished methods, and the number of all methods.
 
     Returns
     -------
@@ -101,15 +101,15 @@ def judge(
     Raises
     ------
     TypeError, ValueError
-        If the estimator is none of skaba's or not fitted, or X does not fit.
+        If the estimator is not a fitted skaba estimator, or X does not fit.
 
     Notes
     -----
-    Methods that compare with a baseline take 0 on the samples, which has to mean "nothing" there, and 0.5 on XOR.
+    Methods with a baseline use 0 on the samples, which has to mean "nothing" there, and 0.5 on XOR.
 
     Examples
     --------
-    A network of XOR that is trained too shortly, to be quick:
+    Quickly, with an XOR network that is trained for a single epoch:
 
     >>> import numpy as np
     >>> import torch
@@ -140,7 +140,7 @@ def judge(
             warnings.simplefilter("always")
             try:
                 found.fidelities[name] = fidelity(estimator, X, METHODS[name](), random_state=random_state)
-            except ValueError as error:  # one sample was not enough to find out
+            except ValueError as error:  # the trial had a single sample, which need not show it
                 found.reasons[name] = str(error)
         for text in dict.fromkeys(str(warning.message) for warning in caught):
             found.warnings.setdefault(text, []).append(name)
@@ -154,12 +154,12 @@ def judge(
 
 
 def _usable_on(benchmark: XORBenchmark) -> list[str]:
-    """Return the methods that networks of two inputs can use."""
+    """Return the methods that the XOR networks can use."""
     return available(fitted_net(benchmark.estimators_[0]).module_, np.array([[0.2, 0.9]], dtype=np.float32)).usable
 
 
 def _for_xor(method: AttributionMethod) -> AttributionMethod:
-    """Put a method's baseline where XOR has its "nothing", between the classes; give IBA the source's weight."""
+    """Set a method's baseline to the "nothing" of XOR, between the classes, and IBA's weight to that of the source."""
     settings = dict.fromkeys({"baseline"} & method.get_params(deep=False).keys(), 0.5)
     if isinstance(method, IBA):
         settings["beta"] = IBA_BETA
@@ -172,4 +172,4 @@ def _area(found: Fidelity) -> str:
 
 
 def _silent(what: str, n_finished: int, n_methods: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""Reading what a user names on the command line, without running code that nobody asked for."""
+"""Estimators and samples named on the command line, read without running unexpected code, and their score."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skaba import ABAClassifier
 from skaba._own_code import on_path, own_function
 from skaba.estimators import find_net, fitted_net
 
 _READ_AS_CODE = LookupError, TypeError, AttributeError
-"""What PyTorch raises where it takes the letters of a text for a pickle's instructions."""
+"""PyTorch raises these if it takes the letters of a text file for the instructions of a pickle."""
 
 
 def load_estimator(source: str, *, weights: Path | None = None, trust: bool = False) -> Any:
@@ -26,23 +27,23 @@ def load_estimator(source: str, *, weights: Path | None = None, trust: bool = Fa
     Parameters
     ----------
     source : str
-        ``"module:function"``, your own code, which is imported (from the current folder too) and called without
-        arguments, and returns the estimator; or a file that joblib or pickle wrote.
+        ``"module:function"``: the function is imported (from the current folder too), called without arguments, and
+        returns the estimator; or a file that joblib or pickle wrote.
     weights : Path, default=None
-        Loaded into the estimator's network: what ``save_params(f_params=...)`` wrote, or a ``.safetensors`` file.
+        Loaded into the estimator's network: a file of ``save_params(f_params=...)``, or a ``.safetensors`` file.
         Only tensors are read from it, no code.
     trust : bool, default=False
-        Whether a pickled ``source`` may be read. Reading it runs whatever code is in it.
+        Whether a pickled ``source`` may be read. Reading it runs any code in it.
 
     Returns
     -------
     estimator
-        A skaba estimator, or a Pipeline that ends in one. Of a search the best one.
+        A skaba estimator, or a Pipeline that ends in one; for a search, its best estimator.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no such estimator, it may not be read, or it is not fitted.
+        If there is no such estimator, it must not be read, or it is not fitted.
 
     Examples
     --------
@@ -79,12 +80,12 @@ def load_samples(file: Path, n_samples: int, random_state: int = 0) -> tuple[NDA
     Parameters
     ----------
     file : Path
-        Holds ``X``, and ``y`` if wanted, as ``np.savez(file, X=X, y=y)`` writes them. Arrays of objects are refused:
-        reading them would run code.
+        It holds ``X``, and optionally ``y``, as ``np.savez(file, X=X, y=y)`` writes them. Arrays of objects are
+        refused: reading them would run code.
     n_samples : int
-        At most so many are returned, drawn at random and in the file's order.
+        The largest number of samples to return; they are drawn at random and keep the order of the file.
     random_state : int, default=0
-        Decides which.
+        Decides which samples are drawn.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def load_samples(file: Path, n_samples: int, random_state: int = 0) -> tuple[NDA
     Raises
     ------
     ValueError
-        If it is no such file, X and y do not fit, or ``n_samples`` is below 1.
+        If it is not such a file, X and y do not fit, or ``n_samples`` is below 1.
 
     Examples
     --------
@@ -116,9 +117,33 @@ def load_samples(file: Path, n_samples: int, random_state: int = 0) -> tuple[NDA
     if X.ndim == 0 or not len(X):
         raise ValueError(f"X in {file} has shape {X.shape}: it holds no sample.")
     if y is not None and (y.ndim == 0 or len(y) != len(X)):
-        raise ValueError(f"y in {file} has shape {y.shape}, but X holds {len(X)} samples: one target a sample.")
+        raise ValueError(f"y in {file} has shape {y.shape}, but X holds {len(X)} samples: one target per sample.")
     chosen = np.sort(np.random.default_rng(random_state).permutation(len(X))[:n_samples])
     return X[chosen], None if y is None else y[chosen]
+
+
+def score_or_reason(estimator: Any, X: Any, y: NDArray[Any]) -> tuple[float | None, str]:
+    """Return an estimator's score, or None and the reason why there is none.
+
+    Weights alone do not show which label a logit stands for.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, or with loaded weights.
+    X : array-like of n samples
+    y : ndarray of shape (n, ...)
+    """
+    net = find_net(estimator)
+    if isinstance(net, ABAClassifier) and not hasattr(net, "classes_"):
+        n_classes = estimator.predict_proba(X[:1]).shape[1]
+        if not _are_columns(y, n_classes):
+            return None, (
+                f"y holds labels such as {np.unique(y)[:3].tolist()}, and weights alone do not show which of the "
+                f"{n_classes} logits belongs to which label. Let the function pass classes=[...] to the estimator, or "
+                f"write y as column numbers from 0 to {n_classes - 1}, 0 among them."
+            )
+    return float(estimator.score(X, y)), ""
 
 
 def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -132,7 +157,7 @@ def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
             return {name: np.asarray(arrays[name]) for name in ("X", "y") if name in arrays}
     except (ValueError, EOFError, OSError, BadZipFile) as error:
         raise ValueError(
-            f"{file} is no .npz file of plain arrays: {error}. Write one with np.savez(file, X=X, y=y); arrays of "
+            f"{file} is not an .npz file of plain arrays: {error}. Write one with np.savez(file, X=X, y=y); arrays of "
             "objects (such as lists of texts) are not read."
         ) from error
 
@@ -140,17 +165,17 @@ def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
 def _unpickled(file: Path, trust: bool) -> Any:
     if not trust:
         raise ValueError(
-            f"{file} is a file, and reading a pickled estimator runs whatever code is in it. If you trust where it "
-            "comes from, add --trust. Otherwise give a function of your own that makes the estimator, "
-            "module:function, and its weights, --weights FILE."
+            f"{file} is a file, and reading a pickled estimator runs any code in it. If you trust its source, add "
+            "--trust. Otherwise name a function of yours that makes the estimator, module:function, and a file with "
+            "its weights, --weights FILE."
         )
     try:
         with on_path(Path.cwd()):
             return joblib.load(file)
     except Exception as error:
         raise ValueError(
-            f"{file} cannot be read as a pickled estimator: {type(error).__name__}: {error}. Weights alone go with "
-            "module:function and --weights FILE."
+            f"{file} cannot be read as a pickled estimator: {type(error).__name__}: {error}. For weights "
+            "alone use module:function and --weights FILE."
         ) from error
 
 
@@ -163,18 +188,18 @@ def _load_weights(estimator: Any, file: Path) -> None:
     weights = _read_weights(file)
     try:
         net.module_.load_state_dict(weights)
-    except (RuntimeError, TypeError, AttributeError) as error:  # the last for keys that are no names
+    except (RuntimeError, TypeError, AttributeError) as error:  # AttributeError if keys are not names
         raise ValueError(f"The weights in {file} do not fit the estimator's network: {error}") from error
 
 
 def _read_weights(file: Path) -> Any:
-    """Return a network's parameters by name; nothing but tensors is ever read."""
+    """Return a network's parameters by name; only tensors are read."""
     if file.suffix == ".safetensors":
         return _read_safetensors(file)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, struct.error, EOFError, RuntimeError, ValueError, *_READ_AS_CODE) as error:
-        # PyTorch's own message tells how to run the code in the file.
+        # PyTorch's message would explain how to run the code in the file.
         raise ValueError(
             f"{file} does not hold weights alone. Write them with save_params(f_params=FILE), which --weights reads "
             "without running any code."
@@ -190,4 +215,11 @@ def _read_safetensors(file: Path) -> Any:
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise ValueError(f"{file} is no file of safetensors: {error}") from error
+        raise ValueError(f"{file} is not a file of safetensors: {error}") from error
+
+
+def _are_columns(y: NDArray[Any], n_classes: int) -> bool:
+    """Whether labels are column numbers; without a 0 among them, they might count from 1."""
+    if y.dtype.kind not in "biuf":
+        return False
+    return bool(y.min() == 0 and y.max() < n_classes and np.all(y == np.floor(y)))

@@ -1,4 +1,4 @@
-"""How a network is asked without leaving a trace: modes, views from a layer, spatial axes, structure."""
+"""How a network is asked without leaving a trace: modes, layers seen from inside, spatial axes, structure, fills."""
 
 from skaba.network._asking import (
     Model,
@@ -13,6 +13,18 @@ from skaba.network._asking import (
     unreached,
     unwrapped,
     values_of,
+)
+from skaba.network._fills import (
+    FILLS,
+    OF_BATCH,
+    Fill,
+    FillSource,
+    Regions,
+    batch_source,
+    channel_moments,
+    check_fill,
+    fill_names,
+    fill_of,
 )
 from skaba.network._layers import FromLayer, WithArguments, channel_axis_of, find_layer, rows_of, within
 from skaba.network._roots import rooted, watched
@@ -42,23 +54,33 @@ from skaba.network._tensors import (
 )
 
 __all__ = [
+    "FILLS",
+    "OF_BATCH",
     "RESHAPING",
+    "Fill",
+    "FillSource",
     "FromLayer",
     "Kinds",
     "Model",
+    "Regions",
     "Step",
     "Structure",
     "View",
     "WithArguments",
     "answer",
     "asking",
+    "batch_source",
     "blur",
     "broadcast",
     "channel_axis_of",
+    "channel_moments",
+    "check_fill",
     "copied_network",
     "described",
     "described_steps",
     "draw_seed",
+    "fill_names",
+    "fill_of",
     "find_layer",
     "finite",
     "finite_samples",

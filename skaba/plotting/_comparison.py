@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skaba.plotting._scores import checked_scores
+
+if TYPE_CHECKING:
+    from skaba.evaluation import Comparison
 
 
 class ComparisonDisplay:
@@ -69,6 +72,45 @@ class ComparisonDisplay:
         self._scores = checked_scores(scores, "method")
         _check_pairs(self._scores, reference)
         _check_intervals(intervals, [method for method in scores if method != reference], reference)
+
+    @classmethod
+    def from_comparison(cls, comparison: Comparison, *, ax: Any = None) -> ComparisonDisplay:
+        """Plot what :func:`skaba.evaluation.compare` returned, one pair per seed.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        ax : matplotlib Axes, default=None
+            By default that of a new figure.
+
+        Returns
+        -------
+        ComparisonDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to compare, because fits failed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skaba.evaluation import Comparison
+        >>> from skaba.plotting import ComparisonDisplay
+        >>> scores = {"plain": np.array([0.6, 0.7, 0.8]), "mend_aba": np.array([0.8, 0.8, 0.9])}
+        >>> comparison = Comparison(scores, reference="plain", n_folds=1)
+        >>> ComparisonDisplay.from_comparison(comparison).differences_["mend_aba"].round(3)
+        array([0.2, 0.1, 0.1])
+        """
+        if not (intervals := comparison.intervals()):
+            failures = "; ".join(map(": ".join, comparison.failures.items()))
+            raise ValueError(f"There are no differences to plot: {failures}.")
+        return cls(
+            comparison.by_seed(),
+            reference=comparison.reference,
+            intervals=intervals,
+            score_name=comparison.score_name,
+        ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:
         """Plot the rows.

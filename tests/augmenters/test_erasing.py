@@ -89,7 +89,7 @@ def test_strength_is_the_share_of_the_way(strength):
     torch.testing.assert_close(got, torch.where(places[:, None], wanted, x))
 
 
-@pytest.mark.parametrize("fill", ["zero", "mean", "min", "max", "random", "blur", 0.5])
+@pytest.mark.parametrize("fill", ["zero", "mean", "min", "max", "random", "blur", "sample_mean", 0.5])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_places_and_the_dtype_stay(fill, dtype):
     x = torch.randn(3, 2, 9, generator=seeded()).to(dtype)

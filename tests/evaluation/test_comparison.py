@@ -32,8 +32,9 @@ from torch import nn
 
 from skaba.augmenters import challenger, fgsm, mend_aba
 from skaba.evaluation import PGD, Comparison, compare, expected_calibration_error, paired_interval, score_under_attack
-from skaba.evaluation._arms import check_arms
-from skaba.evaluation._folds import Task, seeded
+from skaba.evaluation._components import seeded
+from skaba.evaluation._task import Task, check_arms
+from skaba.plotting import ComparisonDisplay
 from tests.evaluation.conftest import table_net
 
 SHALLOW, DEEP = DecisionTreeClassifier(max_depth=1), DecisionTreeClassifier(max_features=1)
@@ -47,7 +48,7 @@ class Untouchable(ClassifierMixin, BaseEstimator):
 
 
 def test_scores_are_those_of_repeated_cross_validation(table: Any) -> None:
-    found = compare({"shallow": SHALLOW, "deep": DEEP}, *table, cv=3, seeds=2)
+    found = compare({"shallow": SHALLOW, "deep": DEEP}, *table, cv=3, n_seeds=2)
     for name, estimator in (("shallow", SHALLOW), ("deep", DEEP)):
         expected = [
             cross_val_score(
@@ -62,7 +63,7 @@ def test_scores_are_those_of_repeated_cross_validation(table: Any) -> None:
 
 def test_regression_takes_plain_folds_and_has_no_calibration(table: Any) -> None:
     X, y = table[0], table[0] @ [1.0, 2.0, 0.0, -1.0]
-    found = compare({"a": Ridge(), "b": Ridge(100.0)}, X, y, cv=4, seeds=1, scoring="r2")
+    found = compare({"a": Ridge(), "b": Ridge(100.0)}, X, y, cv=4, n_seeds=1, scoring="r2")
     expected = cross_val_score(Ridge(100.0), X, y, cv=KFold(4, shuffle=True, random_state=0))
     np.testing.assert_allclose(found.scores["b"], expected)
     assert found.calibration == {}
@@ -71,7 +72,7 @@ def test_regression_takes_plain_folds_and_has_no_calibration(table: Any) -> None
 
 def test_one_estimator_under_two_names_has_no_difference(table: Any, classifier: Any) -> None:
     net = classifier(augmenter="fast_aba", max_epochs=1, random_state=None)
-    found = compare({"one": net, "two": make_pipeline(net)}, *table, cv=2, seeds=2, attacks={"FGSM": (fgsm(), 0.5)})
+    found = compare({"one": net, "two": make_pipeline(net)}, *table, cv=2, n_seeds=2, attacks={"FGSM": (fgsm(), 0.5)})
     assert found.intervals() == {"two": (0.0, 0.0)}
     np.testing.assert_array_equal(found.attacked["FGSM"]["one"], found.attacked["FGSM"]["two"])
     assert not net.initialized_
@@ -79,9 +80,9 @@ def test_one_estimator_under_two_names_has_no_difference(table: Any, classifier:
 
 def test_n_jobs_does_not_change_the_result(table: Any) -> None:
     arms = {"shallow": SHALLOW, "deep": DEEP}
-    alone = compare(arms, *table, cv=3, seeds=2)
+    alone = compare(arms, *table, cv=3, n_seeds=2)
     with joblib.parallel_config(backend="threading"):
-        together = compare(arms, *table, cv=3, seeds=2, n_jobs=2)
+        together = compare(arms, *table, cv=3, n_seeds=2, n_jobs=2)
     for name in arms:
         np.testing.assert_array_equal(alone.scores[name], together.scores[name])
 
@@ -97,7 +98,7 @@ def test_every_random_state_is_set_wherever_it_is(classifier: Any) -> None:
 
 def test_a_splitter_gets_the_seed_and_stays_as_it_was(table: Any) -> None:
     splitter = ShuffleSplit(2, random_state=None)
-    found = compare({"a": SHALLOW, "b": DEEP}, *table, cv=splitter, seeds=2)
+    found = compare({"a": SHALLOW, "b": DEEP}, *table, cv=splitter, n_seeds=2)
     expected = cross_val_score(clone(SHALLOW).set_params(random_state=1), *table, cv=ShuffleSplit(2, random_state=1))
     np.testing.assert_allclose(found.scores["a"][2:], expected)
     assert splitter.random_state is None
@@ -110,7 +111,7 @@ def test_calibration_and_attacks_are_those_of_each_fold(table: Any, classifier: 
         "linear": LogisticRegression(),
         "no probabilities": LinearSVC(),
     }
-    found = compare(arms, X, names, cv=2, seeds=1, attacks={"FGSM": (fgsm(), 0.5)})
+    found = compare(arms, X, names, cv=2, n_seeds=1, attacks={"FGSM": (fgsm(), 0.5)})
     assert list(found.calibration) == ["net", "linear"]
     assert list(found.attacked["FGSM"]) == ["net"]
     for fold, (train, test) in enumerate(StratifiedKFold(2, shuffle=True, random_state=0).split(X, names)):
@@ -124,7 +125,7 @@ def test_calibration_and_attacks_are_those_of_each_fold(table: Any, classifier: 
 def test_the_score_under_attack_is_the_scoring(table: Any, classifier: Any) -> None:
     arms = {"a": classifier(max_epochs=1, augmenter=None), "b": classifier(max_epochs=2, augmenter=None)}
     attacks = {"none": (fgsm(), 0), "FGSM": (fgsm(), 0.5)}
-    found = compare(arms, *table, cv=2, seeds=1, scoring="neg_log_loss", attacks=attacks)
+    found = compare(arms, *table, cv=2, n_seeds=1, scoring="neg_log_loss", attacks=attacks)
     np.testing.assert_array_equal(found.attacked["none"]["a"], found.scores["a"])
     assert (found.attacked["FGSM"]["a"] < found.scores["a"]).all()
     assert (found.scores["a"] < 0).all()
@@ -135,7 +136,7 @@ def test_of_a_search_the_best_estimator_is_judged(table: Any, classifier: Any) -
     net = classifier(augmenter=None, max_epochs=1)
     search = GridSearchCV(net, {"max_epochs": [2]}, cv=2, scoring="neg_log_loss")
     fixed = clone(net).set_params(max_epochs=2)
-    found = compare({"search": search, "fixed": fixed}, *table, cv=2, seeds=1, attacks={"FGSM": (fgsm(), 0.5)})
+    found = compare({"search": search, "fixed": fixed}, *table, cv=2, n_seeds=1, attacks={"FGSM": (fgsm(), 0.5)})
     np.testing.assert_array_equal(found.scores["search"], found.scores["fixed"])
     np.testing.assert_array_equal(found.attacked["FGSM"]["search"], found.attacked["FGSM"]["fixed"])
 
@@ -150,7 +151,7 @@ def test_texts_in_a_list_are_split() -> None:
 
     texts, y = ["a" * (1 + i % 2) for i in range(12)], np.arange(12) % 2
     arms = {name: make_pipeline(Length(), DecisionTreeClassifier()) for name in "ab"}
-    assert (compare(arms, texts, y, cv=2, seeds=1).scores["a"] == 1).all()
+    assert (compare(arms, texts, y, cv=2, n_seeds=1).scores["a"] == 1).all()
 
 
 SCORES = {
@@ -178,18 +179,18 @@ def test_one_seed_has_no_interval_however_many_folds() -> None:
         assert np.isnan(list(comparison.intervals().values())).all()
         table = comparison.table()
     assert "| worse | 0.350 | -0.100 |" in table
-    assert "There are no intervals: they take several seeds." in table
-    assert not comparison.plot().ax_.collections, "no bars"
+    assert "There are no intervals: they need several seeds." in table
+    assert not ComparisonDisplay.from_comparison(comparison).ax_.collections, "no bars"
 
 
 def test_seeds_that_change_nothing_are_no_repetitions(table: Any) -> None:
     """Folds that are not drawn, of methods that do not draw: the same figure five times is no certainty."""
     arms = {"weak": LogisticRegression(C=0.01), "strong": LogisticRegression(), "drawn": DEEP}
-    found = compare(arms, *table, cv=KFold(3), seeds=3)
+    found = compare(arms, *table, cv=KFold(3), n_seeds=3)
     assert np.isnan(found.intervals()["strong"]).all()
     assert np.isfinite(found.intervals()["drawn"]).all()
     assert "There is no interval for strong: all seeds gave the same scores" in found.table()
-    repeated = compare(arms, *table, cv=3, seeds=3)
+    repeated = compare(arms, *table, cv=3, n_seeds=3)
     assert np.isfinite(repeated.intervals()["strong"]).all()
 
 
@@ -259,7 +260,7 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 def test_the_plot_shows_what_the_intervals_are_made_of() -> None:
     comparison = Comparison(SCORES, reference="plain", n_folds=2, score_name="accuracy")
-    display = comparison.plot()
+    display = ComparisonDisplay.from_comparison(comparison)
     assert list(display.differences_) == ["a|b", "worse"]
     for name, differences in comparison.differences().items():
         np.testing.assert_allclose(display.differences_[name], differences)
@@ -276,10 +277,10 @@ def _arms(**changed: Any) -> dict[str, Any]:
         ({"a": Untouchable()}, {}, "at least two"),
         ([Untouchable(), Untouchable()], {}, "at least two"),
         ({1: Untouchable(), "b": Untouchable()}, {}, "names must be strings"),
-        (_arms(c=Untouchable), {}, "no estimator"),
-        (_arms(c="mend_aba"), {}, "no estimator"),
+        (_arms(c=Untouchable), {}, "not an estimator"),
+        (_arms(c="mend_aba"), {}, "not an estimator"),
         (_arms(c=GridSearchCV(Untouchable(), {}, refit=False)), {}, "refit=True"),
-        (_arms(), {"reference": "plain"}, "none of the estimators: a, b"),
+        (_arms(), {"reference": "plain"}, "not one of the estimators: a, b"),
         (_arms(), {"cv": GroupKFold(3)}, r"pass compare\(..., groups=...\)"),
         (_arms(), {"groups": np.arange(59)}, r"groups has shape \(59,\)"),
         (_arms(), {"groups": np.full(60, np.nan)}, "groups holds None or NaN for 60 of 60 samples"),
@@ -290,8 +291,8 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(c=Ridge()), {}, r"estimators\['c'\] is a regressor, but estimators\['a'\] is a classifier.*scoring="),
         (_arms(c=make_pipeline(PCA(), Ridge())), {}, r"estimators\['c'\] is a regressor"),
         (_arms(c=GridSearchCV(Ridge(), {})), {}, r"estimators\['c'\] is a regressor"),
-        (_arms(), {"seeds": 0}, "seeds=0"),
-        (_arms(), {"seeds": [0, 1]}, "seeds="),
+        (_arms(), {"n_seeds": 0}, "'n_seeds' parameter of compare .* Got 0"),
+        (_arms(), {"n_seeds": [0, 1]}, "'n_seeds' parameter of compare"),
         (_arms(), {"cv": 1}, "cv=1"),
         (_arms(), {"cv": None}, "cv=None"),
         (_arms(), {"cv": 40}, "n_splits=40"),
@@ -301,8 +302,8 @@ def _arms(**changed: Any) -> dict[str, Any]:
         (_arms(), {"attacks": [(fgsm(), 0.1)]}, "must map names"),
         (_arms(), {"attacks": {"FGSM": fgsm()}}, r"\(attack, strength\)"),
         (_arms(), {"attacks": {"FGSM": (None, 0.1)}}, "attack=None"),
-        (_arms(), {"attacks": {"FGSM": (fgsm(), -1)}}, "strength=-1"),
-        (_arms(), {"attacks": {"FGSM": (fgsm, 0.1)}}, "called first"),
+        (_arms(), {"attacks": {"FGSM": (fgsm(), -1)}}, "'strength' parameter .* Got -1"),
+        (_arms(), {"attacks": {"FGSM": (fgsm, 0.1)}}, "makes an augmenter, first"),
         (_arms(), {"attacks": {"FGSM": ("fsgm", 0.1)}}, "Did you mean"),
         (_arms(), {"attacks": {"PGD": (PGD(n_steps=0), 0.1)}}, "n_steps"),
         (_arms(), {"attacks": {"PGD": (PGD(), 0.1)}}, "at least one of skaba's"),
@@ -314,7 +315,7 @@ def test_is_refused_before_any_work(table: Any, estimators: Any, settings: Any, 
 
 
 def test_a_score_that_suits_both_compares_a_classifier_with_a_regressor(table: Any) -> None:
-    result = compare({"tree": SHALLOW, "ridge": Ridge()}, *table, cv=2, seeds=2, scoring="neg_mean_squared_error")
+    result = compare({"tree": SHALLOW, "ridge": Ridge()}, *table, cv=2, n_seeds=2, scoring="neg_mean_squared_error")
     assert np.isfinite(result.differences()["ridge"]).all()
 
 
@@ -336,8 +337,8 @@ def test_data_that_cannot_be_split_are_refused_before_any_work(X: Any, y: Any, m
 
 def test_a_fitted_module_given_as_instance_has_not_seen_the_test_samples(table: Any, classifier: Any) -> None:
     net = classifier(module=table_net(), augmenter=None, max_epochs=1)
-    fresh = compare({"a": net, "b": SHALLOW}, *table, cv=2, seeds=1)
-    fitted = compare({"a": net.fit(*table), "b": SHALLOW}, *table, cv=2, seeds=1)
+    fresh = compare({"a": net, "b": SHALLOW}, *table, cv=2, n_seeds=1)
+    fitted = compare({"a": net.fit(*table), "b": SHALLOW}, *table, cv=2, n_seeds=1)
     np.testing.assert_array_equal(fresh.scores["a"], fitted.scores["a"])
 
 
@@ -361,11 +362,11 @@ def test_a_net_that_cannot_learn_these_samples_is_named_before_the_first_fit(
 
 def test_of_a_search_the_first_candidate_is_tried(table: Any, classifier: Any) -> None:
     search = GridSearchCV(classifier(lr="what the search finds"), {"lr": [0.1, 0.2]}, cv=2)
-    assert not compare({"search": search, "tree": SHALLOW}, *table, cv=2, seeds=1).failures
+    assert not compare({"search": search, "tree": SHALLOW}, *table, cv=2, n_seeds=1).failures
     with pytest.raises(ValueError, match=r"estimators\['search'\] cannot be fitted.*strenght"):
         compare(_arms(search=GridSearchCV(classifier(), {"strenght": [0.1]})), *table)
     drawn = RandomizedSearchCV(classifier(lr="what the search finds"), {"lr": [0.1]}, n_iter=1, cv=2)
-    assert not compare({"search": drawn, "tree": SHALLOW}, *table, cv=2, seeds=1).failures
+    assert not compare({"search": drawn, "tree": SHALLOW}, *table, cv=2, n_seeds=1).failures
 
 
 def test_the_trial_leaves_estimators_and_the_random_state_alone(table: Any, classifier: Any) -> None:
@@ -405,28 +406,28 @@ class Moody(ClassifierMixin, BaseEstimator):
 )
 def test_a_fit_that_fails_in_the_middle_costs_nothing_else(table: Any, moody: Any, reason: str) -> None:
     with pytest.warns(FitFailedWarning, match=f"moody: 2 of 6 fits failed, the first at seed 1, fold 0: {reason}"):
-        found = compare({"shallow": SHALLOW, "moody": moody, "deep": DEEP}, *table, cv=2, seeds=3)
+        found = compare({"shallow": SHALLOW, "moody": moody, "deep": DEEP}, *table, cv=2, n_seeds=3)
     np.testing.assert_array_equal(found.scores["moody"], [0.5, 0.5, np.nan, np.nan, 0.5, 0.5])
-    alone = compare({"shallow": SHALLOW, "deep": DEEP}, *table, cv=2, seeds=3)
+    alone = compare({"shallow": SHALLOW, "deep": DEEP}, *table, cv=2, n_seeds=3)
     assert found.intervals() == alone.intervals()
     assert "| moody | failed | | |" in found.table()
     assert found.table().endswith(f"moody: 2 of 6 fits failed, the first at seed 1, fold 0: {reason}.")
     assert found.to_frame().score.isna().sum() == 2
-    assert list(found.plot().differences_) == ["deep"]
+    assert list(ComparisonDisplay.from_comparison(found).differences_) == ["deep"]
 
 
 def test_without_a_reference_there_are_no_differences(table: Any) -> None:
     with pytest.warns(FitFailedWarning, match="moody"):
-        found = compare({"moody": Moody(), "deep": DEEP}, *table, cv=2, seeds=2)
+        found = compare({"moody": Moody(), "deep": DEEP}, *table, cv=2, n_seeds=2)
     assert found.intervals() == found.differences() == {}
     assert "| deep | 0." in found.table()
     with pytest.raises(ValueError, match="no differences to plot: moody"):
-        found.plot()
+        ComparisonDisplay.from_comparison(found)
 
 
 def test_that_every_fit_fails_is_an_error(table: Any) -> None:
     with pytest.raises(ValueError, match=r"All fits failed\. a: 2 of 2 .* out of memory; b: 2 of 2"):
-        compare({"a": Moody(at=0), "b": Moody(at=0)}, *table, cv=2, seeds=1)
+        compare({"a": Moody(at=0), "b": Moody(at=0)}, *table, cv=2, n_seeds=1)
 
 
 def test_groups_are_never_split(table: Any) -> None:
@@ -444,7 +445,7 @@ def test_groups_are_never_split(table: Any) -> None:
             return super().score(X, y)
 
     for cv in (3, GroupKFold(3), GroupShuffleSplit(2)):
-        compare({"a": Watching(max_depth=2), "b": SHALLOW}, *table, cv=cv, groups=groups, seeds=2)
+        compare({"a": Watching(max_depth=2), "b": SHALLOW}, *table, cv=cv, groups=groups, n_seeds=2)
     assert len(seen) == 16
     assert not any(split for splits in seen for split in splits)
 
@@ -452,7 +453,7 @@ def test_groups_are_never_split(table: Any) -> None:
 def test_folds_of_groups_are_drawn_anew_and_a_search_gets_the_groups(table: Any) -> None:
     groups = np.repeat(np.arange(12), 5)
     search = GridSearchCV(SHALLOW, {"max_depth": [1, 2]}, cv=GroupKFold(2))
-    found = compare({"search": search, "fixed": SHALLOW}, *table, cv=3, groups=groups, seeds=2)
+    found = compare({"search": search, "fixed": SHALLOW}, *table, cv=3, groups=groups, n_seeds=2)
     assert not found.failures
     expected = cross_val_score(
         clone(SHALLOW).set_params(random_state=1),
@@ -461,15 +462,15 @@ def test_folds_of_groups_are_drawn_anew_and_a_search_gets_the_groups(table: Any)
         cv=StratifiedGroupKFold(3, shuffle=True, random_state=1),
     )
     np.testing.assert_array_equal(found.scores["fixed"][3:], expected)
-    regression = compare({"a": Ridge(), "b": Ridge(9.0)}, table[0], table[0][:, 0], cv=3, groups=groups, seeds=1)
+    regression = compare({"a": Ridge(), "b": Ridge(9.0)}, table[0], table[0][:, 0], cv=3, groups=groups, n_seeds=1)
     assert regression.n_folds == 3
 
 
 def test_progress_is_shown_if_it_is_asked_for_and_changes_nothing(table: Any, capsys: Any) -> None:
     arms = {"a": SHALLOW, "b": DEEP}
-    quiet = compare(arms, *table, cv=2, seeds=2)
+    quiet = compare(arms, *table, cv=2, n_seeds=2)
     assert capsys.readouterr().err == ""
-    loud = compare(arms, *table, cv=2, seeds=2, progress=True)
+    loud = compare(arms, *table, cv=2, n_seeds=2, progress=True)
     assert "8/8" in capsys.readouterr().err
     np.testing.assert_array_equal(quiet.scores["b"], loud.scores["b"])
 
@@ -482,7 +483,7 @@ def test_times_are_measured_and_operations_are_counted(table: Any, classifier: A
         "ABA": make_pipeline(StandardScaler(), classifier(augmenter=challenger(k=2), max_epochs=2)),
         "tree": SHALLOW,
     }
-    found = compare(arms, *table, cv=2, seeds=1)
+    found = compare(arms, *table, cv=2, n_seeds=1)
     assert set(found.operations) == {"plain", "longer", "ABA"}
     assert found.operations["longer"] == 3 * found.operations["plain"]
     assert 1 < found.operations["ABA"] / found.operations["plain"] < 2

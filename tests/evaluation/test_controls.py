@@ -140,7 +140,7 @@ def test_a_module_given_as_instance_starts_from_its_own_weights(table: Any, clas
     [
         ({"cost": 0}, "cost"),
         ({"cost": "2"}, "cost"),
-        ({"cost": "mesured"}, "'counted' or 'measured'"),
+        ({"cost": "mesured"}, "'cost' parameter of controls must be a float in the range .* Got 'mesured'"),
         ({"random_state": -1}, "random_state"),
     ],
 )

@@ -188,7 +188,7 @@ def test_labels_that_weights_do_not_know_cost_the_score_alone(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{}/weights.pt", "{}/data.npz"), "runs whatever code is in it"),
+        (("{}/weights.pt", "{}/data.npz"), "runs any code in it"),
         (("nowhere:make", "{}/data.npz"), "cannot be imported"),
         ((NET, "{}/data.npz"), "is not fitted"),
         ((NET, "{}/absent.npz", *WEIGHTS), "does not exist"),

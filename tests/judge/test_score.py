@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from skaba import ABAClassifier
-from skaba.judge._score import score_or_reason
+from skaba.judge import score_or_reason
 
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
 Y = np.arange(30) % 3

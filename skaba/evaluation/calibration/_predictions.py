@@ -1,4 +1,4 @@
-"""Checks of predictions that are to be judged by what came true."""
+"""Checks of predicted probabilities and true classes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skaba._samples import check_mask
 from skaba._targets import check_targets
 
 ROUNDING = 1e-6
@@ -19,10 +20,10 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
     Raises
     ------
     ValueError
-        If y holds no column numbers, or the probabilities are none of classes that exclude each other.
+        If y does not hold column numbers, or a row of probabilities does not sum to 1.
     """
-    _check_unmasked(y, "y")
-    _check_unmasked(probabilities, "probabilities")
+    check_mask(y, "y")
+    check_mask(probabilities, "probabilities")
     p, classes = np.asarray(probabilities), np.asarray(y)
     _check_single_label(classes)
     if p.dtype.kind not in "biuf":
@@ -31,7 +32,7 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
     if p.ndim != 2 or p.shape[1] < 2 or len(p) == 0:
         raise ValueError(
             f"probabilities has shape {p.shape} and must have (n, n_classes), one column per class and at least "
-            "one row. Of two classes pass both columns, np.column_stack([1 - p, p])."
+            "one row. For two classes pass both columns, np.column_stack([1 - p, p])."
         )
     if len(p) != len(classes):
         raise ValueError(f"y has {len(classes)} samples, but probabilities has {len(p)}.")
@@ -39,7 +40,7 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
         bad = ~np.isfinite(p).all(axis=1)
         raise ValueError(
             f"probabilities holds NaN or infinity in {bad.sum()} of {len(p)} rows, the first of them row "
-            f"{bad.argmax()}: the classifier gives no answer there. Fix it, or drop these samples."
+            f"{bad.argmax()}. Fix the classifier, or drop these samples."
         )
     if p.min() < -ROUNDING or p.max() > 1 + ROUNDING or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
         raise ValueError(
@@ -50,18 +51,28 @@ def check_predictions(y: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[A
     if classes.dtype.kind not in "biu" or classes.min() < 0 or classes.max() >= p.shape[1]:
         raise ValueError(
             f"y must hold column numbers of probabilities, integers from 0 to {p.shape[1] - 1}; got {classes.dtype} "
-            f"values such as {classes[:3].tolist()}. Of labels make them with np.searchsorted(clf.classes_, y)."
+            f"values such as {classes[:3].tolist()}. For labels use np.searchsorted(clf.classes_, y)."
         )
     return classes.astype(np.int64), p
 
 
 def column_numbers(estimator: Any, y: Any) -> NDArray[np.int64]:
-    """Return where the probabilities of labels stand in what a fitted classifier predicts.
+    """Return the column of ``predict_proba`` of a fitted classifier for each label in y.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with ``classes_``.
+    y : array-like of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
 
     Raises
     ------
     ValueError
-        If y holds no labels of the classifier's, or several a sample.
+        If y holds labels that the classifier does not know, or several per sample.
     """
     labels, classes = check_targets(y), np.asarray(estimator.classes_)
     _check_single_label(labels)
@@ -76,14 +87,9 @@ def column_numbers(estimator: Any, y: Any) -> NDArray[np.int64]:
     return np.asarray(columns, dtype=np.int64)
 
 
-def _check_unmasked(values: Any, name: str) -> None:
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} is a masked array with masked values: drop these samples, or fill them.")
-
-
 def _check_single_label(y: NDArray[Any]) -> None:
     if y.ndim != 1:
         raise ValueError(
-            f"y has shape {y.shape}; calibration is that of one class per sample, y of shape (n,). For several "
-            "labels ask label by label: y[:, i] with np.column_stack([1 - p[:, i], p[:, i]])."
+            f"y has shape {y.shape}; calibration needs one class per sample, y of shape (n,). For several labels per "
+            "sample, check one label at a time: y[:, i] with np.column_stack([1 - p[:, i], p[:, i]])."
         )

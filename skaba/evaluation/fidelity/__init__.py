@@ -1,4 +1,4 @@
-"""Whether attribution maps tell what a prediction rests on: samples are masked in their order."""
+"""Whether attribution maps show what a prediction is based on: samples are masked in the order of their maps."""
 
 from skaba.evaluation.fidelity._curves import PerturbationCurves, perturbation_curves
 from skaba.evaluation.fidelity._fidelity import Fidelities, Fidelity, compare_fidelity, fidelity

@@ -1,11 +1,11 @@
-"""Perturbation curves: what a prediction becomes as more and more of its sample is masked."""
+"""Perturbation curves: how a prediction changes while more and more of its sample is masked."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,34 +13,28 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from skaba.evaluation.fidelity._masking import Masking, Plan, measure
+from skaba.evaluation.fidelity._masking import Masking, Plan, Probe
 from skaba.evaluation.fidelity._parts import scores_of
 from skaba.evaluation.fidelity._units import Ranked
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
-
-
 CLOSE_TO_0 = 0.1
-"""A score below this share of the usual one is too small to measure others by."""
+"""A score below this share of the usual score is too small to divide others by."""
 
 FEW = 5
-"""Fewer samples than these do not tell what score is usual in a column."""
+"""With fewer samples, the usual score of a column is not known."""
 
 
 @dataclass(frozen=True, eq=False)
 class PerturbationCurves:
-    """Scores of samples of which more and more is masked. Made by :func:`perturbation_curves`.
+    """Scores of samples while more and more of them is masked. Made by :func:`perturbation_curves`.
 
     Parameters
     ----------
     shares : ndarray of shape (n_steps + 1,)
         Percent of the units that are masked, from 0 to 100.
     mif, lif : ndarray of shape (n, n_steps + 1)
-        The followed score of each sample, with its most and its least important units masked first. Both start
-        at the unmasked sample and end where all of it is masked.
+        The followed score of each sample, with its most (mif) and its least (lif) important units masked first. Both
+        start at the unmasked sample and end where all of it is masked.
     targets : ndarray of shape (n,)
         The column of the scores that is followed.
 
@@ -67,7 +61,7 @@ class PerturbationCurves:
         Returns
         -------
         PerturbationCurves
-            Of the :meth:`countable` samples alone.
+            Those of the :meth:`countable` samples.
         """
         counted = self.countable()
         scale = self.mif[counted, :1]
@@ -76,14 +70,14 @@ class PerturbationCurves:
         )
 
     def countable(self) -> NDArray[np.bool_]:
-        """Return which samples have an unmasked score that others can be a share of.
+        """Return which samples have an unmasked score that other scores can be divided by.
 
         Returns
         -------
         ndarray of shape (n,)
-            True where it is above a tenth of what is usual: the median absolute score of the samples that are followed
-            in the same column, or, if those are fewer than five, of all samples. Shares of a negative score would turn
-            falling into rising, and a few scores close to 0 would outweigh all others.
+            True where it is above a tenth of the usual score: the median absolute score of the samples that are
+            followed in the same column, or of all samples if those are fewer than five. Divided by a negative score, a
+            falling curve would rise, and a few scores close to 0 would outweigh all others.
         """
         scores, usual = self.mif[:, 0], np.empty(len(self.mif))
         usual[:] = np.median(np.abs(scores)) if len(scores) else 0
@@ -104,30 +98,24 @@ class PerturbationCurves:
 
 
 def perturbation_curves(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    step: float = 5.0,
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, step: float = 5.0, targets: ArrayLike | None = None, **masking: Any
 ) -> PerturbationCurves:
     """Follow the score of the predicted class while samples are masked, in the order of their maps.
 
     Parameters
     ----------
     estimator : estimator, nn.Module or callable
-        Fitted. A skaba estimator, also within a Pipeline or a search, and an ``nn.Module`` answer with their
-        network's outputs, the logits, but for an ``ABAMultiLabelClassifier``, which answers with the probabilities of
-        its labels: the logit of a label has no zero that means "nothing". Any other estimator answers with
-        ``decision_function``, or with ``predict_proba`` if it has no such; a function takes an array (n, ...) and
+        Fitted. The scores of a skaba estimator, also within a Pipeline or a search, and of an ``nn.Module`` are the
+        network's outputs, the logits; for an ``ABAMultiLabelClassifier`` they are the probabilities of its labels,
+        because 0 does not mean "nothing" for the logit of a label. For any other estimator, they are those of
+        ``decision_function``, or of ``predict_proba`` without one. A function takes an array (n, ...) and
         returns scores (n, n_outputs).
     X : array-like of n samples
-        What the estimator takes. Masked is what the network sees of it: with a Pipeline, what the steps before
-        make of X; with ``layer=``, that layer's output. Axis 1 holds channels, at an embedding's output the last.
+        The input of the estimator. The input of the network is masked: with a Pipeline, X after the steps before
+        the network; with ``layer=``, that layer's output. Axis 1 holds channels; at an embedding's output, the last.
     attribution : attribution method or array-like
-        Such as ``InputXGradient()``, which is asked about the followed score and needs a network; or the maps, of
-        the shape of what is masked, or of that shape without channels.
+        A method, such as ``InputXGradient()``, which explains the followed score and needs a network; or the maps, of
+        the shape of the masked input, or of that shape without channels.
     step : float, default=5.0
         Percent of the units that each step masks, at most 50. Counts are rounded to whole units, and the last
         step is shorter if need be.
@@ -135,7 +123,7 @@ def perturbation_curves(
         The column of the scores to follow; by default that of the unmasked sample's highest score: the predicted
         class, of several labels the likeliest one, of a regression the output itself.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------
@@ -144,7 +132,7 @@ def perturbation_curves(
     Raises
     ------
     TypeError
-        If the estimator has no scores, or X holds no floats where the input of a net is masked.
+        If the estimator has no scores, or the masked input of a net does not hold floats.
     ValueError
         If a parameter is not allowed, the maps do not fit the samples, or a map holds NaN or infinity.
 
@@ -161,7 +149,7 @@ def perturbation_curves(
 
     Examples
     --------
-    A score that adds up its features falls by what is masked:
+    The sum of the features falls by the masked features:
 
     >>> import numpy as np
     >>> from skaba.evaluation.fidelity import perturbation_curves
@@ -173,7 +161,12 @@ def perturbation_curves(
     array([[10.,  9.,  7.,  4.,  0.]])
     """
     how, shares = Masking(**masking), shares_of(step)
-    found = measure(scores_of(estimator, X), attribution, targets, how, both_orders(shares))
+
+    def both_orders(ranked: Ranked) -> tuple[Tensor, Tensor]:
+        (low, high), (other_low, other_high) = most_first(shares)(ranked), least_first(shares)(ranked)
+        return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
+
+    found = Probe(scores_of(estimator, X), attribution, targets, how, both_orders).measure()
     mif, lif = np.split(found.values, 2, axis=1)
     return PerturbationCurves(shares, mif, lif, found.targets)
 
@@ -183,14 +176,14 @@ def shares_of(step: float) -> NDArray[np.float64]:
     if not isinstance(step, Real) or not 0 < float(step) <= 50:
         raise ValueError(
             f"step={step!r} must be a percentage above 0 and at most 50: the curves meet where all is masked, so they "
-            "need a point between."
+            "need a point in between."
         )
     n_steps = math.ceil(100 / float(step) - 1e-9)
     return np.append(np.arange(n_steps) * float(step), 100.0)
 
 
 def units_in(shares: NDArray[np.float64], counts: Tensor) -> Tensor:
-    """Return shares of each sample's units as whole numbers, (m, k); half a unit is one."""
+    """Return shares of each sample's units as whole numbers, (m, k); halves are rounded up."""
     exact = counts.double().unsqueeze(1) * torch.as_tensor(shares / 100, device=counts.device)
     return (exact + 0.5).floor().long()
 
@@ -211,16 +204,5 @@ def least_first(shares: NDArray[np.float64]) -> Plan:
     def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
         masked, every = units_in(shares, ranked.counts), ranked.counts.unsqueeze(1)
         return every - masked, every.expand_as(masked)
-
-    return plan
-
-
-def both_orders(shares: NDArray[np.float64]) -> Plan:
-    """Return the plan that does the one and then the other."""
-    plans = most_first(shares), least_first(shares)
-
-    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
-        (low, high), (other_low, other_high) = (each(ranked) for each in plans)
-        return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
 
     return plan

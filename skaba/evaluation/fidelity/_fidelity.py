@@ -1,24 +1,19 @@
-"""Fidelity: how far apart the two perturbation curves of an attribution method lie."""
+"""Fidelity: the area between the two perturbation curves of an attribution method."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skaba.evaluation._checks import SHARE, check_parameters
 from skaba.evaluation._intervals import paired_interval
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._tables import markdown_table
 from skaba.evaluation.fidelity._curves import PerturbationCurves, perturbation_curves
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +24,13 @@ class Fidelity:
     ----------
     area : float
         A: the area between the LIF and the MIF curve, with shares in percent and scores in units of the
-        unmasked score, averaged over samples. Larger is better, 0 is what a random map has.
+        unmasked score, averaged over samples. Higher is better; a random map has 0.
     interval : (float, float)
-        Low and high end.
+        Low and high end of the interval of the area.
     level : float
-        The interval's confidence level.
+        The confidence level.
     curves : PerturbationCurves
-        Of all samples, not normalised.
+        The curves of all samples, not normalised.
 
     Examples
     --------
@@ -93,9 +88,9 @@ def fidelity(
     step: float = 5.0,
     targets: ArrayLike | None = None,
     level: float = 0.95,
-    **masking: Unpack[MaskingOptions],
+    **masking: Any,
 ) -> Fidelity:
-    """Return how well an attribution method tells what a prediction rests on: A, with an interval.
+    """Return how well an attribution method shows what predictions are based on: A, with an interval.
 
     Parameters
     ----------
@@ -108,11 +103,11 @@ def fidelity(
     step : float, default=5.0
         Percent of the units that each step masks.
     targets : array-like of int of shape (n,), default=None
-        The column of the scores to follow; by default that of the highest.
+        The column of the scores to follow; by default the column of the highest score.
     level : float, default=0.95
-        The interval's confidence level.
+        The confidence level.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------
@@ -127,22 +122,22 @@ def fidelity(
     Warns
     -----
     UserWarning
-        If maps are constant, or samples are left out because their unmasked score is not above 0 or close to 0; how
-        many, by the column that they are followed in.
+        If maps are constant, or samples are left out because their unmasked score is not above 0 or close to 0. The
+        warning counts them by the column that they are followed in.
 
     Notes
     -----
-    The interval is Student's t over samples: it speaks of other samples, not of other fits. A sample's
+    The interval is Student's t over samples: it is about other samples, not about other fits. A sample's
     curve is divided by its unmasked score, so low scores weigh more than high ones.
 
-    Where all is masked, both curves have the same value, so that what a network makes of the fill alone
-    does not count. How far away the masked samples are from those it was trained on does count; training with
-    masked samples brings that down.
+    Where all is masked, both curves have the same value, so the score of the fill alone does not matter. But it does
+    matter how much the masked samples differ from those the network was trained on; training with masked samples
+    reduces this.
 
     References
     ----------
     Brocki and Chung (2023), "Feature perturbation augmentation for reliable evaluation of importance estimators
-    in neural networks". There reduction "sum" is written as an index, and "abs" likewise.
+    in neural networks". It writes the reduction, "sum" or "abs", as an index.
 
     Examples
     --------
@@ -160,13 +155,12 @@ def fidelity(
     >>> control.interval[0] < 0 < control.interval[1]
     True
     """
-    if not isinstance(level, Real) or not 0 < float(level) < 1:
-        raise ValueError(f"level={level!r} must be a number between 0 and 1, for example 0.95.")
+    check_parameters("fidelity", level=(level, SHARE))
     curves = perturbation_curves(estimator, X, attribution, step=step, targets=targets, **masking)
     areas = curves.normalised().areas()
     if len(areas) < 2:
         raise ValueError(
-            f"The unmasked score is far enough above 0 in {len(areas)} of {len(curves.targets)} samples, and an "
+            f"The unmasked score is far enough above 0 in {len(areas)} of {len(curves.targets)} samples, but an "
             "interval needs two: pass more samples, or a function whose scores are positive, such as probabilities."
         )
     if len(areas) < len(curves.targets):
@@ -176,7 +170,7 @@ def fidelity(
 
 
 def _left_out(curves: PerturbationCurves) -> str:
-    """Say how many samples do not count, by the column that they are followed in."""
+    """Return the warning about samples that do not count, with their number by followed column."""
     columns, left_out = curves.targets, curves.targets[~curves.countable()]
     counts = [f"{(left_out == c).sum()} of {(columns == c).sum()} in column {c}" for c in np.unique(left_out)]
     return (

@@ -1,43 +1,33 @@
-"""Other numbers that are read off masked samples: deletion, insertion, impact and U-occurrences."""
+"""Other numbers from scores of masked samples: deletion, insertion, feature impact and U-occurrences."""
 
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.integrate import trapezoid
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skaba._validation import unknown_name
+from skaba.evaluation._checks import check_parameters
 from skaba.evaluation.fidelity._curves import least_first, most_first, shares_of, units_in
-from skaba.evaluation.fidelity._masking import Masking, Plan, measure
+from skaba.evaluation.fidelity._masking import Masking, Probe
 from skaba.evaluation.fidelity._parts import probabilities_of, scores_of
 from skaba.evaluation.fidelity._units import Ranked
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from skaba.evaluation.fidelity._masking import MaskingOptions
-
 
 def deletion_score(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    step: float = 5.0,
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, step: float = 5.0, targets: ArrayLike | None = None, **masking: Any
 ) -> float:
     """Return the area under the probability while the most important units are masked; lower is better.
 
     Parameters
     ----------
     estimator : estimator, nn.Module or callable
-        Fitted. Probabilities are those of ``predict_proba``; of an ``nn.Module`` or a function the softmax of its
+        Fitted. Probabilities are those of ``predict_proba``; for an ``nn.Module`` or a function, the softmax of its
         outputs.
     X : array-like of n samples
     attribution : attribution method or array-like
@@ -47,7 +37,7 @@ def deletion_score(
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
-        ``unit``, ``window``, ``reduction``, ``fill``, ``rows_at_once`` and ``random_state``: see :class:`Masking`.
+        ``unit``, ``window``, ``reduction``, ``fill``, ``batch_size`` and ``random_state``: see :class:`Masking`.
 
     Returns
     -------
@@ -76,29 +66,23 @@ def deletion_score(
     >>> deletion_score(model, X, decisive) < deletion_score(model, X, -decisive)
     True
     """
-    how, shares = Masking(**masking), shares_of(step)
-    found = measure(probabilities_of(estimator, X), attribution, targets, how, most_first(shares))
-    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+    shares = shares_of(step)
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, Masking(**masking), most_first(shares))
+    return float(trapezoid(probe.measure().values, shares / 100, axis=1).mean())
 
 
 def insertion_score(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    step: float = 5.0,
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, step: float = 5.0, targets: ArrayLike | None = None, **masking: Any
 ) -> float:
-    """Return the area under the probability while the most important units are put into the fill; higher is better.
+    """Return the area under the probability while the most important units are added to the fill; higher is better.
 
     Parameters
     ----------
     estimator, X, attribution, step, targets
         As for :func:`deletion_score`.
     **masking
-        See :class:`Masking`. The source fills with zero, as here, where it deletes, and with a blurred image where
-        it inserts: ``fill="blur"``.
+        See :class:`Masking`. The source fills with zero for deletion, the default here, and with a blurred image for
+        insertion: ``fill="blur"``.
 
     Returns
     -------
@@ -112,7 +96,7 @@ def insertion_score(
 
     Notes
     -----
-    To insert the most important share is to mask the least important rest, so this is the area under the LIF curve.
+    Inserting the most important units is the same as masking all the others, so this is the area under the LIF curve.
 
     References
     ----------
@@ -129,20 +113,20 @@ def insertion_score(
     >>> insertion_score(model, X, decisive) > insertion_score(model, X, -decisive)
     True
     """
-    how, shares = Masking(**masking), shares_of(step)
-    found = measure(probabilities_of(estimator, X), attribution, targets, how, least_first(shares))
-    return float(trapezoid(found.values, shares / 100, axis=1).mean())
+    shares = shares_of(step)
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, Masking(**masking), least_first(shares))
+    return float(trapezoid(probe.measure().values, shares / 100, axis=1).mean())
 
 
 class FeatureImpact(NamedTuple):
-    """How far the probability moves when a sample loses a part of its units.
+    """How much the probability changes when a part of the units is masked.
 
     Parameters
     ----------
     without_important : float
         The important units are masked. Higher is better.
     without_rest : float
-        All others are masked, and only the important ones are left. Lower is better.
+        All other units are masked. Lower is better.
     """
 
     without_important: float
@@ -156,18 +140,18 @@ def feature_impact_index(
     *,
     share: float | None = None,
     targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    **masking: Any,
 ) -> FeatureImpact:
-    """Return the feature impact index (FII): how far the probability moves without the important units, or the rest.
+    """Return the feature impact index (FII): how much the probability changes without the important or other units.
 
     Parameters
     ----------
     estimator, X, attribution
         As for :func:`deletion_score`.
     share : float, default=None
-        Percent of the units that count as important, those of the highest values. By default 50; of binary masks, such
-        as those of ``HillClimbing``, the units of the larger value, and a share is refused. Maps are binary masks if
-        each sample's has two values at most, such as 0 and 1, 0 and 255 or -1 and 1.
+        Percent of the units that count as important, those with the highest values. By default 50. For binary masks,
+        such as those of ``HillClimbing``, the units of the larger value are important, and a share is refused. Maps are
+        binary masks if each has at most two values, such as 0 and 1, 0 and 255 or -1 and 1.
     targets : array-like of int of shape (n,), default=None
         The class to follow, by its column; by default the predicted one.
     **masking
@@ -185,8 +169,8 @@ def feature_impact_index(
 
     References
     ----------
-    Santos (2023), a thesis on right-reasons data augmentation, chapter 7: equation 7.2, and algorithm 5 for masks. Of
-    other maps it takes the highest 512 of 1024 pixels as important.
+    Santos (2023), a thesis on right-reasons data augmentation, chapter 7: equation 7.2, and algorithm 5 for masks. For
+    other maps, the highest 512 of 1024 pixels are important.
 
     Examples
     --------
@@ -200,8 +184,7 @@ def feature_impact_index(
     True
     """
     how = Masking(**masking)
-    if share is not None and (not isinstance(share, Real) or not 0 < float(share) < 100):
-        raise ValueError(f"share={share!r} must be a percentage between 0 and 100, or None.")
+    check_parameters("feature_impact_index", share=(share, [Interval(Real, 0, 100, closed="neither"), None]))
 
     def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
         important, every = _important(ranked, share), ranked.counts.unsqueeze(1)
@@ -209,8 +192,8 @@ def feature_impact_index(
         low, high = [none, none, important], [none, important, every]
         return torch.cat(low, dim=1), torch.cat(high, dim=1)
 
-    measured = measure(probabilities_of(estimator, X), attribution, targets, how, plan, takes_masks=True)
-    unmasked, *masked = measured.values.T
+    probe = Probe(probabilities_of(estimator, X), attribution, targets, how, plan, takes_masks=True)
+    unmasked, *masked = probe.measure().values.T
     return FeatureImpact(*(float(np.abs(values - unmasked).mean()) for values in masked))
 
 
@@ -220,31 +203,25 @@ def _important(ranked: Ranked, share: float | None) -> Tensor:
         return units_in(np.array([50.0 if share is None else float(share)]), ranked.counts)
     if share is not None:
         raise ValueError(
-            f"share={share!r} ranks units by their values, but the maps are binary masks, of two values alone. "
-            "Leave share out, and the units of the larger value count as important."
+            f"share={share!r} ranks units by their values, but the maps are binary masks, of two values only. "
+            "Leave share out: the units of the larger value then count as important."
         )
     marked = ranked.values == ranked.full
     if not (marked | (ranked.values == 0)).all():
         raise ValueError(
-            "The binary masks cut through units, of which they mark a part: set unit='feature' for masks that differ "
+            "The binary masks cut through units, which they mark only partly: set unit='feature' for masks that differ "
             "between channels, and window=1 or the window that the masks were made with."
         )
     return (marked & (ranked.full > 0)).sum(dim=1, keepdim=True)
 
 
 def u_occurrence_rate(
-    estimator: Any,
-    X: Any,
-    attribution: Any,
-    *,
-    order: str = "most",
-    targets: ArrayLike | None = None,
-    **masking: Unpack[MaskingOptions],
+    estimator: Any, X: Any, attribution: Any, *, order: str = "most", targets: ArrayLike | None = None, **masking: Any
 ) -> float:
     """Return the share of samples whose prediction is lost and found again while more and more is masked.
 
-    Units are masked one by one. A sample in which the target is predicted, then is not, then is again although less
-    of the sample is left, shows a U-occurrence: the order does not tell what the prediction rests on.
+    Units are masked one by one. If the target is predicted, then is not predicted, and then is predicted again with
+    even more units masked, the sample has a U-occurrence: the order does not show what the prediction is based on.
 
     Parameters
     ----------
@@ -256,13 +233,13 @@ def u_occurrence_rate(
     order : {"most", "least"}, default="most"
         Which units are masked first.
     targets : array-like of int of shape (n,), default=None
-        The class that is to be predicted, by its column, such as the true one; by default that of the unmasked
-        sample.
+        The class that should be predicted, by its column, such as the true class; by default the class that is
+        predicted for the unmasked sample.
     **masking
-        See :class:`Masking`. The source masks patches: set ``window``, a tenth or a third of the side, which also
-        bounds the cost, one row per unit. Its six fills are ``"zero"``, ``1.0``, ``"random"`` (Gaussian noise; on
-        standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the image) and
-        ``"region_mean"`` (of the patch).
+        See :class:`Masking`. The source masks patches: set ``window`` to a tenth or a third of the side. This also
+        bounds the cost, which is one row per unit. The six fills of the source are ``"zero"``, ``1.0``, ``"random"``
+        (Gaussian noise; for standardised images N(0, 1)), ``"mean"`` (of the data set), ``"sample_mean"`` (of the
+        image) and ``"region_mean"`` (of the patch).
 
     Returns
     -------
@@ -277,7 +254,7 @@ def u_occurrence_rate(
     References
     ----------
     Santos (2023), a thesis on right-reasons data augmentation, algorithm 4 and section 7.4.1. The text names
-    the kinds of noise in part; the six are those of its code.
+    only some of the fills; the six are those of its code.
 
     Examples
     --------
@@ -293,24 +270,20 @@ def u_occurrence_rate(
     0.5
     """
     how = Masking(**masking)
-    if order not in ("most", "least"):
-        raise ValueError(unknown_name("order", str(order), ("most", "least")))
-    plan = _one_by_one(order)
-    predicted = measure(scores_of(estimator, X), attribution, targets, how, plan, _is_predicted).values > 0
-    before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
-    found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
-    return float(found_again.any(axis=1).mean())
+    check_parameters("u_occurrence_rate", order=(order, [StrOptions({"most", "least"})]))
 
-
-def _one_by_one(order: str) -> Plan:
-    def plan(ranked: Ranked) -> tuple[Tensor, Tensor]:
+    def one_by_one(ranked: Ranked) -> tuple[Tensor, Tensor]:
         every = ranked.counts.unsqueeze(1)
-        masked = torch.minimum(torch.arange(ranked.units.n_units + 1, device=every.device), every)
+        masked = torch.minimum(torch.arange(ranked.units.n_regions + 1, device=every.device), every)
         if order == "most":
             return torch.zeros_like(masked), masked
         return every - masked, every.expand_as(masked)
 
-    return plan
+    probe = Probe(scores_of(estimator, X), attribution, targets, how, one_by_one, _is_predicted)
+    predicted = probe.measure().values > 0
+    before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
+    found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
+    return float(found_again.any(axis=1).mean())
 
 
 def _is_predicted(scores: Tensor, targets: Tensor) -> Tensor:

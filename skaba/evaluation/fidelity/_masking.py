@@ -1,24 +1,25 @@
-"""The engine of this room: many masked variants of many samples, asked about a bounded number of rows at a time."""
+"""Masking: many variants of many samples, scored a bounded number of rows at a time."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from skaba._validation import unknown_name, validate_parameters
-from skaba.attribution import IBA
+from skaba._targets import as_array
+from skaba._validation import validate_parameters
+from skaba.attribution import IBA, ClassScore
+from skaba.evaluation._checks import COUNT, SEED, check_parameters
 from skaba.evaluation._components import includes
-from skaba.evaluation.fidelity._fills import Filler, check_fill, filler
-from skaba.evaluation.fidelity._followed import Followed
-from skaba.evaluation.fidelity._parts import Part, Parts
+from skaba.evaluation.fidelity._parts import Part, Parts, Task
 from skaba.evaluation.fidelity._units import (
     Ranked,
     Units,
@@ -30,55 +31,48 @@ from skaba.evaluation.fidelity._units import (
     ranks,
     units_of,
 )
+from skaba.network import FILLS, FillSource, channel_moments, check_fill, fill_of
+
+OFFERED = "moments", "regions"
+"""What a fill can be computed from here."""
 
 Plan = Callable[[Ranked], tuple[Tensor, Tensor]]
-"""Takes what the maps say of the units of m samples; returns two integer tensors (m, k), low and high.
+"""Takes what the maps say about the units of m samples; returns two integer tensors (m, k), low and high.
 
-Variant j of sample i masks the units at the places low[i, j] to high[i, j] - 1 of the order, the most important first.
+Variant j of sample i masks the units of ranks low[i, j] to high[i, j] - 1; the most important unit has rank 0.
 """
 
 Read = Callable[[Tensor, Tensor], Tensor]
-"""Takes scores (r, n_outputs) and the column that each row's sample is followed by; returns (r,) values."""
-
-
-class MaskingOptions(TypedDict, total=False):
-    """The keyword arguments that :class:`Masking` takes."""
-
-    unit: str
-    window: int
-    reduction: str
-    fill: str | float
-    rows_at_once: int
-    random_state: int
+"""Takes scores (r, n_outputs) and, per row, the column to follow; returns values (r,)."""
 
 
 @dataclass(frozen=True)
 class Masking:
-    """How samples are masked: what every function of ``skaba.evaluation.fidelity`` takes as keyword arguments.
+    """How samples are masked: the keyword arguments of every function of ``skaba.evaluation.fidelity``.
 
     Parameters
     ----------
     unit : {"position", "feature"}, default="position"
         What is masked at a time. A position is a pixel, a time step of all leads or a word, with all its
-        channels; a feature is a single value, such as one lead at one time. Of a table, (n, n_features),
-        either is a column.
+        channels; a feature is a single value, such as one lead at one time. For a table, (n, n_features),
+        both are a column.
     window : int, default=1
-        Positions along each spatial axis that are masked together: squares of an image, stretches of a series.
-        The last ones may be smaller. It must not be larger than the samples.
+        The number of positions along each spatial axis that are masked together: squares of an image, segments of a
+        series. The last ones may be smaller. It must not be larger than the samples.
     reduction : {"sum", "abs"}, default="sum"
-        How a map becomes one importance per unit: the sum of its values over channels and window, which keeps
-        evidence and counter-evidence apart, or the sum of their absolute values.
+        How a map becomes one importance per unit: the sum of its values over channels and window, in which evidence
+        and counter-evidence cancel out, or the sum of their absolute values.
     fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
-        What takes a masked unit's place: a number; ``"mean"``, that of the channel (of a table: the column) over all
-        samples; ``"sample_mean"``, that of the channel over the sample; ``"region_mean"``, that of the channel over the
-        masked unit itself, which takes a window; ``"random"``, normal noise with the channel's mean and
-        standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose deviation is an
-        eighth of its shortest spatial axis. Padding counts in no mean.
-    rows_at_once : int, default=64
-        Masked variants in one pass through the estimator, which bounds the memory. It changes no result but by
-        rounding. A CPU's caches hold about so many small images; a GPU is faster with more.
+        What replaces a masked unit: a number; ``"mean"``, the mean of the channel (for a table, of the column) over all
+        samples; ``"sample_mean"``, the mean of the channel over the sample; ``"region_mean"``, the mean of the channel
+        over the masked unit itself, which needs a window; ``"random"``, normal noise with the channel's mean and
+        standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose standard
+        deviation is an eighth of its shortest spatial axis. Padding does not count in any mean.
+    batch_size : int, default=64
+        Masked variants per pass through the estimator, which bounds the memory. It changes results by rounding only. A
+        CPU's caches hold about so many small images; a GPU is faster with more.
     random_state : int, default=0
-        Decides ties, noise and draws of the attribution method.
+        Decides ties, noise and the random draws of the attribution method.
 
     Raises
     ------
@@ -87,8 +81,8 @@ class Masking:
 
     Notes
     -----
-    Units of one importance come in random order, so a constant map counts as a random one; a warning says so.
-    Padding of a text at an embedding is never masked: shares are those of its words.
+    Units of equal importance come in random order, so a constant map counts as a random map; a warning says so.
+    Padding of a text at an embedding is never masked: shares are shares of its words.
 
     Examples
     --------
@@ -101,30 +95,50 @@ class Masking:
     window: int = 1
     reduction: str = "sum"
     fill: str | float = "zero"
-    rows_at_once: int = 64
+    batch_size: int = 64
     random_state: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("unit", ("position", "feature")), ("reduction", ("sum", "abs"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(unknown_name(name, str(getattr(self, name)), allowed))
-        for name, lowest in (("window", 1), ("rows_at_once", 1), ("random_state", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < lowest:
-                raise ValueError(f"{name}={value!r} must be an integer of at least {lowest}.")
-        check_fill(self.fill)
+        check_parameters(
+            "Masking",
+            unit=(self.unit, [StrOptions({"position", "feature"})]),
+            window=(self.window, COUNT),
+            reduction=(self.reduction, [StrOptions({"sum", "abs"})]),
+            batch_size=(self.batch_size, COUNT),
+            random_state=(self.random_state, SEED),
+        )
+        check_fill(self.fill, OFFERED)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What came of a plan.
+class Followed:
+    """The target of an attribution method: the followed column of the scores.
 
     Parameters
     ----------
-    values : ndarray of shape (n, k)
-    targets : ndarray of shape (n,)
-        The column that each sample is followed by.
+    columns : int64 Tensor of shape (n,)
+    task : {"classes", "labels", "values"}
+        What a score stands for. With "classes" the target is the score itself, with "labels" the log-likelihood of the
+        label, and with "values" minus the squared distance from the prediction. The last two are for IBA, which would
+        turn the score of a class into a cross-entropy.
     """
+
+    columns: Tensor
+    task: Task
+
+    def __call__(self, logits: Tensor, y: Any, **_: Any) -> Callable[[Tensor], Tensor]:
+        """Return the score as a function of logits, of which there may be several variants of each sample."""
+        score = ClassScore(self.columns)
+        if self.task == "classes":
+            return score
+        if self.task == "labels":
+            return lambda logits: logsigmoid(score(logits))
+        predicted = score(logits).detach()
+        return lambda logits: -(score(logits).reshape(-1, len(predicted)) - predicted).square().flatten()
+
+
+class Measured(NamedTuple):
+    """The values that a plan's variants have, (n, k), and the column that was followed per sample, (n,)."""
 
     values: NDArray[np.float64]
     targets: NDArray[np.int64]
@@ -135,17 +149,9 @@ def of_target(scores: Tensor, targets: Tensor) -> Tensor:
     return scores.gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
-def measure(
-    parts: Parts,
-    attribution: Any,
-    targets: ArrayLike | None,
-    masking: Masking,
-    plan: Plan,
-    read: Read = of_target,
-    *,
-    takes_masks: bool = False,
-) -> Measured:
-    """Mask samples by a plan, in the order of their maps, and read the scores.
+@dataclass(eq=False)
+class Probe:
+    """Masks samples by a plan, in the order of their maps, and reads the scores.
 
     Parameters
     ----------
@@ -158,47 +164,45 @@ def measure(
     plan : callable
     read : callable
     takes_masks : bool, default=False
-        Whether the plan asks of binary masks only which units they mark, and needs no order among these.
+        Whether the plan only needs to know which units a binary mask marks, not an order among them.
     """
-    probe = _Probe(parts, attribution, targets, masking, plan, read, takes_masks)
-    values = np.asarray(parts.each(probe), dtype=np.float64)
-    if probe.n_constant:
-        warnings.warn(
-            f"The maps of {probe.n_constant} of {parts.n_samples} samples are constant: they rank nothing. Where an "
-            "order is needed, their units come in random order.",
-            stacklevel=3,
-        )
-    return Measured(values, np.concatenate(probe.targets))
 
+    parts: Parts
+    attribution: Any
+    targets: ArrayLike | None
+    masking: Masking
+    plan: Plan
+    read: Read = of_target
+    takes_masks: bool = False
 
-class _Probe:
-    """Measures part after part, and keeps what is drawn once for all of them."""
-
-    def __init__(
-        self,
-        parts: Parts,
-        attribution: Any,
-        targets: ArrayLike | None,
-        masking: Masking,
-        plan: Plan,
-        read: Read,
-        takes_masks: bool,
-    ) -> None:
-        self.masking, self.plan, self.read, self.takes_masks = masking, plan, read, takes_masks
-        self.criterion, self.task = parts.criterion, parts.task
-        self.attribution = _checked_attribution(attribution, parts.n_samples)
-        are_given = takes_masks and isinstance(self.attribution, np.ndarray)
+    def __post_init__(self) -> None:
+        n_samples = self.parts.n_samples
+        self.attribution = _checked_attribution(self.attribution, n_samples)
+        are_given = self.takes_masks and isinstance(self.attribution, np.ndarray)
         self.masks = as_masks(torch.as_tensor(self.attribution)) if are_given else None
-        self.given = None if targets is None else _checked_targets(targets, parts.n_samples)
+        self.given = None if self.targets is None else _checked_targets(self.targets, n_samples)
         # Streams of their own: how samples are split into parts must not decide what is drawn.
-        ties, noise, method = np.random.SeedSequence(int(masking.random_state)).spawn(3)
-        self.ties = np.random.default_rng(ties)
+        ties, noise, method = np.random.SeedSequence(int(self.masking.random_state)).spawn(3)
+        self.ties, self.noise = np.random.default_rng(ties), np.random.default_rng(noise)
         self.generator = torch.Generator().manual_seed(int(method.generate_state(1)[0]))
-        self.fill: Filler = filler(masking.fill, parts, np.random.default_rng(noise))
-        self.targets: list[NDArray[np.int64]] = []
+        # Statistics of all samples take a pass over them, so they are only computed for fills that need them.
+        needs = FILLS[self.masking.fill].needs if isinstance(self.masking.fill, str) else ""
+        self.statistics = _statistics(self.parts) if needs == "moments" else {}
+        self.followed: list[NDArray[np.int64]] = []
         self.n_constant = 0
 
-    def __call__(self, part: Part) -> Tensor:
+    def measure(self) -> Measured:
+        """Return the values of all samples; warn of constant maps, in the name of the caller's caller."""
+        values = np.asarray(self.parts.each(self._measure), dtype=np.float64)
+        if self.n_constant:
+            warnings.warn(
+                f"The maps of {self.n_constant} of {self.parts.n_samples} samples are constant: they rank nothing. "
+                "Where an order is needed, their units come in random order.",
+                stacklevel=3,
+            )
+        return Measured(values, np.concatenate(self.followed))
+
+    def _measure(self, part: Part) -> Tensor:
         scores = self._unmasked(part)
         targets = self._targets(part, scores)
         units = units_of(part, self.masking.unit, self.masking.window)
@@ -208,12 +212,13 @@ class _Probe:
             self.n_constant += int(is_constant(ranked.values, units).sum())
         rank = ranks(ranked.values, units, self.ties)
         low, high = self.plan(ranked)
+        # Variants that several steps have in common, such as the sample with nothing masked, are scored once.
         columns, back = torch.unique(torch.stack([low, high]), dim=2, return_inverse=True)
         return self._masked(part, units, rank, columns, self.read(scores, targets), targets)[:, back]
 
     def _unmasked(self, part: Part) -> Tensor:
         index = torch.arange(len(part.x), device=part.x.device)
-        chunks = torch.split(index, self.masking.rows_at_once)
+        chunks = torch.split(index, self.masking.batch_size)
         with part.asking():
             return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
@@ -226,25 +231,24 @@ class _Probe:
                 raise ValueError(
                     f"targets holds {int(targets.max())}, but there are {scores.shape[1]} columns of scores."
                 )
-        self.targets.append(targets.cpu().numpy())
+        self.followed.append(targets.cpu().numpy())
         return targets
 
     def _maps(self, part: Part, targets: Tensor) -> Tensor:
-        """Return the maps of a part, asked for if there are none yet."""
+        """Return the maps of a part; a method is called for them."""
         if isinstance(self.attribution, np.ndarray):
             return torch.as_tensor(self.attribution[part.start : part.start + len(part.x)], device=part.x.device)
         if part.model is None:
             raise ValueError("An attribution method needs a network (a skaba estimator or an nn.Module): pass maps.")
-
-        target = Followed(targets, self.task if includes(self.attribution, IBA) else "classes")
+        target = Followed(targets, self.parts.task if includes(self.attribution, IBA) else "classes")
         answer = self.attribution(
-            part.model, part.x, None, target=target, criterion=self.criterion, generator=self.generator
+            part.model, part.x, None, target=target, criterion=self.parts.criterion, generator=self.generator
         )
         if not isinstance(answer, (Tensor, np.ndarray)) or answer.shape[:1] != part.x.shape[:1]:
             got = f"shape {tuple(answer.shape)}" if hasattr(answer, "shape") else f"a {type(answer).__name__}"
             raise ValueError(
                 f"The attribution method returned {got} for {len(part.x)} samples; it must return a tensor of maps, "
-                "one a sample."
+                "one per sample."
             )
         maps = torch.as_tensor(answer, device=part.x.device).detach().double()  # NumPy has no bfloat16
         _check_finite(maps.cpu().numpy(), part.start)
@@ -258,22 +262,31 @@ class _Probe:
             return as_masks(maps)
         return None if self.masks is None else self.masks[part.start : part.start + len(part.x)].to(maps.device)
 
+    def _fill(self, part: Part, units: Units) -> Tensor:
+        """Return the fill of a part: it broadcasts over x, and its first axis may be 1."""
+        source = FillSource(part.x, part.channel_axis, part.padding, self.statistics.__getitem__, self._normal, units)
+        return fill_of(self.masking.fill, source)
+
+    def _normal(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.noise.standard_normal(tuple(x.shape)), device=x.device).to(x.dtype)
+
     def _masked(
         self, part: Part, units: Units, rank: Tensor, columns: Tensor, unmasked: Tensor, targets: Tensor
     ) -> Tensor:
-        """Return what is read of every variant, (m, k); one that masks nothing is not asked about again."""
-        (low, high), fill = columns.float(), self.fill(part, units)
+        """Return the value of every variant, (m, k); variants that mask nothing are not scored again."""
+        # Ranks are compared as floats, which is faster than as integers; see places().
+        (low, high), fill = columns.float(), self._fill(part, units)
         place, fills = places(rank, units), bool(fill.any())
         values, masks = unmasked.unsqueeze(1).repeat(1, low.shape[1]), low < high
         if not masks.any():
             return values
         rows = masks.nonzero()[:, 0], low[masks].unsqueeze(1), high[masks].unsqueeze(1) - 1
-        skips = bool(low.any())
+        skips = bool(low.any())  # without it, all masks begin at rank 0, and half of the work below is saved
         found = []
         with part.asking():
-            for index, first, last in zip(*(each.split(self.masking.rows_at_once) for each in rows), strict=True):
+            for index, first, last in zip(*(each.split(self.masking.batch_size) for each in rows), strict=True):
                 here = place.index_select(0, index)
-                # Places are whole numbers, so this is 1 before the first and after the last, 0 between, and exact.
+                # Ranks are whole numbers, so this is 1 before the first and after the last, 0 between, and exact.
                 # On a CPU it is several times faster than comparing, and products are faster than torch.where.
                 kept = (here - last).clamp_(0, 1)
                 if skips:
@@ -288,9 +301,18 @@ class _Probe:
         return values
 
 
+def _statistics(parts: Parts) -> dict[str, Tensor]:
+    """Return the mean and the standard deviation of each channel over all samples."""
+    moments = parts.each(lambda part: channel_moments(part.x, part.channel_axis, part.padding))
+    mean = moments[:, 0].mean(axis=0)
+    # Rounding may turn the variance of a constant channel slightly negative.
+    deviation = np.sqrt(np.maximum(moments[:, 1].mean(axis=0) - mean**2, 0))
+    return {"mean": torch.as_tensor(mean), "deviation": torch.as_tensor(deviation)}
+
+
 def _finite(scores: Tensor) -> Tensor:
     if not torch.isfinite(scores).all():
-        raise ValueError("The estimator returned scores that are no finite numbers: there is nothing to follow.")
+        raise ValueError("The estimator returned scores that are not finite: there is nothing to follow.")
     return scores
 
 
@@ -298,15 +320,12 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     """Return a method as it is, or maps as an array."""
     if isinstance(attribution, type):
         raise ValueError(
-            f"attribution={attribution.__name__} is a class: make a method of it, {attribution.__name__}()."
+            f"attribution={attribution.__name__} is a class: pass an instance of it, {attribution.__name__}()."
         )
     if callable(attribution) and not isinstance(attribution, Tensor):
         validate_parameters(attribution)
         return attribution
-    if isinstance(attribution, Tensor):
-        attribution = attribution.detach()
-        attribution = (attribution.float() if attribution.dtype == torch.bfloat16 else attribution).cpu().numpy()
-    maps = np.asarray(attribution)
+    maps = as_array(attribution) if isinstance(attribution, Tensor) else np.asarray(attribution)
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
     if maps.ndim < 2 or len(maps) != n_samples:
@@ -328,7 +347,7 @@ def _checked_targets(targets: ArrayLike, n_samples: int) -> NDArray[np.int64]:
     columns = np.asarray(targets)
     if columns.shape != (n_samples,) or columns.dtype.kind not in "iu" or (columns < 0).any():
         raise ValueError(
-            f"targets must hold one column of the scores a sample, {n_samples} whole numbers from 0 on; got "
+            f"targets must hold one column of the scores per sample, {n_samples} integers of at least 0; got "
             f"{columns.dtype} of shape {columns.shape}."
         )
     return columns.astype(np.int64)

@@ -1,11 +1,11 @@
-"""The samples part by part, as a fitted estimator sees them, and its scores of changed ones."""
+"""The samples part by part, as a fitted estimator sees them, and its scores of changed samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from skaba._samples import check_samples
+from skaba._targets import as_array
 from skaba.estimators import (
     ABAMultiLabelClassifier,
     AugmentedNet,
@@ -28,16 +29,18 @@ from skaba.estimators import (
 from skaba.network import FromLayer, asking, channel_axis_of, logits_of, require_floats, rows_of, unwrapped
 
 ROUNDING = 1e-3
-"""By so much a probability may lie beyond 0 and 1: what rounding does to half precision."""
+"""How far a probability may lie outside [0, 1], because of rounding in half precision."""
 
 PART = 128
-"""Samples that are held at once, unless a net has a batch size of its own."""
+"""Samples that are held at once; for a net, its own batch size counts instead."""
 
 Task = Literal["classes", "labels", "values"]
-"""What a score stands for: one of the classes that exclude each other, a label of its own, or a regression's value."""
+"""What a score stands for: a class of several that exclude each other, one of several labels, or a regression's value.
+"""
 
 Ask = Callable[[Tensor, Tensor], Tensor]
-"""Takes rows (r, ...) and the place in the part of the sample that each was made of; returns scores (r, n_outputs)."""
+"""Takes rows (r, ...) and, per row, the index in the part of the sample it was made from; returns scores
+(r, n_outputs)."""
 
 
 class Part(NamedTuple):
@@ -46,13 +49,13 @@ class Part(NamedTuple):
     Parameters
     ----------
     start : int
-        The number of the first.
+        The index of the first sample among all samples.
     x : Tensor of shape (m, ...)
         What is masked: the input, or a layer's output.
     ask : callable
         Called within ``asking()``.
     model : nn.Module or None
-        What an attribution method is asked with, if the estimator is a network.
+        The model that an attribution method gets, if the estimator is a network.
     channel_axis : int
         The axis of x that holds channels.
     padding : bool Tensor of shape (m, length) or None
@@ -67,102 +70,38 @@ class Part(NamedTuple):
     padding: Tensor | None
 
     def asking(self) -> AbstractContextManager[None]:
-        """Hold a network as ``ask`` wants it: in evaluation mode, for as many questions as there are."""
+        """Hold a network in evaluation mode, once for any number of calls of ``ask``."""
         return nullcontext() if self.model is None else asking(self.model)
 
 
-class Parts(Protocol):
-    """All samples of an estimator."""
-
-    @property
-    def n_samples(self) -> int:
-        """How many there are."""
-
-    @property
-    def criterion(self) -> Any:
-        """The loss, for a method that asks for it."""
-
-    @property
-    def task(self) -> Task:
-        """What a score stands for."""
-
-    def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
-        """Apply a function to part after part, in order, and join what it returns."""
-
-
 @dataclass(frozen=True)
-class NetParts:
-    """Samples of a skaba estimator; a part is a batch of the estimator's own."""
+class Parts:
+    """All samples of an estimator.
 
-    net: AugmentedNet
-    X: Any
-    nonlinearity: Callable[[Tensor], Tensor]
+    Parameters
+    ----------
+    n_samples : int
+    each : callable
+        Applies a function, which takes a Part and returns a Tensor, to part after part, in order, and joins the
+        results into one array.
+    task : {"classes", "labels", "values"}, default="classes"
+        What a score stands for.
+    criterion : callable, default=None
+        The loss, for attribution methods that need it.
+    """
 
-    @property
-    def n_samples(self) -> int:
-        """How many there are."""
-        return int(get_len(self.X))
-
-    @property
-    def criterion(self) -> Any:
-        """The net's loss."""
-        return unwrapped(self.net.criterion_)
-
-    @property
-    def task(self) -> Task:
-        """What a score stands for."""
-        if isinstance(self.net, ABAMultiLabelClassifier):
-            return "labels"
-        return "values" if is_regressor(self.net) else "classes"
-
-    def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
-        """Apply a function to part after part."""
-        start = 0
-
-        def on_batch(inputs: Any, targets: Any) -> Tensor:
-            nonlocal start
-            model = view_of(self.net, inputs)
-            x = model.features() if isinstance(model, FromLayer) else inputs
-            require_floats(x)
-            padding = model.padding if isinstance(model, FromLayer) else None
-            part = Part(start, x, _asker(model, self.nonlinearity), model, channel_axis_of(model), padding)
-            start += len(x)
-            return function(part)
-
-        return over_batches(self.net, self.X, None, on_batch)
-
-
-@dataclass(frozen=True)
-class ArrayParts:
-    """Samples of any other estimator."""
-
-    x: Tensor
-    ask: Ask
-    model: nn.Module | None = None
-
-    criterion = None
-    task: ClassVar[Task] = "classes"
-
-    @property
-    def n_samples(self) -> int:
-        """How many there are."""
-        return len(self.x)
-
-    def each(self, function: Callable[[Part], Tensor]) -> NDArray[Any]:
-        """Apply a function to part after part."""
-        results = []
-        for start in range(0, len(self.x), PART):
-            part = Part(start, self.x[start : start + PART], self.ask, self.model, 1, None)
-            results.append(_array(function(part)))
-        return np.concatenate(results)
+    n_samples: int
+    each: Callable[[Callable[[Part], Tensor]], NDArray[Any]]
+    task: Task = "classes"
+    criterion: Any = None
 
 
 def scores_of(estimator: Any, X: Any) -> Parts:
-    """Return samples whose scores are logits, or what comes nearest.
+    """Return samples whose scores are logits, or the values closest to them.
 
-    A skaba estimator, or a Pipeline or search that holds one, answers with its network's output, one of several labels
-    per sample with their probabilities; any other with
-    ``decision_function`` or, without one, ``predict_proba``; an ``nn.Module`` and a function with what they return.
+    For a skaba estimator, or a Pipeline or search that holds one, they are the network's output, for several labels per
+    sample the labels' probabilities; for any other estimator, ``decision_function`` or, without one, ``predict_proba``;
+    for an ``nn.Module`` or a function, what it returns.
     """
     estimator = _best(estimator)
     if (net := find_net(estimator)) is not None:
@@ -171,29 +110,26 @@ def scores_of(estimator: Any, X: Any) -> Parts:
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _as_it_is)
     if hasattr(estimator, "decision_function"):
-        return ArrayParts(_tensor(X), _reader(_both_classes(estimator.decision_function)))
-    if hasattr(estimator, "predict_proba"):
-        return ArrayParts(_tensor(X), _reader(estimator.predict_proba))
-    return ArrayParts(_tensor(X), _reader(_function(estimator)))
+        return _array_parts(_tensor(X), _reader(_both_classes(estimator.decision_function)))
+    return _array_parts(_tensor(X), _reader(getattr(estimator, "predict_proba", estimator)))
 
 
 def probabilities_of(estimator: Any, X: Any) -> Parts:
-    """Return samples whose scores are probabilities; of an ``nn.Module`` or a function the softmax of its logits."""
+    """Return samples whose scores are probabilities; for an ``nn.Module`` or a function, the softmax of its logits."""
     estimator = _best(estimator)
+    name = type(estimator).__name__
     if hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator):
-        raise TypeError(f"A {type(estimator).__name__} has no probabilities: use perturbation_curves or fidelity.")
+        raise TypeError(f"A {name} has no probabilities: use perturbation_curves or fidelity.")
     if (net := find_net(estimator)) is not None:
         nonlinearity = nonlinearity_of(net)
         return _net_parts(estimator, net, X, lambda scores: _probabilities(nonlinearity(scores)))
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _softmax)
     if hasattr(estimator, "predict_proba"):
-        own = _reader(estimator.predict_proba)
-        return ArrayParts(_tensor(X), lambda rows, index: _probabilities(own(rows, index)))
+        return _array_parts(_tensor(X), _reader(estimator.predict_proba, _probabilities))
     if hasattr(estimator, "decision_function"):
-        raise TypeError(f"A {type(estimator).__name__} has no predict_proba: use perturbation_curves or fidelity.")
-    ask = _reader(_function(estimator))
-    return ArrayParts(_tensor(X), lambda rows, index: _softmax(ask(rows, index)))
+        raise TypeError(f"A {name} has no predict_proba: use perturbation_curves or fidelity.")
+    return _array_parts(_tensor(X), _reader(estimator, _softmax))
 
 
 def _best(estimator: Any) -> Any:
@@ -203,17 +139,45 @@ def _best(estimator: Any) -> Any:
     return getattr(estimator, "best_estimator_", estimator)
 
 
-def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> NetParts:
+def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Parts:
+    """Return samples of a skaba estimator; a part is one of its batches."""
     net.check_is_fitted()
     X = known_samples(net, as_seen_by_net(estimator, X), floats=net.layer is None)
-    return NetParts(net, X, nonlinearity)
+
+    def each(function: Callable[[Part], Tensor]) -> NDArray[Any]:
+        start = 0  # over_batches does not pass the index of a batch's first sample
+
+        def on_batch(inputs: Any, targets: Any) -> Tensor:
+            nonlocal start
+            model = view_of(net, inputs)
+            x = model.features() if isinstance(model, FromLayer) else inputs
+            require_floats(x)
+            padding = model.padding if isinstance(model, FromLayer) else None
+            part = Part(start, x, _asker(model, nonlinearity), model, channel_axis_of(model), padding)
+            start += len(x)
+            return function(part)
+
+        return over_batches(net, X, None, on_batch)
+
+    several = isinstance(net, ABAMultiLabelClassifier)
+    task: Task = "labels" if several else "values" if is_regressor(net) else "classes"
+    return Parts(int(get_len(X)), each, task, unwrapped(net.criterion_))
 
 
-def _module_parts(module: nn.Module, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> ArrayParts:
+def _module_parts(module: nn.Module, X: Any, nonlinearity: Callable[[Tensor], Tensor]) -> Parts:
     model = cast(nn.Module, unwrapped(module))
     x = _tensor(X)
-    parameter = next(model.parameters(), x)
-    return ArrayParts(x.to(parameter.device, parameter.dtype), _asker(model, nonlinearity), model)
+    parameter = next(model.parameters(), x)  # a module without parameters takes any device and type
+    return _array_parts(x.to(parameter.device, parameter.dtype), _asker(model, nonlinearity), model)
+
+
+def _array_parts(x: Tensor, ask: Ask, model: nn.Module | None = None) -> Parts:
+    def each(function: Callable[[Part], Tensor]) -> NDArray[Any]:
+        starts = range(0, len(x), PART)
+        parts = (Part(start, x[start : start + PART], ask, model, 1, None) for start in starts)
+        return np.concatenate([as_array(function(part)) for part in parts])
+
+    return Parts(len(x), each)
 
 
 def _tensor(X: Any) -> Tensor:
@@ -233,17 +197,27 @@ def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
     return ask
 
 
-def _reader(function: Callable[[NDArray[Any]], Any]) -> Ask:
-    """Return what asks a function of arrays."""
+def _as_it_is(scores: Tensor) -> Tensor:
+    return scores
+
+
+def _reader(function: Any, nonlinearity: Callable[[Tensor], Tensor] = _as_it_is) -> Ask:
+    """Return an Ask that calls a function of arrays."""
+    if not callable(function):
+        raise TypeError(
+            f"estimator={function!r} has no scores: pass a fitted estimator with decision_function or predict_proba, "
+            "an nn.Module, or a function of an array (n, ...) that returns scores (n, n_outputs)."
+        )
 
     def ask(rows: Tensor, index: Tensor) -> Tensor:
-        answer = function(_array(rows))
-        if isinstance(answer, Tensor):
-            return _checked(answer.detach(), len(rows))
-        scores = np.asarray(answer)
-        if scores.dtype.kind not in "fiub":
-            raise ValueError(f"The estimator returned {scores.dtype} values; scores must be numbers, one a class.")
-        return _checked(torch.as_tensor(scores), len(rows))
+        answer = function(as_array(rows))
+        if not isinstance(answer, Tensor):
+            answer = np.asarray(answer)
+            if answer.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"The estimator returned {answer.dtype} values; scores must be numbers, one per class."
+                )
+        return nonlinearity(_checked(torch.as_tensor(answer).detach(), len(rows)))
 
     return ask
 
@@ -260,13 +234,8 @@ def _checked(scores: Tensor, n_rows: int) -> Tensor:
     return scores if scores.is_floating_point() else scores.double()
 
 
-def _array(values: Tensor) -> NDArray[Any]:
-    """Return values as an array; NumPy has no bfloat16."""
-    return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
-
-
 def _both_classes(decision_function: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Give a decision between two classes a column for each."""
+    """Give a decision between two classes one column per class."""
 
     def scores(rows: NDArray[Any]) -> NDArray[Any]:
         decision = np.asarray(decision_function(rows))
@@ -275,19 +244,10 @@ def _both_classes(decision_function: Callable[[NDArray[Any]], Any]) -> Callable[
     return scores
 
 
-def _function(estimator: Any) -> Callable[[NDArray[Any]], Any]:
-    if not callable(estimator):
-        raise TypeError(
-            f"estimator={estimator!r} has no scores: pass a fitted estimator with decision_function or predict_proba, "
-            "an nn.Module, or a function of an array (n, ...) that returns scores (n, n_outputs)."
-        )
-    return cast(Callable[[NDArray[Any]], Any], estimator)
-
-
 def _softmax(scores: Tensor) -> Tensor:
     if scores.shape[1] < 2:
         raise ValueError(
-            "The estimator returns one score per sample, whose softmax is 1 whatever it is: return a logit for each of "
+            "The estimator returns one score per sample, whose softmax is always 1: return a logit for each of "
             "at least two classes, for example (-score, score), or use perturbation_curves or fidelity."
         )
     return torch.softmax(scores, dim=1)
@@ -301,7 +261,3 @@ def _probabilities(values: Tensor) -> Tensor:
             "probabilities. Apply the softmax or the sigmoid to logits; skaba's estimators take predict_nonlinearity=."
         )
     return values
-
-
-def _as_it_is(scores: Tensor) -> Tensor:
-    return scores

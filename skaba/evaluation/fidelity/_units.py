@@ -10,46 +10,23 @@ import torch
 from torch import Tensor
 
 from skaba.evaluation.fidelity._parts import Part
-from skaba.network import positions, to_channels
+from skaba.network import Regions, positions, to_channels
 
 
-class Units(NamedTuple):
-    """The units of a part's samples.
+class Units(Regions):
+    """The regions that are masked one after the other, of each sample of a part. Padding is never masked."""
 
-    Parameters
-    ----------
-    of_site : int64 Tensor of shape (n_sites,)
-        The unit that each site belongs to. Sites are positions or features, whichever a map ranks.
-    sites : torch.Size
-        The shape of a sample's sites.
-    real : bool Tensor of shape (m, n_sites) or None
-        False at padding, which is never masked.
-    """
-
-    of_site: Tensor
-    sites: torch.Size
-    real: Tensor | None
-
-    @property
-    def n_units(self) -> int:
-        """How many a sample has, padding included."""
-        return int(self.of_site[-1]) + 1
+    __slots__ = ()
 
     def counts(self, n_samples: int) -> Tensor:
         """Return how many units of each sample can be masked."""
         if self.real is None:
-            return torch.full((n_samples,), self.n_units, device=self.of_site.device)
+            return torch.full((n_samples,), self.n_regions, device=self.of_site.device)
         return self.real_units().sum(dim=1)
 
     def real_units(self) -> Tensor:
         """Return which units hold more than padding."""
         return self.sums(self.real.double()) > 0  # type: ignore[union-attr]
-
-    def sums(self, values: Tensor) -> Tensor:
-        """Add up values (m, n_sites) within the units."""
-        if len(self.of_site) == self.n_units:
-            return values
-        return values.new_zeros(len(values), self.n_units).index_add_(1, self.of_site, values)
 
 
 def units_of(part: Part, unit: str, window: int) -> Units:
@@ -60,7 +37,7 @@ def units_of(part: Part, unit: str, window: int) -> Units:
     part : Part
     unit : {"position", "feature"}
     window : int
-        Sites along each axis but that of channels which make one unit.
+        The number of sites along each axis that make one unit; the channel axis is not divided into windows.
     """
     x, per_feature = part.x, unit == "feature"
     if window > 1 and x.dim() == 2:
@@ -74,12 +51,12 @@ def units_of(part: Part, unit: str, window: int) -> Units:
             "would be a single unit, and nothing could be ranked. Set a smaller window."
         )
     sites = x.shape[1:] if per_feature else positions(x, part.channel_axis)
-    channel_axis_of = part.channel_axis % x.dim() - 1 if per_feature and x.dim() > 2 else None
+    channels = part.channel_axis % x.dim() - 1 if per_feature and x.dim() > 2 else None
+    # Row-major numbers, axis by axis: the last windows along an axis may be smaller.
     number = torch.zeros((), dtype=torch.long, device=x.device)
     for axis, size in enumerate(sites):
-        width = 1 if axis == channel_axis_of else window
-        places = torch.arange(size, device=x.device) // width
-        number = number.unsqueeze(-1) * math.ceil(size / width) + places
+        width = 1 if axis == channels else window
+        number = number.unsqueeze(-1) * math.ceil(size / width) + torch.arange(size, device=x.device) // width
     real = None
     if part.padding is not None:
         words = ~part.padding
@@ -96,7 +73,7 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     part : Part
     units : Units
     reduction : {"sum", "abs"}
-        How a map is added up over channels and over the sites of a unit.
+        How a map is added up over the channels and over the sites of a unit.
     """
     x, values = part.x, maps.double()
     if reduction == "abs":
@@ -106,26 +83,23 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     if values.shape[1:] != units.sites:
         allowed = dict.fromkeys((tuple(x.shape[1:]), tuple(units.sites)))
         raise ValueError(
-            f"A sample's map has shape {tuple(values.shape[1:])} where the sample has {tuple(x.shape[1:])}; "
-            f"it must have shape {' or '.join(map(str, allowed))}."
+            f"The map of a sample has shape {tuple(values.shape[1:])}, but the sample has {tuple(x.shape[1:])}; the "
+            f"map must have shape {' or '.join(map(str, allowed))}."
         )
     values = values.flatten(1)
-    if units.real is not None:
-        values = values * units.real
-    return units.sums(values)
+    return units.sums(values if units.real is None else values * units.real)
 
 
 class Ranked(NamedTuple):
-    """What the maps of a part's samples say of its units.
+    """What the maps say about the units of a part's samples.
 
     Parameters
     ----------
     units : Units
     values : double Tensor of shape (m, n_units)
-        The importance of each unit.
-        Of masks, how many of its sites they mark.
+        The importance of each unit; for masks, how many of its sites are marked.
     full : double Tensor of shape (m, n_units) or None
-        Of masks, how many they could mark; else None.
+        For masks, how many sites of each unit could be marked; else None.
     """
 
     units: Units
@@ -139,7 +113,7 @@ class Ranked(NamedTuple):
 
 
 def ranked_by(maps: Tensor, masks: Tensor | None, part: Part, units: Units, reduction: str) -> Ranked:
-    """Return what maps say of the units, or masks of the same shape if there are any; see :func:`importances`."""
+    """Return what the maps say about the units, or the masks of the same shape if there are any."""
     if masks is None:
         return Ranked(units, importances(maps, part, units, reduction), None)
     full = importances(torch.ones_like(masks), part, units, reduction)
@@ -147,11 +121,11 @@ def ranked_by(maps: Tensor, masks: Tensor | None, part: Part, units: Units, redu
 
 
 def as_masks(maps: Tensor) -> Tensor | None:
-    """Return what maps of all samples mark, as booleans, if they are binary masks; else None.
+    """Return what the maps of all samples mark, as booleans, if they are binary masks; else None.
 
-    They are if no sample's map has more than two values; the larger one marks. A map of a single value is then all
-    marked or not at all, as that value is to those of the other samples. Maps of one or two sites, which always have so
-    few values, are masks only if these are 0 and 1.
+    They are binary masks if no sample's map has more than two values; the larger value marks. A map with a single value
+    is marked everywhere or nowhere, whichever that value is closer to in the other samples. Maps of one or two sites,
+    which always have so few values, are masks only if these are 0 and 1.
     """
     if ((maps == 0) | (maps == 1)).all():
         return maps == 1 if (maps == 1).any() else None
@@ -160,21 +134,23 @@ def as_masks(maps: Tensor) -> Tensor | None:
     varies = low < high
     if values.shape[1] <= 2 or not varies.any() or not ((values == low) | (values == high)).all():
         return None
-    middle = low / 2 + high / 2
+    middle = low / 2 + high / 2  # halved first: the sum of two large values would overflow
     middle = torch.where(varies, middle, middle[varies].mean())
     return (values > middle).view(maps.shape)
 
 
 def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
-    """Return the place of each unit in the order of falling importance, (m, n_units); padding comes last.
+    """Return the rank of each unit by falling importance, (m, n_units); padding comes last.
 
-    Units of one importance come in random order.
+    Units of equal importance come in random order.
     """
     if units.real is not None:
         values = values.masked_fill(~units.real_units(), -math.inf)
+    # Drawn for all samples, tied or not, so that ties of one sample do not change the draws of the next.
     noise = torch.as_tensor(rng.random(values.shape), device=values.device)
     order = _falling(values)
     ordered = values.gather(1, order)
+    # Only samples with ties are sorted a second time: shuffled first, then stably.
     tied = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1).nonzero().squeeze(1)
     shuffled = noise[tied].argsort(dim=1)
     again = values[tied].gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
@@ -184,34 +160,30 @@ def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
 
 
 def _falling(values: Tensor) -> Tensor:
-    """Return the order from high to low; values that are equal come in any order."""
+    """Return the order from high to low; equal values come in any order."""
     if values.device.type != "cpu":
         return values.argsort(dim=1, descending=True)
-    return torch.from_numpy(np.argsort(-values.numpy(), axis=1))  # in half of torch's time
+    return torch.from_numpy(np.argsort(-values.numpy(), axis=1))  # half of the time that torch takes
 
 
 def is_constant(values: Tensor, units: Units) -> Tensor:
-    """Return which samples' units are all of one importance, (m,); a single unit is no such case."""
-    if units.real is None:
-        low, high, count = values.amin(dim=1), values.amax(dim=1), units.counts(len(values))
-    else:
-        real = units.real_units()
-        low = values.masked_fill(~real, math.inf).amin(dim=1)
-        high = values.masked_fill(~real, -math.inf).amax(dim=1)
-        count = real.sum(dim=1)
-    return (low == high) & (count > 1)
+    """Return which samples have several units, all of the same importance, (m,)."""
+    real = torch.ones_like(values, dtype=torch.bool) if units.real is None else units.real_units()
+    low = values.masked_fill(~real, math.inf).amin(dim=1)
+    high = values.masked_fill(~real, -math.inf).amax(dim=1)
+    return (low == high) & (real.sum(dim=1) > 1)
 
 
 def places(rank: Tensor, units: Units) -> Tensor:
-    """Return the place of every site's unit in the order, (m, n_sites); that of padding is beyond all others.
+    """Return the rank of every site's unit, (m, n_sites); padding is ranked behind all others.
 
-    As floats, which are compared fastest; whole numbers are exact up to 16 million units.
+    Ranks are floats, which are compared fastest; whole numbers are exact up to 16 million units.
     """
     place = rank.float()[:, units.of_site]
-    return place if units.real is None else place.masked_fill(~units.real, units.n_units)
+    return place if units.real is None else place.masked_fill(~units.real, units.n_regions)
 
 
 def broadcastable(values: Tensor, units: Units, part: Part) -> Tensor:
-    """Give values (r, n_sites) a shape that broadcasts over rows like x."""
+    """Give values (r, n_sites) a shape that broadcasts over rows of x's shape."""
     spread = values.reshape(-1, *units.sites)
     return spread if units.sites == part.x.shape[1:] else to_channels(spread, part.x, part.channel_axis)

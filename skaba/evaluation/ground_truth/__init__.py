@@ -1,4 +1,4 @@
-"""Attribution methods measured against a ground truth: problems of which one knows where a model has to look."""
+"""Attribution methods measured on problems whose correct attributions are known."""
 
 from skaba.evaluation.ground_truth._absolute import Absolute
 from skaba.evaluation.ground_truth._data import make_ring_of_gaussians, make_xor

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
@@ -14,12 +13,12 @@ from skaba.attribution import Gradient
 
 
 class Absolute(BaseEstimator):
-    """The absolute value of another method's maps. ``Absolute(Gradient())`` is what is called saliency.
+    """The absolute value of another method's maps. ``Absolute(Gradient())`` is called saliency.
 
     Parameters
     ----------
     method : attribution method, default=None
-        By default ``Gradient()``. Any callable with its arguments will do.
+        By default ``Gradient()``; or any callable with the same arguments.
 
     References
     ----------
@@ -40,26 +39,17 @@ class Absolute(BaseEstimator):
     def __init__(self, method: Callable[..., Tensor] | None = None) -> None:
         self.method = Gradient() if method is None else method
 
-    def __call__(
-        self,
-        model: Any,
-        x: Tensor,
-        y: Tensor | None = None,
-        *,
-        target: Any,
-        criterion: Any = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
+    def __call__(self, model: Any, x: Tensor, y: Tensor | None = None, **asked: Any) -> Tensor:
         """Attribute a batch.
 
         Parameters
         ----------
-        model, x, y, target, criterion, generator
-            As for :class:`skaba.attribution.AttributionMethod`.
+        model, x, y, **asked
+            As for :class:`skaba.attribution.AttributionMethod`; ``asked`` are its target, criterion and generator.
 
         Returns
         -------
         Tensor of x's shape
         """
         validate_parameters(self)
-        return self.method(model, x, y, target=target, criterion=criterion, generator=generator).abs()
+        return self.method(model, x, y, **asked).abs()

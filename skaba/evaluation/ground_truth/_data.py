@@ -1,18 +1,13 @@
-"""Two-dimensional problems of which one knows where a model has to look."""
+"""Two-dimensional problems whose correct attributions are known."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from skaba.evaluation._checks import COUNT, NOT_NEGATIVE, POSITIVE, TWO_OR_MORE, check_parameters
 
 _CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-_COUNT = Interval(Integral, 1, None, closed="left")
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 Seed = int | np.random.Generator | None
 
@@ -25,23 +20,23 @@ def make_xor(
     Parameters
     ----------
     n_samples : int, default=10000
-        Number of samples. The four corners of the unit square are as frequent as each other, in random order.
+        Number of samples. The four corners of the unit square are equally frequent, in random order.
     sigma : float, default=0.2
-        Standard deviation of the noise. Samples may lie outside of the unit square; they are not clipped.
+        Standard deviation of the noise. Samples may lie outside the unit square; they are not clipped.
     random_state : int, numpy Generator or None, default=None
-        Decides everything; an int gives the same samples every time.
+        Decides all random draws; an int gives the same samples every time.
 
     Returns
     -------
     X : ndarray of shape (n_samples, 2), float32
     y : ndarray of shape (n_samples,), int64
-        1 if the sample's corner has two different inputs, else 0. It is the corner that decides, not the noisy
-        sample: with the default noise no model is right on more than 98.8 %.
+        1 if the two inputs of the sample's corner differ, else 0. The corner decides, not the noisy sample: with the
+        default noise, no model is right on more than 98.8 %.
 
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        If a parameter is not what it may be.
+        If a parameter is not allowed.
 
     References
     ----------
@@ -54,7 +49,7 @@ def make_xor(
     >>> bool(((X[:, 0] != X[:, 1]) == y).all())
     True
     """
-    _check("make_xor", n_samples=(n_samples, [_COUNT]), sigma=(sigma, [_NOT_NEGATIVE]))
+    check_parameters("make_xor", n_samples=(n_samples, COUNT), sigma=(sigma, NOT_NEGATIVE))
     generator = np.random.default_rng(random_state)
     corner = _balanced(n_samples, 4, generator)
     X = _CORNERS[corner] + sigma * generator.standard_normal((n_samples, 2))
@@ -70,21 +65,21 @@ def make_ring_of_gaussians(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw classes whose centres lie on a circle.
 
-    It is to look at: no ground truth for its maps is known that would be good enough to measure against (the
-    source's own verdict).
+    It is for pictures: according to the source, no ground truth is known that would be good enough to measure maps
+    against.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of samples. The classes are as frequent as each other, in random order.
+        Number of samples. The classes are equally frequent, in random order.
     n_classes : int, default=5
-        At least 2. Class k has its centre at the angle ``2 * pi * k / n_classes``.
+        At least 2. The centre of class k is at the angle ``2 * pi * k / n_classes``.
     radius : float, default=1.8
-        Of the circle, around the origin.
+        Radius of the circle around the origin.
     sigma : float, default=0.45
         Standard deviation of the noise.
     random_state : int, numpy Generator or None, default=None
-        Decides everything; an int gives the same samples every time.
+        Decides all random draws; an int gives the same samples every time.
 
     Returns
     -------
@@ -94,7 +89,7 @@ def make_ring_of_gaussians(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        If a parameter is not what it may be.
+        If a parameter is not allowed.
 
     References
     ----------
@@ -107,12 +102,12 @@ def make_ring_of_gaussians(
     >>> X[y == 1].round(3) + 0
     array([[0., 1.]], dtype=float32)
     """
-    _check(
+    check_parameters(
         "make_ring_of_gaussians",
-        n_samples=(n_samples, [_COUNT]),
-        n_classes=(n_classes, [Interval(Integral, 2, None, closed="left")]),
-        radius=(radius, [_POSITIVE]),
-        sigma=(sigma, [_NOT_NEGATIVE]),
+        n_samples=(n_samples, COUNT),
+        n_classes=(n_classes, TWO_OR_MORE),
+        radius=(radius, POSITIVE),
+        sigma=(sigma, NOT_NEGATIVE),
     )
     generator = np.random.default_rng(random_state)
     y = _balanced(n_samples, n_classes, generator)
@@ -123,12 +118,3 @@ def make_ring_of_gaussians(
 
 def _balanced(n_samples: int, n_classes: int, generator: np.random.Generator) -> NDArray[np.int64]:
     return generator.permutation(np.arange(n_samples, dtype=np.int64) % n_classes)
-
-
-def _check(function: str, **parameters: tuple[Any, list[Any]]) -> None:
-    """Check a function's parameters, given as name=(value, what is allowed)."""
-    validate_parameter_constraints(
-        {name: allowed for name, (_, allowed) in parameters.items()},
-        {name: value for name, (value, _) in parameters.items()},
-        caller_name=function,
-    )

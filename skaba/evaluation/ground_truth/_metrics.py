@@ -1,4 +1,4 @@
-"""How well maps on the unit square agree with what is known of XOR."""
+"""Agreement of maps on the unit square with the known ground truth of XOR."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from skaba.evaluation._checks import COUNT, POSITIVE, TWO_OR_MORE, check_parameters
+
 Points = TypeVar("Points", NDArray[np.float32], NDArray[np.float64], Tensor)
 
 NEGLIGIBLE = 0.01
@@ -18,18 +20,18 @@ _EPSILON = 1e-8
 
 
 class MaskedCorrelation(NamedTuple):
-    """What :func:`masked_dimension_correlation` returns.
+    """The result of :func:`masked_dimension_correlation`.
 
     Parameters
     ----------
     r_C : float
         Correlation of the two dimensions' maps in the corners, from -1 to 1; higher is better.
     r_DB : float
-        The same at the decision boundary, where one of the maps is turned by 90 degrees.
+        The same at the decision boundary, with one of the maps turned by 90 degrees.
     r_ideal : float
         Correlation with the :func:`ideal_map` at the decision boundary, over both dimensions.
     nonzero_C, nonzero_DB : float
-        Share of values there that are not negligible, at least 1 % of the map's largest absolute value.
+        Share of values there that are not negligible: above 1 % of the map's largest absolute value.
     """
 
     r_C: float  # noqa: N815 (as the source writes it)
@@ -55,7 +57,7 @@ def unit_grid(size: int = 200) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If the size is no integer of at least 2.
+        If the size is not an integer of at least 2.
 
     Examples
     --------
@@ -63,17 +65,16 @@ def unit_grid(size: int = 200) -> NDArray[np.float32]:
     >>> unit_grid(3)[2, 1]
     array([1. , 0.5], dtype=float32)
     """
-    if not isinstance(size, Integral) or size < 2:
-        raise ValueError(f"size={size!r} must be an integer of at least 2: the points along each axis.")
+    check_parameters("unit_grid", size=(size, TWO_OR_MORE))
     steps = np.linspace(0, 1, int(size), dtype=np.float32)
     return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1)
 
 
 def ideal_map(grid: Points) -> Points:
-    """Return a map of XOR that agrees with both assumptions about a right one.
+    """Return a map of XOR that agrees with both assumptions about a correct map.
 
-    Both inputs count alike where they decide alike; and the closer an input is to 0.5, where it decides nothing
-    by itself, the less the *other* one counts: ``A1 = 2 |x2 - 0.5|``, ``A2 = 2 |x1 - 0.5|``.
+    Both inputs matter equally where both decide equally; and the closer an input is to 0.5, where it decides nothing
+    by itself, the less the *other* input matters: ``A1 = 2 |x2 - 0.5|``, ``A2 = 2 |x1 - 0.5|``.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def ideal_map(grid: Points) -> Points:
 
     Notes
     -----
-    The source states the two assumptions in words; the formula is ours.
+    The source states the two assumptions in words; this formula is our choice.
 
     References
     ----------
@@ -111,7 +112,7 @@ def ideal_map(grid: Points) -> Points:
 
 
 def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float = _EPSILON) -> float:
-    """Return how much the maps of two dimensions differ ("dimensional difference quantification").
+    """Return the difference between the maps of two dimensions ("dimensional difference quantification").
 
     The absolute difference of the two maps is scaled to [0, 1] by its smallest and largest value, summed up, and
     divided by the number of steps. Lower is meant to be better.
@@ -121,10 +122,10 @@ def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float 
     A : array-like of shape (S, S, 2)
         The maps of both dimensions on a grid.
     n_steps : int, default=None
-        The divisor, by default S, as in the source: the sum grows with ``S**2``, so the result does with S.
+        The divisor, by default S, as in the source: as the sum grows with ``S**2``, the result grows with S.
         ``S**2`` makes it comparable between grids, from 0 to 1.
     eps : float, default=1e-8
-        Added to the largest difference. Maps whose differences are not far above it score too low: scale them.
+        Added to the largest difference. If the differences are not far above it, the result is too low: scale the maps.
 
     Returns
     -------
@@ -137,14 +138,14 @@ def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float 
 
     Notes
     -----
-    It is a poor measure, as its author says too. Maps that are equal score the best, 0, even if they are noise; so
-    do maps that differ by a constant. The :func:`ideal_map` scores 67 on 200 steps, the same as two independent
+    It is a poor measure, as its author says too. Equal maps have the best value, 0, even if they are noise; so
+    have maps that differ by a constant. The :func:`ideal_map` has 67 on 200 steps, the same as two independent
     maps of uniform noise. Read it beside the correlations, never alone.
 
     References
     ----------
-    Heurich (2021), equations 3.1 to 3.3. The brackets of the printed equation are broken; this is the reading that
-    makes sense, and that gives its figures.
+    Heurich (2021), equations 3.1 to 3.3. The brackets of the printed equation do not match; this reading makes sense
+    and reproduces its figures.
 
     Examples
     --------
@@ -155,10 +156,7 @@ def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float 
     0.0
     """
     maps = check_maps(A)
-    if n_steps is not None and (not isinstance(n_steps, Integral) or n_steps < 1):
-        raise ValueError(f"n_steps={n_steps!r} must be a positive integer, or None for the steps along one axis.")
-    if not 0 < eps < np.inf:
-        raise ValueError(f"eps={eps!r} must be a small positive number, for example 1e-8.")
+    check_parameters("dimensional_difference", n_steps=(n_steps, [*COUNT, None]), eps=(eps, POSITIVE))
     difference = np.abs(maps[..., 0] - maps[..., 1])
     low, high = difference.min(), difference.max()
     return float(((difference - low) / (high + eps - low)).sum() / (len(maps) if n_steps is None else n_steps))
@@ -167,11 +165,11 @@ def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float 
 def masked_dimension_correlation(
     A: ArrayLike, P: ArrayLike, low: float = 0.2, high: float = 0.8, rotation: int = 1
 ) -> MaskedCorrelation:
-    """Return how the maps of two dimensions correlate in the corners and at the decision boundary.
+    """Return the correlations of the maps of two dimensions in the corners and at the decision boundary.
 
-    In the corners, where the model is sure, both inputs should count alike. At the decision boundary, where it is
-    not, the map of one dimension should be that of the other, turned by 90 degrees. Beside these two correlations of
-    the source stands one of ours, with the :func:`ideal_map` at the decision boundary.
+    In the corners, where the model is certain, both inputs should matter equally. At the decision boundary, where it is
+    uncertain, the map of one dimension should be that of the other, turned by 90 degrees. To these two correlations of
+    the source we add the correlation with the :func:`ideal_map` at the decision boundary.
 
     Parameters
     ----------
@@ -180,15 +178,15 @@ def masked_dimension_correlation(
     P : array-like of shape (S, S)
         The model's probability of class 1 there.
     low, high : float, default=0.2, 0.8
-        The corners are where P is below or above, the decision boundary is the rest.
+        The corners are where P is below ``low`` or above ``high``; the decision boundary is the rest.
     rotation : int, default=1
         Quarter turns of the second map, as in ``np.rot90``. The mask is not turned.
 
     Returns
     -------
     MaskedCorrelation
-        ``(r_C, r_DB, r_ideal, nonzero_C, nonzero_DB)``. NaN where nothing can be said: a correlation, if one of the
-        maps is constant there; all of a region, if it has fewer than two points.
+        ``(r_C, r_DB, r_ideal, nonzero_C, nonzero_DB)``. A correlation is NaN if one of the maps is constant there;
+        all values of a region are NaN if it has fewer than two points.
 
     Raises
     ------
@@ -197,24 +195,24 @@ def masked_dimension_correlation(
 
     Notes
     -----
-    What each figure can tell, and what it cannot:
+    The meaning and the limits of each figure:
 
-    * ``r_C`` tells whether the two maps agree in the corners. Two equal maps have ``r_C = 1``, even if they are noise,
+    * ``r_C`` shows whether the two maps agree in the corners. Two equal maps have ``r_C = 1``, even if they are noise,
       and the :func:`ideal_map` has ``r_C`` near 0.
-    * ``r_DB`` tells whether the map is symmetric: whether the one input is treated at the decision boundary as the
-      other is. It does not tell what is attributed there. The ideal map has ``r_DB = 1``, and so have one minus it, its
-      negative, the ideal map with its dimensions swapped, and noise that depends on the map's own input alone.
-    * ``r_ideal`` tells these apart: 1, -1, -1, about -0.56, and a value near 0. It rests on our
-      formula for the ideal map, which is one of many that agree with the source's two assumptions, and it speaks of
-      the decision boundary alone. A signed map, such as the gradient, is compared with its sign, so where the sign
-      changes from one corner to the next it can be near 0 although the absolute map agrees well.
-    * Pearson's coefficient does not see scale and offset, and ``r_C`` and ``r_DB`` do not see a sign that both
+    * ``r_DB`` shows whether the map is symmetric: whether both inputs are treated alike at the decision boundary. It
+      does not show what is attributed there. The ideal map has ``r_DB = 1``; so have one minus the ideal map, its
+      negative, the ideal map with its dimensions swapped, and noise that depends on the map's own input only.
+    * ``r_ideal`` distinguishes these maps: 1, -1, -1, about -0.56, and a value near 0. It depends on our
+      formula for the ideal map, which is one of many that agree with the source's two assumptions, and it is about
+      the decision boundary only. The sign of a signed map, such as the gradient, counts: if it changes from one corner
+      to the next, ``r_ideal`` can be near 0 although the absolute map agrees well.
+    * Pearson's coefficient ignores scale and offset, and ``r_C`` and ``r_DB`` ignore a sign that both
       dimensions share.
-    * The direction of the turn matters for maps that the point itself is a factor of (input times gradient): the
-      other one flips the sign of their ``r_DB``. The source does not say which it took.
-    * A signed map of occlusion, integrated gradients or the like has another ``r_DB`` than its absolute value,
-      often with another sign.
-    * Where the model is sure, gradients are almost zero, so that ``r_C`` rests on little: see ``nonzero_C``.
+    * The direction of the turn matters for maps that are multiplied by the point (input times gradient): the
+      other direction flips the sign of their ``r_DB``. The source does not say which direction it used.
+    * For occlusion, integrated gradients and similar methods, ``r_DB`` of the signed map and of its absolute value
+      differ, often in sign.
+    * Where the model is certain, gradients are almost zero, so ``r_C`` is based on little: see ``nonzero_C``.
 
     References
     ----------
@@ -236,10 +234,9 @@ def masked_dimension_correlation(
     maps = check_maps(A)
     probability = np.asarray(P, dtype=np.float64)
     _check_probability(probability, maps.shape[:2])
+    check_parameters("masked_dimension_correlation", rotation=(rotation, [Integral]))
     if not low < high:
         raise ValueError(f"low={low!r} must be below high={high!r}: between them lies the decision boundary.")
-    if not isinstance(rotation, Integral):
-        raise ValueError(f"rotation={rotation!r} must be an integer, the number of quarter turns.")
     corners = (probability < low) | (probability > high)
     boundary = ~corners
     first, second = np.moveaxis(maps, -1, 0)
@@ -260,8 +257,8 @@ def check_maps(A: ArrayLike) -> NDArray[np.float64]:
     maps = np.asarray(A, dtype=np.float64)
     if maps.ndim != 3 or maps.shape[2] != 2 or maps.shape[0] != maps.shape[1] or not len(maps):
         raise ValueError(
-            f"A has shape {maps.shape} and must have (S, S, 2): the maps of two dimensions on a square grid. Of maps "
-            "of shape (S * S, 2) make it with reshape(S, S, 2)."
+            f"A has shape {maps.shape} and must have (S, S, 2): the maps of two dimensions on a square grid. Maps of "
+            "shape (S * S, 2) need reshape(S, S, 2)."
         )
     if not np.isfinite(maps).all():
         raise ValueError(
@@ -272,21 +269,21 @@ def check_maps(A: ArrayLike) -> NDArray[np.float64]:
 
 def _check_probability(P: NDArray[np.float64], shape: tuple[int, ...]) -> None:
     if P.shape != shape:
-        raise ValueError(f"P has shape {P.shape}, but the maps are on a grid of {shape}: one probability a point.")
+        raise ValueError(f"P has shape {P.shape}, but the maps are on a grid of {shape}: one probability per point.")
     if not np.isfinite(P).all():
         raise ValueError("P holds NaN or infinity; it must be the model's probability of class 1 at each point.")
-    if np.abs(P - 0.5).max() > 0.5 + 1e-6:  # what rounding does to single floats
+    if np.abs(P - 0.5).max() > 0.5 + 1e-6:  # rounding of single floats
         raise ValueError(
             f"P has values from {P.min():.4g} to {P.max():.4g}, but it must be the model's probability of class 1 at "
-            "each point, from 0 to 1. Of logits take the sigmoid."
+            "each point, from 0 to 1. Apply the sigmoid to logits."
         )
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return Pearson's coefficient; NaN without two points, or if one side is constant."""
+    """Return Pearson's coefficient; NaN for fewer than two points, or if one side is constant."""
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    # Scaled first: the squares of tiny gradients would vanish.
+    # Scaled first: the squares of tiny gradients would underflow.
     a, b = (side / np.abs(side).max() for side in (a - a.mean(), b - b.mean()))
     return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), -1, 1))
 

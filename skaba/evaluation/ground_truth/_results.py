@@ -1,4 +1,4 @@
-"""What a benchmark found: one value a seed, never a single figure."""
+"""Results of a benchmark: one value per seed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from skaba.evaluation._markdown import markdown_table
+from skaba.evaluation._tables import markdown_table
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruthScores:
-    """What the maps of one attribution method scored, one value per seed. Made by :class:`XORBenchmark`.
+    """The scores of one attribution method's maps, one value per seed. Made by :class:`XORBenchmark`.
 
     Parameters
     ----------
     d : ndarray of shape (n_seeds,)
-        The :func:`dimensional_difference` a step, ``d / S``: from 0 to 1, whatever the grid. Lower is meant to be
-        better.
+        The :func:`dimensional_difference` per step, ``d / S``: from 0 to 1 on any grid. Lower is meant to be better.
     r_C, r_DB, r_ideal, nonzero_C, nonzero_DB : ndarray of shape (n_seeds,)
-        Of :func:`masked_dimension_correlation`; NaN where it is.
+        See :func:`masked_dimension_correlation`; NaN where that is NaN.
 
     Examples
     --------
@@ -45,15 +44,15 @@ class GroundTruthScores:
         Returns
         -------
         dict of str to str
-            Such as ``"0.30 [0.20, 0.40]"``. Seeds on which a measure is not defined are left out, which
-            ``"(2 of 3)"`` says; if it is on none, ``"not defined"``.
+            Such as ``"0.30 [0.20, 0.40]"``. Seeds for which a measure is not defined are left out, which is noted as
+            ``"(2 of 3)"``; if there is no other seed, ``"not defined"``.
         """
         return {field.name: _median_and_range(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruthComparison:
-    """What several methods scored on the same networks. Made by :meth:`XORBenchmark.compare`.
+    """The scores of several methods on the same networks. Made by :meth:`XORBenchmark.compare`.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class GroundTruthComparison:
         Returns
         -------
         str
-            One row per method: median and range over the seeds.
+            One row per method, with median and range over the seeds.
         """
         header = ["method", "d / S", "r_C", "r_DB", "r_ideal", "nonzero_C", "nonzero_DB"]
         rows = [[name, *scores.summary().values()] for name, scores in self.scores.items()]

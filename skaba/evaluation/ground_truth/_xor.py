@@ -1,4 +1,4 @@
-"""Attribution methods, measured where one knows what decides: on networks that have learned XOR."""
+"""Attribution methods measured on networks that have learned XOR, where the correct attribution is known."""
 
 from __future__ import annotations
 
@@ -17,73 +17,71 @@ from torch import Tensor, nn
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore, HillClimbing, Loss
 from skaba.estimators import ABARegressor, as_seen_by_net, find_net, fitted_net, sharing
-from skaba.evaluation._components import includes
-from skaba.evaluation._folds import seeded
+from skaba.evaluation._components import includes, seeded
 from skaba.evaluation.ground_truth._data import make_xor
 from skaba.evaluation.ground_truth._metrics import dimensional_difference, masked_dimension_correlation, unit_grid
 from skaba.evaluation.ground_truth._results import GroundTruthComparison, GroundTruthScores
 
 _MAX_TRIES = 5
 _SEARCHES = IBA, HillClimbing
-"""Methods that search for what speaks for a label: of one output alone they would everywhere explain class 1."""
+"""Methods that search for evidence for a label; given a single output, they would explain class 1 everywhere."""
 
 
 class XORBenchmark(BaseEstimator):
-    """Networks that have learned XOR, and how well maps of them agree with what is known of it.
+    """Networks that have learned XOR, to measure how well attribution maps agree with its ground truth.
 
-    Several networks are trained, each on a sample of its own (``make_xor``). A method is then asked for the maps
-    of all points of a grid on the unit square at once. What is explained is the network's last output as it is: the
-    prediction of a regressor, the logit of class 1 of a classifier; everywhere the same one. ``IBA`` and
-    ``HillClimbing`` search for what speaks for a label, and are handed minus the loss of the point's own label.
+    Several networks are trained, each on samples of its own (``make_xor``). A method then attributes all points of a
+    grid on the unit square at once. It explains the network's last output, the same one at all points: the prediction
+    of a regressor, or the logit of class 1 of a classifier. ``IBA`` and ``HillClimbing``, which search for evidence for
+    a label, explain minus the loss of each point's label.
 
     Parameters
     ----------
     estimator : ABARegressor, ABAClassifier or Pipeline that ends in one, default=None
-        Takes two inputs. By default the source's network, 2 - 10 - 1 with ReLU and a sigmoid at the end, as a
-        regressor trained on the squared error: 20 epochs of Adam, lr 0.01, in batches of 256. An estimator that
-        augments tells what augmentation does to the maps.
+        It takes two inputs. By default the source's network, 2 - 10 - 1 with ReLU and a sigmoid at the end, as a
+        regressor trained on the squared error: 20 epochs of Adam, lr 0.01, in batches of 256. Pass an estimator that
+        augments to see how augmentation changes the maps.
     grid_size : int, default=200
         Points along each axis, S.
     min_accuracy : float, default=0.98
-        Maps of a network that is right less often on new samples are not scored: they tell nothing about the
-        method. The best there can be is 0.988 on average. A network that falls short is trained again from other random
-        numbers, up to 5 times in all.
+        Maps of a network with a lower accuracy on new samples are not scored: they show nothing about the
+        method. The best possible accuracy is 0.988 on average. A network that falls short is trained again from other
+        random numbers, up to 5 times in all.
     n_seeds : int, default=5
-        How many networks are trained.
+        The number of networks.
     n_samples : int, default=10000
-        Samples that each network is trained on, and as many new ones that its accuracy is measured on.
+        The number of training samples of each network, and of new samples to measure its accuracy on.
     random_state : int or None, default=None
-        Decides the data and the estimator's own ``random_state`` of every network.
+        Decides the data and the ``random_state`` of every network.
 
     Attributes
     ----------
     estimators_ : list of n_seeds fitted estimators
     accuracies_ : ndarray of shape (n_seeds,)
-        Of each, on new samples.
+        The accuracy of each on new samples.
     tries_ : ndarray of shape (n_seeds,)
         How often each was trained until it was accurate enough.
     probabilities_ : ndarray of shape (n_seeds, grid_size, grid_size)
-        Of class 1 on the grid.
+        The probabilities of class 1 on the grid.
 
     Notes
     -----
     Before you choose a method by these figures:
 
-    * They speak of two inputs and a network of ten units. That a method which scores well here also makes a better
-      augmentation, or better maps of images, has not been shown.
-    * The measures have defects: equal maps of pure noise have the best d and r_C there are, and the
-      :func:`ideal_map` has r_C near 0 and a d no better than noise. r_DB tells only whether the one
-      map is the other, turned, at the decision boundary: maps that are wrong in the same way for both inputs have
-      r_DB = 1. r_ideal, the
-      correlation with the ideal map there, tells a right map from a wrong one, as far as our formula for the ideal map
-      is right. Read both. See :func:`dimensional_difference` and :func:`masked_dimension_correlation`.
+    * They are about two inputs and a network of ten units. It has not been shown that a method which scores well here
+      also gives better augmentation, or better maps of images.
+    * The measures have defects: equal maps of pure noise have the best possible d and r_C, and the
+      :func:`ideal_map` has r_C near 0 and a d no better than noise. r_DB shows only whether one map is the other one
+      turned, at the decision boundary: maps that are wrong in the same way for both inputs have r_DB = 1. r_ideal, the
+      correlation with the ideal map there, distinguishes a correct map from a wrong one, as far as our formula for the
+      ideal map is correct. Read both. See :func:`dimensional_difference` and :func:`masked_dimension_correlation`.
     * The networks differ, and so do the scores: read medians together with their ranges. There is no single
       figure of quality.
-    * The baseline decides much. Here 0.5 is the point that stands for "nothing": ``IntegratedGradients(
+    * The baseline matters a lot. Here 0.5 is the point that means "nothing": ``IntegratedGradients(
       baseline=0.5)`` and the same with 0 differ in the sign of r_C. Absolute values differ from signed ones; see
       :class:`Absolute`.
     * Some networks end in a local minimum and are trained again, so the scores are those of networks that have
-      learned. ``docs/ground_truth.md`` has measured tables, and what another training changes.
+      learned. ``docs/ground_truth.md`` has measured tables, also with another training.
 
     References
     ----------
@@ -91,7 +89,7 @@ class XORBenchmark(BaseEstimator):
 
     Examples
     --------
-    A network made by hand in place of training, to be quick:
+    A network made by hand, as training would take longer:
 
     >>> import torch
     >>> from skaba import ABARegressor
@@ -141,7 +139,7 @@ class XORBenchmark(BaseEstimator):
         self.random_state = random_state
 
     def fit(self) -> XORBenchmark:
-        """Train the networks. The estimator that was given is cloned, not trained.
+        """Train the networks, which are clones of the given estimator.
 
         Returns
         -------
@@ -150,7 +148,7 @@ class XORBenchmark(BaseEstimator):
         Raises
         ------
         TypeError
-            If the estimator is none of skaba's.
+            If the estimator is not a skaba estimator.
         ValueError
             If a parameter is not allowed.
         """
@@ -158,7 +156,7 @@ class XORBenchmark(BaseEstimator):
         template = _default_estimator() if self.estimator is None else self.estimator
         if find_net(template) is None:
             raise TypeError(
-                f"estimator={template!r} is no skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
+                f"estimator={template!r} is not a skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
                 "that ends in one, or None for the default."
             )
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_seeds).tolist()
@@ -171,20 +169,20 @@ class XORBenchmark(BaseEstimator):
         return self
 
     def score(self, attribution: Callable[..., Tensor]) -> GroundTruthScores:
-        """Return how well a method's maps agree with what is known.
+        """Return how well a method's maps agree with the ground truth.
 
         Parameters
         ----------
         attribution : callable
-            A method of :mod:`skaba.attribution`, or any callable with its arguments:
-            ``method(model, x, y, *, target, criterion, generator)`` returns the maps of x. It is called once a
-            network, with the whole grid as x, and as y what XOR says of the nearest corner. Its random draws come
+            A method of :mod:`skaba.attribution`, or any callable with the same arguments:
+            ``method(model, x, y, *, target, criterion, generator)`` returns the maps of x. It is called once per
+            network, with the whole grid as x and the XOR label of the nearest corner as y. Its random draws come
             from the network's ``random_state``.
 
         Returns
         -------
         GroundTruthScores
-            One value a network of each measure.
+            One value per network of each measure.
 
         Raises
         ------
@@ -229,9 +227,12 @@ class XORBenchmark(BaseEstimator):
         accuracy, tries = -1.0, 0
         while accuracy < self.min_accuracy and tries < _MAX_TRIES:
             tries += 1
-            own = int(np.random.SeedSequence([seed, tries]).generate_state(1)[0])
-            known, new = (make_xor(self.n_samples, random_state=np.random.default_rng([own, part])) for part in (0, 1))
-            fitted = seeded(template, own).fit(*known)
+            # Each try has streams of its own, so a try that fails does not change those of the next network.
+            start = int(np.random.SeedSequence([seed, tries]).generate_state(1)[0])
+            known, new = (
+                make_xor(self.n_samples, random_state=np.random.default_rng([start, part])) for part in (0, 1)
+            )
+            fitted = seeded(template, start).fit(*known)
             accuracy = _accuracy(fitted, *new)
         return fitted, accuracy, tries
 
@@ -242,33 +243,27 @@ class XORBenchmark(BaseEstimator):
             raise ValueError(
                 f"{len(low)} of {len(self.accuracies_)} networks have not learned XOR in {_MAX_TRIES} tries: their "
                 f"accuracies {', '.join(f'{self.accuracies_[i]:.3f}' for i in low)} are below min_accuracy="
-                f"{self.min_accuracy}. Maps of such a network say nothing about the method. Train the estimator for "
+                f"{self.min_accuracy}. Maps of such a network show nothing about the method. Train the estimator for "
                 "longer, with another lr, or with a larger network, and fit again."
             )
 
     @staticmethod
     def _score(maps: NDArray[Any], probability: NDArray[Any]) -> tuple[float, ...]:
-        probability = probability.clip(0, 1)  # a regressor without a sigmoid predicts beyond what it learned
+        probability = probability.clip(0, 1)  # a regressor without a sigmoid may predict other values
         return dimensional_difference(maps, n_steps=maps[..., 0].size), *masked_dimension_correlation(maps, probability)
 
 
-class _LastOutput(BaseEstimator):
-    """The last output of every sample: the prediction, or the logit of class 1."""
-
-    def __call__(self, logits: Tensor, y: Tensor | None, *, criterion: Any = None, generator: Any = None) -> ClassScore:
-        if logits.dim() != 2:
-            raise ValueError(f"The module must return outputs of shape (n, n_outputs), got {tuple(logits.shape)}.")
-        return ClassScore(torch.full((len(logits),), logits.shape[1] - 1, device=logits.device))
+def _last_output(logits: Tensor, y: Tensor | None, **_: Any) -> ClassScore:
+    """Target: the last output of every sample, which is the prediction or the logit of class 1."""
+    if logits.dim() != 2:
+        raise ValueError(f"The module must return outputs of shape (n, n_outputs), got {tuple(logits.shape)}.")
+    return ClassScore(torch.full((len(logits),), logits.shape[1] - 1, device=logits.device))
 
 
-class _LabelScore(BaseEstimator):
-    """Minus the loss of every sample's own label."""
-
-    def __call__(
-        self, logits: Tensor, y: Tensor | None, *, criterion: Any = None, generator: Any = None
-    ) -> Callable[[Tensor], Tensor]:
-        loss = Loss()(logits, y, criterion=criterion)
-        return lambda logits: -loss(logits)
+def _label_score(logits: Tensor, y: Tensor | None, *, criterion: Any, **_: Any) -> Callable[[Tensor], Tensor]:
+    """Target: minus the loss of each sample's label."""
+    loss = Loss()(logits, y, criterion=criterion)
+    return lambda logits: -loss(logits)
 
 
 class _Network(nn.Sequential):
@@ -293,7 +288,7 @@ def _default_estimator() -> ABARegressor:
 
 
 def _probability(estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the probability of class 1: of a classifier its last column, of a regressor the prediction."""
+    """Return the probability of class 1: for a classifier, the last column; for a regressor, the prediction."""
     return np.asarray(estimator.predict_proba(X), dtype=np.float64).reshape(len(X), -1)[:, -1]
 
 
@@ -306,15 +301,15 @@ def _points(grid_size: int) -> NDArray[np.float32]:
 
 
 def _maps_of(estimator: Any, attribution: Any, grid_size: int) -> NDArray[Any]:
-    """Return a method's maps of the whole grid, asked for at once: some methods compare the samples of a batch."""
+    """Return a method's maps of the whole grid in one batch: some methods compare the samples of a batch."""
     points = _points(grid_size)
     net = sharing(fitted_net(estimator), iterator_valid__batch_size=len(points))
     y = np.not_equal(*(points > 0.5).T).astype(np.int64)
-    target = _LabelScore() if includes(attribution, _SEARCHES) else _LastOutput()
+    target = _label_score if includes(attribution, _SEARCHES) else _last_output
     maps = net.attribute(as_seen_by_net(estimator, points), y, attribution=attribution, target=target)
     if maps.shape != points.shape or not np.isfinite(maps).all():
         raise ValueError(
             f"{attribution!r} returned maps of shape {maps.shape} with {(~np.isfinite(maps)).sum()} values that are "
-            f"not finite; on XOR they must have shape {points.shape}, finite, one value an input."
+            f"not finite; on XOR they must be finite and have shape {points.shape}, one value per input."
         )
     return maps.reshape(grid_size, grid_size, 2)

@@ -1,4 +1,4 @@
-"""How a fitted estimator does on inputs that were changed: attacked, corrupted by noise, or covered in part."""
+"""Scores of a fitted estimator on changed inputs: attacked, corrupted by noise, or partly covered."""
 
 from skaba.evaluation.robustness._corruptions import GaussianCorruption, ImpulseCorruption, ShotCorruption
 from skaba.evaluation.robustness._occlusion import occlusion_scores

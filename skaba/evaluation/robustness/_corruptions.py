@@ -9,21 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 
 from skaba._validation import validate_parameters
+from skaba.evaluation._checks import check_parameters
 from skaba.evaluation.robustness._bounds import as_bounds, check_broadcasts, check_inside
 
 N_SEVERITIES = 5
-
-
-def check_severity(severity: Any) -> None:
-    """Raise a ValueError unless a severity is one of the five."""
-    if not isinstance(severity, Integral) or not 1 <= int(severity) <= N_SEVERITIES:
-        raise ValueError(f"severity={severity!r} must be an integer from 1 (weak) to {N_SEVERITIES} (strong).")
+SEVERITY = [Interval(Integral, 1, N_SEVERITIES, closed="both")]
 
 
 class _Noise(BaseEstimator, ABC):
-    """Noise of five levels."""
+    """Noise of five severities."""
 
     levels: ClassVar[tuple[float, ...]]
 
@@ -46,23 +43,23 @@ class _Noise(BaseEstimator, ABC):
         Raises
         ------
         TypeError
-            If X holds no floating-point numbers.
+            If X does not hold floating-point numbers.
         ValueError
             If a parameter or the severity is not allowed, or X lies outside of the bounds.
         """
         validate_parameters(self)
         if X.dtype.kind != "f":
-            raise TypeError(f"X holds {X.dtype}, which noise would be cut off by: scale it to floats.")
-        check_severity(severity)
+            raise TypeError(f"X holds {X.dtype} values, which would cut off the noise: scale X to floats.")
+        check_parameters(type(self).__name__, severity=(severity, SEVERITY))
         return self._corrupt(X, self.levels[severity - 1], generator).astype(X.dtype, copy=False)
 
     @abstractmethod
     def _corrupt(self, X: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
-        """Return X with noise of a level."""
+        """Return X with noise of the given level."""
 
 
 class _BoundedNoise(_Noise):
-    """Noise that is defined for values between 0 and 1, which the bounds are taken to be."""
+    """Noise that is defined for values between 0 and 1: the bounds are mapped to these."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"bounds": [tuple, list]}
 
@@ -81,29 +78,29 @@ class _BoundedNoise(_Noise):
 
     @abstractmethod
     def _noisy(self, shares: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
-        """Return values between 0 and 1 with noise of a level, between 0 and 1."""
+        """Return values between 0 and 1 with noise of the given level, again between 0 and 1."""
 
 
 class GaussianCorruption(_Noise):
     """Gaussian noise: ``x + scale * N(0, sigma)``, kept within bounds if there are any.
 
-    From severity 1 to 5, sigma is 0.08, 0.12, 0.18, 0.26 and 0.38. Beside
-    :class:`skaba.augmenters.GaussianNoise`, which acts on what the network is asked about, this acts on X
-    as the estimator gets it, so it suits any estimator.
+    From severity 1 to 5, sigma is 0.08, 0.12, 0.18, 0.26 and 0.38. Unlike
+    :class:`skaba.augmenters.GaussianNoise`, which acts on what the network sees, this acts on X as the estimator gets
+    it, so it suits any estimator.
 
     Parameters
     ----------
     bounds : (low, high) or None, default=(0, 1)
         Lowest and highest values that an input may take: numbers, or arrays that broadcast to a sample, such as
-        one a channel, of shape (n_channels, 1, 1). None, as for ECG: any value; then give a scale.
+        one value per channel, of shape (n_channels, 1, 1). None, as for ECG: any value; then give a scale.
     scale : float or array, default=None
-        What sigma is a share of, in the units of the input: one number, or an array that broadcasts to a sample.
+        Sigma is multiplied by it. In the units of the input: one number, or an array that broadcasts to a sample.
         By default the width of the bounds. The standard deviation of the training samples suits an ECG.
 
     Notes
     -----
-    The sigmas are made for images whose values are spread over all of their range. Of standardised images, give the
-    bounds in their units, ``((0 - mean) / std, (1 - mean) / std)``, and the noise is that of the images in [0, 1].
+    The sigmas are made for images whose values are spread over their whole range. For standardised images, give the
+    bounds in their units, ``((0 - mean) / std, (1 - mean) / std)``; the noise is then that of the images in [0, 1].
 
     References
     ----------
@@ -136,7 +133,7 @@ class GaussianCorruption(_Noise):
         if self.scale is None:
             if self.bounds is None:
                 raise ValueError(
-                    "bounds=None needs a scale, what the noise is measured by: for example scale=X_train.std()."
+                    "bounds=None needs a scale, which the noise is multiplied by: for example scale=X_train.std()."
                 )
             return
         scale = np.asarray(self.scale)
@@ -144,33 +141,28 @@ class GaussianCorruption(_Noise):
             raise ValueError(f"scale={self.scale!r} must be finite, at least 0, and above 0 for some feature.")
 
     def _corrupt(self, X: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
-        if self.bounds is None:
-            return X + self._scale(X) * level * generator.standard_normal(X.shape)
-        low, high = bounds_of(self.bounds, X)
-        scale = high - low if self.scale is None else self._scale(X)
-        return (X + scale * level * generator.standard_normal(X.shape)).clip(low, high)
-
-    def _scale(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        scale = np.asarray(self.scale, dtype=np.float64)
+        low, high = (-np.inf, np.inf) if self.bounds is None else bounds_of(self.bounds, X)
+        scale = np.asarray(high - low if self.scale is None else self.scale, dtype=np.float64)
         check_broadcasts("scale", scale, X.shape[1:])
-        return scale
+        return (X + scale * level * generator.standard_normal(X.shape)).clip(low, high)
 
 
 class ShotCorruption(_BoundedNoise):
     """Shot noise: each value counts events, ``Poisson(rate * x) / rate``, so that bright values are noisier.
 
-    From severity 1 to 5, the rate is 60, 25, 12, 5 and 3 events at the highest value. The result is cut at the bounds.
+    From severity 1 to 5, the rate is 60, 25, 12, 5 and 3 events at the highest value. The result is clipped to the
+    bounds.
 
     Parameters
     ----------
     bounds : (low, high), default=(0, 1)
-        Lowest and highest values that an input may take, which count no event and ``rate`` events: numbers, or arrays
-        that broadcast to a sample, such as one a channel, of shape (n_channels, 1, 1).
+        Lowest and highest values that an input may take, which stand for no event and for ``rate`` events: numbers, or
+        arrays that broadcast to a sample, such as one value per channel, of shape (n_channels, 1, 1).
 
     Notes
     -----
-    It is the noise of a sensor that counts photons. Of signals that have no natural zero, such as an ECG, it is defined
-    by the bounds given, but no noise that occurs.
+    It is the noise of a sensor that counts photons. For signals without a natural zero, such as an ECG, the bounds
+    define it, but such noise does not occur there.
 
     References
     ----------
@@ -193,19 +185,19 @@ class ShotCorruption(_BoundedNoise):
 
 
 class ImpulseCorruption(_BoundedNoise):
-    """Impulse noise (salt and pepper): some values become the lowest or the highest there is, half of them each.
+    """Impulse noise (salt and pepper): some values become the lowest or the highest value, half of them each.
 
-    From severity 1 to 5, the share of values that do so is 0.03, 0.06, 0.09, 0.17 and 0.27.
+    From severity 1 to 5, the share of such values is 0.03, 0.06, 0.09, 0.17 and 0.27.
 
     Parameters
     ----------
     bounds : (low, high), default=(0, 1)
-        Lowest and highest values that an input may take: numbers, or arrays that broadcast to a sample, such as one a
-        channel, of shape (n_channels, 1, 1).
+        Lowest and highest values that an input may take: numbers, or arrays that broadcast to a sample, such as one
+        value per channel, of shape (n_channels, 1, 1).
 
     Notes
     -----
-    Every value is drawn by itself, as in ImageNet-C: of a pixel, channel by channel.
+    Every value is drawn independently, as in ImageNet-C: also the channels of a pixel.
 
     References
     ----------
@@ -238,7 +230,7 @@ def bounds_of(bounds: Any, X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArra
     """
     low, high = as_bounds(bounds)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise ValueError(f"bounds={bounds!r} must be finite: noise is measured by their distance.")
+        raise ValueError(f"bounds={bounds!r} must be finite: the noise is a share of their distance.")
     check_broadcasts("bounds", low, X.shape[1:])
     check_inside(X, low, high)
     return low, high

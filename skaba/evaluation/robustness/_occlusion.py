@@ -1,4 +1,4 @@
-"""How well a fitted estimator does on inputs of which a part is covered."""
+"""The scores of a fitted estimator on inputs of which a part is covered."""
 
 from __future__ import annotations
 
@@ -25,40 +25,41 @@ def occlusion_scores(
 ) -> NDArray[np.float64]:
     """Return the score of a fitted estimator with a square covered, for every place of the square.
 
-    All samples are covered at the same place. The square is one of pixels in images (n, channels, height, width), a
-    segment of time in series (n, channels, length), of columns in tables (n, features), of words in texts (n, words).
-    All channels of a pixel or a time are covered.
+    All samples are covered at the same place. The square covers pixels of images (n, channels, height, width), time
+    steps of series (n, channels, length), columns of tables (n, features), or words of texts (n, words), with all
+    channels of a pixel or a time step.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; skaba's, or any that has ``score``. A Pipeline gets X covered, before its steps.
+        Fitted: a skaba estimator, or any that has ``score``. X is covered before the steps of a Pipeline.
     X : array-like of shape (n, length), (n, channels, length) or (n, channels, height, width)
     y : array-like of shape (n, ...)
     size : int or sequence of int
-        Edge of the square, in pixels, times, columns or words; of a sequence one an axis, such as (height, width).
+        Edge of the square, in pixels, time steps, columns or words; a sequence holds one per axis, such as
+        (height, width).
     stride : int or sequence of int, default=None
-        From one place to the next; by default the size, so that the squares tile the input.
+        Distance from one place to the next; by default the size, so that the squares tile the input.
     fill : float, array or "mean", default="mean"
-        What covers: ``"mean"`` each feature's mean over X, or a value, or an array that broadcasts to a sample. Word
-        ids need the id of padding, such as 0.
+        What covers the square: ``"mean"``, each feature's mean over X; or a value, or an array that broadcasts to a
+        sample. Word ids need the id of padding, such as 0.
 
     Returns
     -------
     ndarray of shape (n_places,) or (n_places, n_places)
-        One axis for each of the square's. Along an axis, place i starts at ``i * stride``; where the last would leave
-        features at the end that no square covers, one more starts at ``length - size``.
+        One axis per axis of the square. Along an axis, place i starts at ``i * stride``. If features at the end would
+        not be covered by any square, one more place starts at ``length - size``.
 
     Raises
     ------
     TypeError
-        If the estimator has no ``score``, or X is no single array.
+        If the estimator has no ``score``, or X is not a single array.
     ValueError
-        If a parameter is not allowed, X holds no numbers, or y does not fit.
+        If a parameter is not allowed, X does not hold numbers, or y does not fit.
 
     Notes
     -----
-    It costs one score of all samples a place.
+    All samples are scored once per place.
 
     References
     ----------
@@ -89,41 +90,41 @@ def occlusion_scores(
     for place, corner in zip(np.ndindex(scores.shape), product(*starts), strict=True):
         along = (slice(start, start + length) for start, length in zip(corner, lengths, strict=True))
         square: tuple[Any, ...] = (..., *along)
-        covered = values.copy()
+        covered = values.copy()  # the estimator may keep or change what it gets
         covered[square] = cover[square]
         scores[place] = estimator.score(like(X, covered), y)
     return scores
 
 
 def default_size(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the size of a square that has about 16 places in a sample of a shape: 4 by 4 in images."""
+    """Return the size of a square that has about 16 places in a sample of the given shape, 4 by 4 in images."""
     axes = shape[1:] or shape
     n_places = max(2, round(16 ** (1 / len(axes))))
     return tuple(-(-length // n_places) for length in axes)
 
 
 def check_size(size: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the lengths of a square, or raise a ValueError if it does not fit into a sample of a shape."""
+    """Return the lengths of a square, or raise a ValueError if it does not fit into a sample of the given shape."""
     axes = shape[1:] or shape
-    lengths = _one_an_axis("size", size, axes)
-    if any(own > length for own, length in zip(lengths, axes, strict=True)):
-        raise ValueError(f"size={size!r} is larger than the samples, whose axes a square covers are {axes}.")
+    lengths = _per_axis("size", size, axes)
+    if any(edge > length for edge, length in zip(lengths, axes, strict=True)):
+        raise ValueError(f"size={size!r} is larger than the samples: the square covers axes of lengths {axes}.")
     return lengths
 
 
 def _places(shape: tuple[int, ...], lengths: tuple[int, ...], stride: Any) -> list[list[int]]:
     """Return where the square starts along each of its axes."""
     axes = shape[1:] or shape
-    strides = lengths if stride is None else _one_an_axis("stride", stride, axes)
+    strides = lengths if stride is None else _per_axis("stride", stride, axes)
     return [_starts(*along) for along in zip(axes, lengths, strides, strict=True)]
 
 
-def _one_an_axis(name: str, value: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+def _per_axis(name: str, value: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     values = (value,) * len(axes) if isinstance(value, Integral) else value
     whole = isinstance(values, Sequence) and all(isinstance(one, Integral) and int(one) > 0 for one in values)
     if not whole or len(values) != len(axes):
         raise ValueError(
-            f"{name}={value!r} must be a positive integer, or one for each of the axes {axes} that a square covers."
+            f"{name}={value!r} must be a positive integer, or one for each of the axes {axes} that the square covers."
         )
     return tuple(int(one) for one in values)
 
@@ -134,21 +135,21 @@ def _starts(length: int, size: int, stride: int) -> list[int]:
 
 
 def cover_of(values: NDArray[Any], fill: Any) -> NDArray[Any]:
-    """Return a sample that is covered all over, or raise a ValueError if a fill is none."""
+    """Return a sample that is covered everywhere, or raise a ValueError if the fill is not allowed."""
     if isinstance(fill, str):
         if fill != "mean":
             raise ValueError(f"fill={fill!r} must be 'mean', a number, or an array that broadcasts to a sample.")
         if values.dtype.kind != "f":
             raise ValueError(
-                f"X holds {values.dtype} values, and their mean may be none such. Give a value, such as fill=0, the id "
-                "of padding, or X.astype('float32') if they are quantities."
+                f"X holds {values.dtype} values, but their mean need not be such a value. Give a value, such as "
+                "fill=0, the id of padding, or pass X.astype('float32') if they are quantities."
             )
         return np.asarray(values.mean(axis=0, dtype=np.float64).astype(values.dtype))
     cover = np.asarray(fill)
     if cover.dtype.kind not in "iuf" or not np.isfinite(cover).all():
         raise ValueError(f"fill={fill!r} must be 'mean', a finite number, or an array that broadcasts to a sample.")
     check_broadcasts("fill", cover, values.shape[1:])
-    own = np.broadcast_to(cover, values.shape[1:]).astype(values.dtype)
-    if values.dtype.kind != "f" and not np.array_equal(own, np.broadcast_to(cover, own.shape)):
-        raise ValueError(f"X holds {values.dtype} values, of which fill={fill!r} is none.")
-    return own
+    whole = np.broadcast_to(cover, values.shape[1:]).astype(values.dtype)
+    if values.dtype.kind != "f" and not np.array_equal(whole, np.broadcast_to(cover, whole.shape)):
+        raise ValueError(f"X holds {values.dtype} values, but fill={fill!r} is not such a value.")
+    return whole

@@ -1,8 +1,9 @@
-"""Projected gradient descent: the attack that a comparison is not complete without."""
+"""Projected gradient descent, the standard attack that networks are compared under."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -19,26 +20,26 @@ from skaba.network import FromLayer, answer, asking, input_gradient, per_sample,
 
 
 class PGD(BaseEstimator):
-    """Projected gradient descent: the input nearby at which the loss is highest, as far as steps can find it.
+    """Projected gradient descent: search for the nearby input with the highest loss.
 
-    From a random point of the L-infinity ball around a sample, it climbs the loss by steps along the
-    gradient's sign and stays in the ball. Every sample gets the best point seen on the way: one that is
-    misclassified, if there is any, and of those the one of the highest loss. The sample itself and its FGSM
-    point are among them, so without bounds accuracy is never higher than under FGSM, of networks whose
-    targets are no classes the loss never lower. It is an augmenter, so it can be trained with too.
+    From a random point of the L-infinity ball around a sample, it takes steps along the sign of the loss's gradient and
+    stays in the ball. Every sample gets the best point that was visited: a misclassified point, if there is any, and
+    among those the one with the highest loss. The sample itself and its FGSM point are visited too. So without bounds,
+    accuracy is never higher than under FGSM, and where the targets are not classes, the loss is never lower. It is an
+    augmenter, so it can also be used in training.
 
     Parameters
     ----------
     n_steps : int, default=10
-        Gradients a start.
+        Gradients per start.
     step_size : float, default=None
         In the units of the input; by default 2.5 times the radius, divided by ``n_steps``.
     restarts : int, default=1
         Random starts.
     bounds : (low, high), default=None
-        Lowest and highest values that an input may take, in the units in which the network sees it: numbers, such as
-        ``(0, 1)`` for images, or arrays that broadcast to a sample, such as one a channel of standardised images, of
-        shape (n_channels, 1, 1), or one a column of a table. None, as for ECG and embeddings: any value.
+        Lowest and highest values that an input may take, in the units of the network's input: numbers, such as
+        ``(0, 1)`` for images, or arrays that broadcast to a sample, such as one value per channel of standardised
+        images, of shape (n_channels, 1, 1), or one per column of a table. None, as for ECG and embeddings: any value.
 
     Notes
     -----
@@ -52,7 +53,7 @@ class PGD(BaseEstimator):
 
     Examples
     --------
-    Of a linear model no point of the ball has a higher loss than FGSM's:
+    For a linear model, no point of the ball has a higher loss than the FGSM point:
 
     >>> import torch
     >>> from skaba.augmenters import fgsm
@@ -98,14 +99,14 @@ class PGD(BaseEstimator):
         Parameters
         ----------
         model : nn.Module or callable
-            Returns logits of shape (n, n_outputs). It is asked in evaluation mode and left without a trace.
+            Returns logits of shape (n, n_outputs). It is called in evaluation mode and left as it was.
         x : floating-point Tensor of shape (n, ...)
             Left unchanged.
         y : Tensor of shape (n,) or (n, n_outputs)
         strength : float
             Radius of the ball, in the units of x.
         criterion : callable
-            The loss that is raised.
+            The loss that is increased.
         generator : torch.Generator
             Decides the random starts.
 
@@ -119,7 +120,7 @@ class PGD(BaseEstimator):
         TypeError
             If x is not floating-point.
         ValueError
-            If a parameter is not allowed, y or the criterion is missing, or x lies outside of the bounds.
+            If a parameter is not allowed, y or the criterion is missing, or x lies outside the bounds.
         """
         validate_parameters(self)
         require_floats(x)
@@ -128,16 +129,22 @@ class PGD(BaseEstimator):
         bounds = self._bounds_of(x)
         if strength == 0 or len(x) == 0:
             return x
-        ball = _Ball(model, x, strength, bounds)
         climb = _Climb(model, y, criterion)
         step_size = 2.5 * strength / self.n_steps if self.step_size is None else self.step_size
+
+        def in_ball(change: Tensor) -> Tensor:
+            """Return the point of the ball that is nearest to the changed x."""
+            change = change.clamp(-strength, strength)
+            point = x + (model.without_padding(change) if isinstance(model, FromLayer) else change)
+            return point if bounds is None else point.clamp(*bounds)
+
         with asking(model):
             gradient = climb.gradient(x)
-            climb.visit(ball.point(_uphill(gradient) * strength))
+            climb.visit(in_ball(_uphill(gradient) * strength))
             for _ in range(self.restarts):
-                point = ball.point((2 * _uniform_like(x, generator) - 1) * strength)
+                point = in_ball((2 * _uniform_like(x, generator) - 1) * strength)
                 for _ in range(self.n_steps):
-                    point = ball.point(point - x + climb.gradient(point).sign() * step_size)
+                    point = in_ball(point - x + climb.gradient(point).sign() * step_size)
                 climb.visit(point)
         return climb.best
 
@@ -146,7 +153,7 @@ class PGD(BaseEstimator):
             as_bounds(self.bounds)
 
     def _bounds_of(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return the bounds as tensors like x, after a look at whether x keeps to them."""
+        """Return the bounds as tensors like x; raise a ValueError if x lies outside."""
         if self.bounds is None:
             return None
         low, high = as_bounds(self.bounds)
@@ -156,45 +163,19 @@ class PGD(BaseEstimator):
         return lowest, highest
 
 
-class _Ball:
-    """The points that an attack may reach."""
-
-    def __init__(
-        self, model: Callable[[Tensor], Any], x: Tensor, radius: float, bounds: tuple[Tensor, Tensor] | None
-    ) -> None:
-        self.model = model
-        self.x = x
-        self.radius = radius
-        self.bounds = bounds
-
-    def point(self, change: Tensor) -> Tensor:
-        """Return the point of the ball that is nearest to a changed x."""
-        change = change.clamp(-self.radius, self.radius)
-        if isinstance(self.model, FromLayer):
-            change = self.model.without_padding(change)
-        point = self.x + change
-        return point if self.bounds is None else point.clamp(*self.bounds)
-
-
+@dataclass
 class _Climb:
-    """Asks for losses and their gradients, and keeps each sample's best point: misclassified, then of high loss."""
+    """Computes losses and gradients, and keeps each sample's best point: a misclassified one, then of high loss."""
 
-    best: Tensor
-    loss: Tensor
-    wrong: Tensor
-
-    def __init__(
-        self,
-        model: Callable[[Tensor], Any],
-        y: Tensor | None,
-        criterion: Callable[[Tensor, Tensor], Tensor] | None,
-    ) -> None:
-        self.model = model
-        self.y = y
-        self.criterion = criterion
+    model: Callable[[Tensor], Any]
+    y: Tensor | None
+    criterion: Callable[[Tensor, Tensor], Tensor] | None
+    best: Tensor = field(init=False)
+    loss: Tensor = field(init=False)
+    wrong: Tensor = field(init=False)
 
     def gradient(self, point: Tensor) -> Tensor:
-        """Return the loss's gradient at a point, and keep the point where it is the best so far."""
+        """Return the gradient of the loss at a point, and keep the point for the samples whose best it is."""
 
         def score(logits: Tensor) -> Tensor:
             self._keep(point, logits.detach())
@@ -203,18 +184,18 @@ class _Climb:
         return input_gradient(self.model, point, score)
 
     def visit(self, point: Tensor) -> None:
-        """Keep a point where it is the best so far."""
+        """Keep a point for the samples whose best point it is so far."""
         with torch.no_grad():
             self._keep(point, answer(self.model, point))
 
     def _keep(self, point: Tensor, logits: Tensor) -> None:
-        # Asked without a gradient, a criterion that only tells the mean of a batch tells each sample's loss.
+        # Without a gradient, Loss returns each sample's loss even if the criterion only returns the mean of a batch.
         loss = Loss()(logits, self.y, criterion=self.criterion)(logits)
         wrong = _misclassified(logits, self.y)
         if not hasattr(self, "loss"):
             self.best, self.loss, self.wrong = point, loss, wrong
             return
-        # A point of several classes may have a higher loss than another and still be classified rightly.
+        # With several classes, a point may have a higher loss than another and still be classified correctly.
         better = torch.where(wrong == self.wrong, loss > self.loss, wrong)
         self.loss = torch.where(better, loss, self.loss)
         self.wrong = self.wrong | wrong
@@ -222,17 +203,17 @@ class _Climb:
 
 
 def _misclassified(logits: Tensor, y: Tensor | None) -> Tensor:
-    """Return which samples are; none where the targets are no classes."""
+    """Return which samples are misclassified; none if the targets are not classes."""
     if y is None or y.dim() != 1 or y.is_floating_point() or logits.dim() != 2 or logits.shape[1] < 2:
         return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     return logits.argmax(dim=1).ne(y)
 
 
 def _uphill(gradient: Tensor) -> Tensor:
-    """Return FGSM's direction, as ``fgsm()`` has it: up where the gradient is exactly 0."""
+    """Return the direction of ``fgsm()``, which is upwards where the gradient is exactly 0."""
     return torch.where(gradient < 0, -1.0, 1.0).to(gradient.dtype)
 
 
 def _uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw from [0, 1) on the generator's device, so that a GPU's starts are those of the CPU."""
+    """Draw from [0, 1) on the generator's device, so that the starts are the same on a GPU and on the CPU."""
     return torch.rand(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

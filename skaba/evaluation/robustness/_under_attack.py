@@ -1,10 +1,8 @@
-"""How well a fitted estimator does on inputs that were changed against it."""
+"""The score of a fitted estimator on attacked inputs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from skaba.estimators import (
     over_batches,
     sharing,
 )
+from skaba.evaluation._checks import COUNT, NOT_NEGATIVE, check_parameters
 from skaba.network import asking, first_output
 
 
@@ -34,34 +33,34 @@ def score_under_attack(
 
     Parameters
     ----------
-    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline that ends in one
-        Fitted. The attack sees the network: with a Pipeline, what its steps made of X; with ``layer=``, that
+    estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor, Pipeline or search
+        Fitted. The network's input is attacked: with a Pipeline, X after its steps; with ``layer=``, that
         layer's output, whose padding is never changed.
     X : array-like of n samples
     y : array-like of shape (n, ...)
-        The targets, which the attack knows.
+        The targets, which the attack uses too.
     attack : str or callable
-        Any augmenter, such as ``fgsm()``, ``PGD()`` or ``GaussianNoise()``, or a preset's name.
+        Any augmenter, such as ``fgsm()``, ``PGD()`` or ``GaussianNoise()``, or the name of a preset.
     strength : float
-        In the units of what is attacked. 0 gives the plain score.
+        In the units of the attacked input. 0 gives the plain score.
     batch_size : int, default=None
-        Samples that are attacked at once; by default the estimator's own batch size.
+        Samples that are attacked at once; by default the estimator's batch size.
 
     Returns
     -------
     float
-        The estimator's own score: accuracy, macro area under the ROC curve, or R².
+        The estimator's score: accuracy, macro area under the ROC curve, or R².
 
     Raises
     ------
     TypeError
-        If the estimator is none of skaba's.
+        If the estimator does not end in a skaba estimator.
     ValueError
         If the attack or a parameter is not allowed, X or y does not fit, or the attack returns NaN or infinity.
 
     Notes
     -----
-    The attack draws from the estimator's ``random_state`` anew at every call. The estimator is left as it was.
+    Every call starts from the estimator's ``random_state``. The estimator is left as it was.
 
     References
     ----------
@@ -91,34 +90,33 @@ def score_under_attack(
 def under_attack(
     estimator: Any, X: Any, y: Any, attack: Any, strength: float, *, batch_size: int | None = None
 ) -> tuple[AugmentedNet, Any]:
-    """Return a net that answers about X as the estimator's does under attack, and X as that net sees it."""
+    """Return a net whose predictions of X are those of the estimator's net under attack, and X as that net sees it."""
     net = fitted_net(estimator)
     check_attack(attack, strength)
-    if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
-        raise ValueError(f"batch_size={batch_size!r} must be a positive integer, or None for the estimator's own.")
+    check_parameters("score_under_attack", batch_size=(batch_size, [*COUNT, None]))
     X = as_seen_by_net(estimator, X)
     if strength == 0:
         return net, X
     probabilities = _probabilities(_attacked(net, attack, strength, batch_size), X, y)
 
-    def predict_proba(X: Any) -> np.ndarray:  # scorers go by a method's name
+    def predict_proba(X: Any) -> np.ndarray:  # scorers look at the method's name
         return probabilities
 
+    # On the view, an attribute comes before the class's method, so score() uses these probabilities.
     return sharing(net, predict_proba=predict_proba), X
 
 
 def check_attack(attack: Any, strength: Any) -> None:
-    """Raise a ValueError unless there is something to attack with, at a strength that is one."""
+    """Raise a ValueError unless an attack and its strength are allowed."""
     if isinstance(attack, str):
-        preset(attack)  # which says so if there is none of that name
+        preset(attack)  # raises an error if there is none of that name
     elif isinstance(attack, type) or not callable(attack) or attack in PRESETS.values():
         raise ValueError(
-            f"attack={attack!r} must be an augmenter or a preset's name, for example fgsm() or PGD(), or a function "
-            "of the same arguments. A class, or a function that makes an augmenter, is to be called first."
+            f"attack={attack!r} must be an augmenter or the name of a preset, for example fgsm() or PGD(), or a "
+            "function of the same arguments. Call a class, or a function that makes an augmenter, first."
         )
     validate_parameters(attack)
-    if not isinstance(strength, Real) or not 0 <= float(strength) < math.inf:
-        raise ValueError(f"strength={strength!r} must be a finite number and at least 0.")
+    check_parameters("score_under_attack", strength=(strength, NOT_NEGATIVE))
 
 
 def checked_attacks(attacks: Any) -> dict[str, tuple[Any, float]]:
@@ -141,21 +139,22 @@ def _attacked(net: AugmentedNet, attack: Any, strength: float, batch_size: int |
     made = made_augmenter(net, attack)
     view = sharing(net, augmenter=attack, augmenter_=made, strength=float(strength))
     if batch_size is not None:
+        # Not set_params, which would set up the shared net again.
         view.__dict__["iterator_valid__batch_size"] = batch_size
-    for name in net.get_params_for("augmenter"):  # set for the net's own augmenter, not for the attack
+    for name in net.get_params_for("augmenter"):  # these were set for the net's augmenter
         view.__dict__.pop(f"augmenter__{name}")
     return view
 
 
 def _probabilities(net: AugmentedNet, X: Any, y: Any) -> np.ndarray:
-    """Return what ``predict_proba`` would of X as the net augments it; no more than a batch of it is held."""
+    """Return ``predict_proba`` of X as the net augments it; no more than one augmented batch is held."""
     nonlinearity = nonlinearity_of(net)
     generator = fresh_generator(net)
 
     def answer(inputs: Any, targets: Any) -> Tensor:
         model, _, x = augmented_batch(net, inputs, targets, generator)
         if not torch.isfinite(x).all():
-            raise ValueError("The attack returned NaN or infinity for some samples: they have no score.")
+            raise ValueError("The attack returned NaN or infinity for some samples, which then have no score.")
         with torch.no_grad(), asking(model):
             return nonlinearity(first_output(model(x)))
 

@@ -1,16 +1,16 @@
-"""How well a fitted estimator does on inputs that noise has changed."""
+"""The score of a fitted estimator on noisy inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skaba._validation import validate_parameters
-from skaba.evaluation.robustness._corruptions import check_severity
+from skaba.evaluation._checks import SEED, check_parameters
+from skaba.evaluation.robustness._corruptions import SEVERITY
 from skaba.evaluation.robustness._samples import as_floats, check_scorable, like
 
 
@@ -30,33 +30,33 @@ def score_under_corruption(
     estimator : estimator
         Fitted; skaba's, or any that has ``score``. A Pipeline gets X corrupted, before its steps.
     X : array-like of shape (n, ...)
-        Floats. To word ids nothing can be added: add noise at their embedding by :func:`score_under_attack` with
-        ``GaussianNoise()``, or occlude words by :func:`occlusion_scores`.
+        Floats. Nothing can be added to word ids: add noise at their embedding with :func:`score_under_attack` and
+        ``GaussianNoise()``, or occlude words with :func:`occlusion_scores`.
     y : array-like of shape (n, ...)
     corruption : callable
-        Such as ``GaussianCorruption()``, ``ShotCorruption()`` or ``ImpulseCorruption()``, which need to know the range
-        of X, by default [0, 1]. Anything called ``corruption(X, severity=..., generator=...)`` with an array and a
-        ``numpy.random.Generator`` that returns an array of X's shape will do.
+        Such as ``GaussianCorruption()``, ``ShotCorruption()`` or ``ImpulseCorruption()``, whose bounds are the range
+        of X, by default [0, 1]; or any callable that takes ``(X, *, severity, generator)``, an array and a
+        ``numpy.random.Generator``, and returns an array of X's shape.
     severity : int
         From 1 (weak) to 5 (strong).
     random_state : int, default=0
-        Decides the noise: all estimators get the same.
+        Decides the noise, which is the same for all estimators.
 
     Returns
     -------
     float
-        The estimator's own score, such as accuracy, macro area under the ROC curve, or R².
+        The estimator's score, such as accuracy, macro area under the ROC curve, or R².
 
     Raises
     ------
     TypeError
-        If the estimator has no ``score``, or X is no single array.
+        If the estimator has no ``score``, or X is not a single array.
     ValueError
-        If a parameter is not allowed, X holds no floats or leaves the corruption's bounds, or y does not fit.
+        If a parameter is not allowed, X does not hold floats or exceeds the corruption's bounds, or y does not fit.
 
     Notes
     -----
-    A corrupted copy of X is made, and while it is drawn a few more in double precision.
+    A corrupted copy of X is made; while the noise is drawn, there are a few more copies in double precision.
 
     References
     ----------
@@ -76,8 +76,7 @@ def score_under_corruption(
     """
     check_scorable(estimator)
     check_corruption(corruption)
-    check_severity(severity)
-    check_random_state(random_state)
+    check_parameters("score_under_corruption", severity=(severity, SEVERITY), random_state=(random_state, SEED))
     values = as_floats(X, y)
     corrupted = corruption(values.copy(), severity=severity, generator=np.random.default_rng(int(random_state)))
     if getattr(corrupted, "shape", None) != values.shape:
@@ -87,16 +86,10 @@ def score_under_corruption(
 
 
 def check_corruption(corruption: Any) -> None:
-    """Raise a ValueError unless there is something to corrupt with."""
+    """Raise a ValueError unless a corruption can be called."""
     if isinstance(corruption, type) or not callable(corruption):
         raise ValueError(
             f"corruption={corruption!r} must be an instance or a function of (X, *, severity, generator), for example "
             "GaussianCorruption(bounds=(0, 1))."
         )
     validate_parameters(corruption)
-
-
-def check_random_state(random_state: Any) -> None:
-    """Raise a ValueError unless a seed is one."""
-    if not isinstance(random_state, Integral) or random_state < 0:
-        raise ValueError(f"random_state={random_state!r} must be a non-negative integer.")

@@ -68,13 +68,13 @@ def test_a_map_without_channels_is_that_of_its_sums() -> None:
 
 
 @pytest.mark.parametrize("fill", ["zero", "mean", "random", "blur"])
-def test_neither_rows_at_once_nor_the_size_of_parts_changes_a_bit(fill: str, monkeypatch: Any) -> None:
+def test_neither_batch_size_nor_the_size_of_parts_changes_a_bit(fill: str, monkeypatch: Any) -> None:
     X = samples(9, 2, 4, 5)
     maps = np.round(samples(9, 2, 4, 5, seed=1))  # with many ties
     reference = perturbation_curves(polynomial, X, maps, fill=fill)
     for rows, part in ((1, 128), (7, 4), (1000, 1)):
         monkeypatch.setattr(_parts, "PART", part)
-        curves = perturbation_curves(polynomial, X, maps, fill=fill, rows_at_once=rows)
+        curves = perturbation_curves(polynomial, X, maps, fill=fill, batch_size=rows)
         np.testing.assert_array_equal(curves.mif, reference.mif)
         np.testing.assert_array_equal(curves.lif, reference.lif)
 
@@ -86,7 +86,7 @@ def test_no_pass_has_more_rows_than_allowed_and_no_variant_is_asked_about_twice(
         asked.append(len(rows))
         return polynomial(rows)
 
-    perturbation_curves(watched, samples(5, 4), samples(5, 4, seed=1), step=1, rows_at_once=6)
+    perturbation_curves(watched, samples(5, 4), samples(5, 4, seed=1), step=1, batch_size=6)
     assert max(asked) == 6
     assert sum(asked) == 5 * (1 + 3 + 3 + 1)  # as they are; 1 to 3 features of either order; all of them
 

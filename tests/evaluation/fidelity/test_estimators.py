@@ -53,7 +53,7 @@ def test_at_a_layer_its_output_is_masked(table: Any, classifier: Any) -> None:
     first, rest = net.module_[:2].eval(), net.module_[2:].eval()
     hidden = first(torch.as_tensor(X)).detach()
     maps = samples(len(X), 8, seed=1)
-    same(perturbation_curves(net, X, maps, rows_at_once=7), perturbation_curves(rest, hidden, maps))
+    same(perturbation_curves(net, X, maps, batch_size=7), perturbation_curves(rest, hidden, maps))
     same(perturbation_curves(net, X, InputXGradient()), perturbation_curves(rest, hidden, InputXGradient()))
 
 
@@ -196,7 +196,7 @@ def test_a_net_at_its_input_needs_floats(table: Any, classifier: Any) -> None:
 def test_one_score_has_no_softmax() -> None:
     X = samples(3, 4).astype(np.float32)
     for estimator in (torch.nn.Linear(4, 1), lambda rows: rows[:, :1]):
-        with pytest.raises(ValueError, match="one score per sample, whose softmax is 1"):
+        with pytest.raises(ValueError, match="one score per sample, whose softmax is always 1"):
             deletion_score(estimator, X, X)
 
 

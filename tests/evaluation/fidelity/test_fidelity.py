@@ -122,7 +122,7 @@ def test_areas_of_several_labels_are_shares_of_a_probability() -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 95, "0.95", np.nan])
 def test_levels_that_are_refused(level: Any) -> None:
-    with pytest.raises(ValueError, match="level="):
+    with pytest.raises(ValueError, match="'level' parameter of fidelity must be"):
         fidelity(lambda rows: pytest.fail("asked"), samples(3, 4), samples(3, 4), level=level)
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from skaba.attribution import IBA, Gradient
 from skaba.evaluation.fidelity import perturbation_curves
-from skaba.evaluation.fidelity._followed import Followed
+from skaba.evaluation.fidelity._masking import Followed
 
 LOGITS = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
 COLUMNS = torch.tensor([1, 0])

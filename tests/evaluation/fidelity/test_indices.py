@@ -150,7 +150,7 @@ def test_other_maps_take_half_by_default_and_masks_take_no_share() -> None:
 
 @pytest.mark.parametrize("share", [0, 100, -1, "50", np.nan])
 def test_shares_that_are_refused(share: Any) -> None:
-    with pytest.raises(ValueError, match="share="):
+    with pytest.raises(ValueError, match="share"):
         feature_impact_index(polynomial, samples(2, 4), samples(2, 4), share=share)
 
 
@@ -197,7 +197,7 @@ def test_texts_of_several_lengths_and_a_random_order(texts: Any, text_classifier
 
 
 def test_an_unknown_order_is_refused() -> None:
-    with pytest.raises(ValueError, match="no order named 'mots'"):
+    with pytest.raises(ValueError, match="'order' parameter of u_occurrence_rate must be a str among"):
         u_occurrence_rate(polynomial, samples(2, 4), samples(2, 4), order="mots")
 
 

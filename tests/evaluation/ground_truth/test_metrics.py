@@ -47,7 +47,7 @@ def test_the_grids_first_axis_is_the_first_input():
 
 @pytest.mark.parametrize("size", [1, 0, 2.0, "3"])
 def test_a_grid_has_at_least_two_points_an_axis(size):
-    with pytest.raises(ValueError, match="integer of at least 2"):
+    with pytest.raises(ValueError, match=r"'size' parameter of unit_grid must be an int in the range \[2, inf\)"):
         unit_grid(size)
 
 
@@ -237,10 +237,10 @@ def test_maps_that_are_not_finite_are_refused(bad):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"P": np.ones((4, 5))}, "one probability a point"),
+        ({"P": np.ones((4, 5))}, "one probability per point"),
         ({"P": np.full((5, 5), np.nan)}, "P holds NaN"),
         ({"low": 0.8, "high": 0.8}, "must be below"),
-        ({"rotation": 0.5}, "number of quarter turns"),
+        ({"rotation": 0.5}, "'rotation' parameter of masked_dimension_correlation"),
     ],
 )
 def test_arguments_of_the_correlation_are_checked(arguments, message):
@@ -250,7 +250,7 @@ def test_arguments_of_the_correlation_are_checked(arguments, message):
 
 @pytest.mark.parametrize(("name", "value"), [("n_steps", 0), ("n_steps", 1.5), ("eps", 0), ("eps", math.nan)])
 def test_arguments_of_the_difference_are_checked(name, value):
-    with pytest.raises(ValueError, match=f"{name}="):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of dimensional_difference"):
         dimensional_difference(np.ones((5, 5, 2)), **{name: value})
 
 

@@ -286,7 +286,7 @@ def test_it_is_fitted_first():
 
 
 def test_only_skabas_estimators_can_be_asked():
-    with pytest.raises(TypeError, match=r"LogisticRegression.*is no skaba estimator"):
+    with pytest.raises(TypeError, match=r"LogisticRegression.*is not a skaba estimator"):
         XORBenchmark(LogisticRegression()).fit()
 
 

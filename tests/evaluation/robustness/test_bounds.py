@@ -24,9 +24,9 @@ def test_values_beyond_a_bound(bounds: Any, inside: list[float], outside: list[f
     check_inside(np.array([inside]), low, high)
     check_inside(torch.tensor([inside], dtype=torch.float64), torch.as_tensor(low), torch.as_tensor(high))
     for value in outside:
-        with pytest.raises(ValueError, match="outside of bounds"):
+        with pytest.raises(ValueError, match="outside bounds"):
             check_inside(np.array([[value]]), low, high)
-        with pytest.raises(ValueError, match="outside of bounds"):
+        with pytest.raises(ValueError, match="outside bounds"):
             check_inside(torch.tensor([[value]]), torch.as_tensor(low), torch.as_tensor(high))
 
 

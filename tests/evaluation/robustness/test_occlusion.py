@@ -131,7 +131,8 @@ def test_what_is_refused(table: Any, arguments: dict[str, Any], message: str) ->
 
 
 @pytest.mark.parametrize(
-    ("fill", "message"), [("mean", "id of padding"), (0.5, "of which fill=0.5 is none"), (-1, "fill=-1 is none")]
+    ("fill", "message"),
+    [("mean", "id of padding"), (0.5, "fill=0.5 is not such"), (-1, "fill=-1 is not such")],
 )
 def test_word_ids_are_not_filled_with_what_is_none(texts: Any, text_classifier: Any, fill: Any, message: str) -> None:
     net = text_classifier(max_epochs=1).fit(*texts)

@@ -240,8 +240,8 @@ def test_clones_and_pickles() -> None:
         ({"bounds": (np.zeros(6), np.ones(5))}, "low < high"),
         ({"bounds": (np.zeros(5), np.ones(5))}, "do not broadcast to a sample of shape .6,."),
         ({"bounds": (np.zeros((2, 6)), 1)}, "do not broadcast"),
-        ({"bounds": (5, 6)}, "outside of bounds"),
-        ({"bounds": (np.array([0, 0, 0, 0, 0, 0.5]), 1)}, "outside of bounds"),
+        ({"bounds": (5, 6)}, "outside bounds"),
+        ({"bounds": (np.array([0, 0, 0, 0, 0, 0.5]), 1)}, "outside bounds"),
     ],
 )
 def test_refuses_parameters(parameters: dict[str, Any], message: str) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.exceptions import NotInitializedError
 from torch import nn
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
@@ -172,12 +172,18 @@ def test_the_estimator_is_left_as_it_was(table: Any, classifier: Any) -> None:
 
 
 def test_what_is_no_fitted_skaba_estimator_is_refused(table: Any, classifier: Any) -> None:
-    search = GridSearchCV(classifier(), {"strength": [0.1]}, cv=2)
-    for other in (RandomForestClassifier(), search, make_pipeline(StandardScaler())):
-        with pytest.raises(TypeError, match="no skaba estimator"):
+    for other in (RandomForestClassifier(), make_pipeline(StandardScaler())):
+        with pytest.raises(TypeError, match="not a fitted skaba estimator"):
             score_under_attack(other, *table, fgsm(), 0.1)
-    with pytest.raises(NotInitializedError):
-        score_under_attack(classifier(), *table, fgsm(), 0.1)
+    for unfitted in (classifier(), GridSearchCV(classifier(), {"strength": [0.1]}, cv=2)):
+        with pytest.raises(NotFittedError):
+            score_under_attack(unfitted, *table, fgsm(), 0.1)
+
+
+def test_for_a_search_its_best_estimator_is_attacked(table: Any, classifier: Any) -> None:
+    search = GridSearchCV(classifier(max_epochs=2), {"strength": [0.1]}, cv=2).fit(*table)
+    under_attack = score_under_attack(search, *table, fgsm(), 0.5)
+    assert under_attack == score_under_attack(search.best_estimator_, *table, fgsm(), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -185,14 +191,14 @@ def test_what_is_no_fitted_skaba_estimator_is_refused(table: Any, classifier: An
     [
         (None, 0.1, None, "must be an augmenter"),
         (PGD, 0.1, None, "must be an augmenter"),
-        (fgsm, 0.1, None, "called first"),
+        (fgsm, 0.1, None, "makes an augmenter, first"),
         ("fsgm", 0.1, None, "Did you mean 'fgsm'"),
         (PGD(n_steps=0), 0.1, None, "n_steps"),
-        (fgsm(), -0.1, None, "strength=-0.1"),
-        (fgsm(), np.inf, None, "strength=inf"),
-        (fgsm(), np.nan, None, "strength=nan"),
-        (fgsm(), "0.1", None, "strength='0.1'"),
-        (fgsm(), 0.1, 0, "batch_size=0"),
+        (fgsm(), -0.1, None, "'strength' parameter .* Got -0.1"),
+        (fgsm(), np.inf, None, "'strength' parameter .* Got inf"),
+        (fgsm(), np.nan, None, "'strength' parameter .* Got nan"),
+        (fgsm(), "0.1", None, "'strength' parameter .* Got '0.1'"),
+        (fgsm(), 0.1, 0, "'batch_size' parameter .* Got 0"),
     ],
 )
 def test_what_is_refused(
