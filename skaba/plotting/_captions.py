@@ -1,4 +1,4 @@
-"""What is explained, in a few words."""
+"""Short descriptions of what maps explain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def method_name(net: Any, attribution: Any) -> str:
 
 
 def titles(seen: Shown, target: Any) -> list[str]:
-    """Say of every sample what is explained."""
+    """Return what the map of each sample explains."""
     if target is not None:
         named = isinstance(target, (str, Integral, np.generic))
         return [f"target {target if named else ' '.join(repr(target).split())}"] * len(seen.X)
@@ -32,7 +32,7 @@ def titles(seen: Shown, target: Any) -> list[str]:
 
 
 def _highest(seen: Shown) -> list[str]:
-    """Name the highest output of every sample, of a single output its value."""
+    """Return the name of each sample's highest output; with a single output, its value."""
     outputs = seen.net.predict_proba(seen.X).reshape(len(seen.X), -1)
     if outputs.shape[1] == 1:
         return [f"predicted {value:.3g}" for value in outputs[:, 0]]

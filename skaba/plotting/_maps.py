@@ -1,4 +1,4 @@
-"""Attribution maps: one panel per sample."""
+"""How attribution maps are drawn: one panel per sample."""
 
 from __future__ import annotations
 
@@ -10,70 +10,79 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skaba.plotting._panels import Array, signed_limit
-from skaba.plotting._series import SHARE_IN_LIMITS
-from skaba.plotting._traces import Traces
-from skaba.plotting._words import BESIDE, LINE, WIDTH, Text, shades
+from skaba.plotting._checks import Array
+from skaba.plotting._layers import MOST_IN_LIMITS, Layer, attribution_layer
+from skaba.plotting._text import LINE, WIDTH, Text
+from skaba.plotting._traces import BAR_BELOW_SERIES, Traces
 
 _MOST_FEATURES = 20
 _MOST_COLUMNS = 5
-_GREYS = 0.7, 1.0  # an image below its map is light, so that the map's colours are those of the bar
-_RED, _BLUE = 0.85, 0.15  # places in the colour map, of bars that speak for and against
+_GREYS = 0.7, 1.0  # the image below a map is light, so that the map's colours are those of the bar
+_RED, _BLUE = 0.85, 0.15  # places in the colour map
 
 
 @dataclass
 class Maps(ABC):
-    """Samples, their signed maps, and how samples of their kind are drawn.
+    """Samples of one kind, and their signed maps.
 
     Parameters
     ----------
     samples : ndarray of shape (n, ...)
-    values : ndarray
-        The maps as they are drawn, one number per pixel, time, word or feature.
+    values : ndarray of the samples' shape; of texts also (n, length, dimension)
+        The maps.
+    name : str
+        What the maps are.
     """
 
     samples: Array
     values: Array
+    name: str
     share_in_limits: ClassVar[float] = 1.0
+    bar_place: ClassVar[dict[str, Any]] = {"aspect": 40, "pad": 0.02, "fraction": 0.05}
+
+    def __post_init__(self) -> None:
+        if self.values.shape != self.samples.shape:
+            raise ValueError(
+                f"attributions has shape {self.values.shape}, but samples {self.samples.shape}; the shapes must be "
+                "the same."
+            )
+
+    @cached_property
+    def layer(self) -> Layer:
+        """The maps as they are drawn: one value per pixel, time step, word or feature."""
+        return attribution_layer(self.values, self.share_in_limits, self.name)
 
     @property
     def n_columns(self) -> int:
-        """How many panels stand side by side."""
+        """The number of panels side by side."""
         return 1
 
-    @cached_property
-    def limit(self) -> float:
-        """The value of the strongest colour, the same for all samples."""
-        return signed_limit(self.values, self.share_in_limits)
-
-    @cached_property
-    def colours(self) -> Any:
-        """What turns values into colours: red above 0, white at 0, blue below."""
-        return shades("RdBu_r", -self.limit, self.limit)
-
     @property
-    def clips(self) -> bool:
-        """Whether some values exceed the limit."""
-        return bool(np.abs(self.values).max() > self.limit)
+    def heights(self) -> list[float]:
+        """The heights of the rows of panels, in any unit."""
+        return [1.0] * -(-len(self.samples) // self.n_columns)
 
     @property
     @abstractmethod
     def size(self) -> tuple[float, float]:
-        """Width and height in inches that suit them."""
-
-    @property
-    def heights(self) -> list[float]:
-        """The panels' heights, row by row, in any unit."""
-        return [1.0] * -(-len(self.samples) // self.n_columns)
+        """Width and height of a figure in inches."""
 
     @abstractmethod
     def draw(self, axis: Any, index: int) -> None:
         """Draw the map of one sample."""
 
+    def explain_colours(self, axes: Array) -> None:
+        """Add what the colours mean below all panels."""
+        self.layer.add_bar(axes[0].figure, ax=list(axes), location="bottom", **self.bar_place)
+
 
 @dataclass
 class ImageMaps(Maps):
-    """Maps of images, shape (n, h, w), over the images in light grey."""
+    """Maps of images, over the images in light grey; they are summed over the channels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.values = self.values.sum(axis=1)
 
     @property
     def n_columns(self) -> int:
@@ -88,21 +97,23 @@ class ImageMaps(Maps):
         low, high = grey.min(), grey.max()
         light = _GREYS[0] + (grey - low) / ((high - low) or 1) * (_GREYS[1] - _GREYS[0])
         axis.imshow(light, cmap="gray", vmin=0, vmax=1)
-        values = self.values[index]
-        opacity = np.sqrt(np.abs(values) / self.limit)  # the root, so that weak values have a colour too
-        axis.imshow(values, cmap=self.colours.cmap, norm=self.colours.norm, alpha=opacity)
+        values, colours = self.values[index], self.layer.colours
+        opacity = np.sqrt(np.abs(values) / self.layer.limits[1])  # the root, so that weak values are visible too
+        axis.imshow(values, cmap=colours.cmap, norm=colours.norm, alpha=opacity)
         axis.set(xticks=[], yticks=[])
 
 
 @dataclass
 class SeriesMaps(Maps):
-    """Maps of series, shape (n, channels, length), as strips behind the channels."""
+    """Maps of series, as strips behind the channels."""
 
     channel_names: Sequence[str] | None = None
     sampling_rate: float | None = None
-    share_in_limits: ClassVar[float] = SHARE_IN_LIMITS
+    share_in_limits: ClassVar[float] = MOST_IN_LIMITS
+    bar_place: ClassVar[dict[str, Any]] = BAR_BELOW_SERIES
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.traces = Traces(self.samples, self.channel_names, self.sampling_rate)
 
     @property
@@ -110,44 +121,43 @@ class SeriesMaps(Maps):
         return 7.0, len(self.samples) * (self.traces.height + 0.5) + 0.8
 
     def draw(self, axis: Any, index: int) -> None:
-        lines = {"black": self.traces.lines(self.samples)[index]}
-        self.traces.draw(axis, self.values[index], lines, cmap=self.colours.cmap, norm=self.colours.norm)
-        self.traces.name_channels(axis)
+        self.traces.draw(axis, self.layer, index, {"black": self.samples})
+        self.traces.label_channels(axis)
         axis.tick_params(axis="x", labelsize="x-small")
-        axis.set_xlabel(self.traces.time, fontsize="small")
+        self.traces.label_time(axis)
 
 
 @dataclass
 class TextMaps(Maps):
-    """Maps of texts, shape (n, length): every word on its colour. Empty words are padding, and count for nothing."""
+    """Maps of texts, each word on its colour; they are summed over the dimensions. Empty words are padding."""
 
     def __post_init__(self) -> None:
+        if self.values.ndim == 3:
+            self.values = self.values.sum(axis=-1)
+        super().__post_init__()
         self.values = np.where(self.samples == "", 0, self.values)
-
-    def _text(self, index: int, width: float = WIDTH - BESIDE) -> Text:
-        return Text(self.samples[index], width)
 
     @property
     def heights(self) -> list[float]:
-        return [self._text(index).n_lines for index in range(len(self.samples))]
+        return [Text(words).n_lines for words in self.samples]
 
     @property
     def size(self) -> tuple[float, float]:
         return WIDTH, LINE * sum(self.heights) + 0.35 * len(self.samples) + 0.9
 
     def draw(self, axis: Any, index: int) -> None:
-        width = axis.get_window_extent().width / axis.get_figure().dpi
-        text = self._text(index, width)
-        text.draw(axis, self.colours, self.values[index], "")
+        width = axis.get_window_extent().width / axis.figure.dpi
+        Text(self.samples[index], width).draw(axis, self.layer, index, "")
 
 
 @dataclass
 class TableMaps(Maps):
-    """Maps of rows of a table, shape (n, features): one bar per feature, the longest at the top."""
+    """Maps of rows of a table: one bar per feature, the longest at the top."""
 
     feature_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         n_features = self.samples.shape[1]
         names = range(n_features) if self.feature_names is None else self.feature_names
         if len(names) != n_features:
@@ -156,7 +166,7 @@ class TableMaps(Maps):
 
     @property
     def n_bars(self) -> int:
-        """How many features are drawn."""
+        """The number of features that are drawn."""
         return min(len(self.names), _MOST_FEATURES)
 
     @property
@@ -164,24 +174,26 @@ class TableMaps(Maps):
         return 6.0, len(self.samples) * (0.22 * self.n_bars + 0.9) + 0.2
 
     def strongest(self, index: int) -> list[tuple[str, float]]:
-        """Return the features with the largest values of a sample, each with what it is, and its value."""
+        """Return the features with the largest absolute values in a sample: name, the sample's entry, and value."""
         sample, values = self.samples[index], self.values[index]
         order = np.argsort(-np.abs(values), kind="stable")[: self.n_bars]
         return [(f"{self.names[place]} = {sample[place]:.3g}", float(values[place])) for place in order]
 
-    def rest(self) -> str:
-        """Say how many features are left out, nothing if all are drawn."""
+    def left_out(self) -> str:
+        """Say how many features are left out; empty if all are drawn."""
         n_left = len(self.names) - self.n_bars
         return f"and {n_left} features with less" if n_left else ""
 
     def draw(self, axis: Any, index: int) -> None:
         names, values = zip(*self.strongest(index), strict=True)
-        places = np.arange(len(names))
-        cmap = self.colours.cmap
+        places, cmap, limit = np.arange(len(names)), self.layer.colours.cmap, self.layer.limits[1]
         axis.barh(places, values, color=[cmap(_RED if value > 0 else _BLUE) for value in values])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set_yticks(places, labels=names, fontsize="small")
-        axis.set(xlim=(-1.05 * self.limit, 1.05 * self.limit), ylim=(len(names) - 0.4, -0.6))
-        axis.set_xlabel(self.rest(), fontsize="small")
+        axis.set(xlim=(-1.05 * limit, 1.05 * limit), ylim=(len(names) - 0.4, -0.6))
+        axis.set_xlabel(self.left_out(), fontsize="small")
         axis.tick_params(axis="x", labelsize="x-small")
         axis.grid(axis="x", alpha=0.3)
+
+    def explain_colours(self, axes: Array) -> None:
+        axes[-1].set_xlabel("\n".join(filter(None, [self.left_out(), self.name])), fontsize="small")

@@ -9,23 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from skaba.plotting._panels import Array
+from skaba.plotting._checks import Array
+from skaba.plotting._layers import Layer
+
+_OPACITY = 0.65  # of the strips, so that the signals stand out
+BAR_BELOW_SERIES = {"aspect": 40, "pad": 0.02, "fraction": 0.05, "alpha": _OPACITY}
 
 
 @dataclass
 class Traces:
-    """Series such as ECGs, shape (n, channels, length), drawn one channel below the other.
-
-    Behind every channel lies a strip that is coloured by what belongs to it at each time.
+    """Series such as ECGs, drawn one channel below the other, each over a strip of colours.
 
     Parameters
     ----------
     samples : ndarray of shape (n, channels, length)
         They decide the scale, which is the same for all samples and channels.
     channel_names : sequence of str or None
-        By default their numbers.
+        By default the channels' numbers.
     sampling_rate : float or None
-        Steps per second; None leaves the time axis in steps.
+        Time steps per second; None leaves the time axis in steps.
 
     Raises
     ------
@@ -49,50 +51,47 @@ class Traces:
 
     @property
     def height(self) -> float:
-        """Height in inches that suits one sample."""
+        """Height of one sample in inches."""
         return float(max(1.7, 0.24 * self.samples.shape[1] + 0.7))
-
-    @property
-    def time(self) -> str:
-        """What the x axis counts."""
-        return "time step" if self.sampling_rate is None else "time (s)"
 
     @property
     def spacing(self) -> float:
         """Distance between channels: most lines fit between their neighbours, whatever a few outliers do."""
         return float(np.quantile(np.ptp(self.samples, axis=-1), 0.9)) or 1.0
 
-    def lines(self, signals: Array) -> Array:
-        """Return signals in units of the spacing, each about the height of its channel."""
-        middle = np.median(self.samples, axis=-1, keepdims=True)
-        return (signals - middle) / self.spacing - np.arange(signals.shape[1])[:, None]
-
-    def draw(self, axis: Any, strip: Array, lines: Mapping[str, Array], **colours: Any) -> Any:
-        """Draw one sample, and return the picture of its strips.
+    def draw(self, axis: Any, layer: Layer, index: int, signals: Mapping[str, Array]) -> None:
+        """Draw one sample.
 
         Parameters
         ----------
         axis : matplotlib Axes
-        strip : ndarray of shape (channels, length)
-        lines : mapping of str to ndarray of shape (channels, length)
-            By their colour.
-        **colours
-            Of the strips, as ``imshow`` takes them.
+        layer : Layer
+            What the strips show.
+        index : int
+            The number of the sample.
+        signals : mapping of str to ndarray of shape (n, channels, length)
+            The signals that are drawn over the strips, by their colour.
         """
-        n_channels, length = strip.shape
+        n_channels, length = self.samples.shape[1:]
         seconds = 1 / (self.sampling_rate or 1)
         extent = -0.5 * seconds, (length - 0.5) * seconds, 0.5 - n_channels, 0.5
-        image = axis.imshow(strip, extent=extent, aspect="auto", alpha=0.65, **colours)
-        # Colours, not numbers, are averaged where pixels are few: low and high make no middle.
+        colours = {"cmap": layer.colours.cmap, "norm": layer.colours.norm, "alpha": _OPACITY}
+        image = axis.imshow(layer.values[index], extent=extent, aspect="auto", **colours)
+        # Where pixels are few, colours are averaged, not values: the mean of low and high is not middle.
         image.set_interpolation_stage("rgba")
         axis.hlines(0.5 - np.arange(1, n_channels), *extent[:2], color="white", linewidth=1)
-        for colour, signals in lines.items():
-            axis.plot(np.arange(length) * seconds, signals.T, color=colour, linewidth=0.7)
+        middle = np.median(self.samples[index], axis=-1, keepdims=True)
+        for colour, values in signals.items():
+            lines = (values[index] - middle) / self.spacing - np.arange(n_channels)[:, None]
+            axis.plot(np.arange(length) * seconds, lines.T, color=colour, linewidth=0.7)
         axis.margins(x=0)
-        return image
 
-    def name_channels(self, axis: Any, title: str = "") -> None:
-        """Write the channels' names at the left, and what their distance stands for."""
+    def label_time(self, axis: Any) -> None:
+        """Write what the x axis shows."""
+        axis.set_xlabel("time step" if self.sampling_rate is None else "time (s)", fontsize="small")
+
+    def label_channels(self, axis: Any, title: str = "") -> None:
+        """Write the channels' names at the left, and the distance between them."""
         axis.set_yticks([-index for index in range(len(self.names))], labels=self.names)
         axis.tick_params(axis="y", labelsize="x-small")
         axis.set_ylabel(f"{title}\n(strips {self.spacing:.2g} high)".lstrip(), fontsize="small")

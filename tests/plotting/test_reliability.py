@@ -65,7 +65,7 @@ def test_what_is_refused(images, labels):
     X = images.reshape(12, -1)
     regressor = ABARegressor(lambda: nn.Linear(X.shape[1], 1), max_epochs=1, verbose=0).fit(X, np.ones(12, dtype="f4"))
     for other in (regressor, make_pipeline(StandardScaler(), regressor), LinearRegression(), ABARegressor):
-        with pytest.raises(TypeError, match="is no classifier"):
+        with pytest.raises(TypeError, match="is not a fitted classifier"):
             ReliabilityDisplay.from_estimator(other, X, labels)
     with pytest.raises(TypeError, match="has no predict_proba"):
         ReliabilityDisplay.from_estimator(SimpleNamespace(), X, labels)
