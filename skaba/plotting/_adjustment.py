@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _PLAIN = 0  # the adjustment that changes nothing
 _ASIDE = 0.3
 
 
+@dataclass(eq=False, repr=False)
 class AdjustmentDisplay(AxesDisplay):
     """The scores of networks that were trained with one of the paper's 27 adjustments each.
 
@@ -62,21 +64,17 @@ class AdjustmentDisplay(AxesDisplay):
     ['(0,0,−)', '(0,0,0)', '(0,0,+)']
     """
 
-    def __init__(
-        self,
-        scores: Mapping[int, ArrayLike],
-        *,
-        published: Mapping[int, float] | None = None,
-        score_name: str = "accuracy",
-    ) -> None:
-        self.scores = scores
-        self.published = published
-        self.score_name = score_name
-        self._scores = checked_scores(scores, "adjustment")
-        self._published = {} if published is None else dict(published)
+    scores: Mapping[int, ArrayLike]
+    _: KW_ONLY
+    published: Mapping[int, float] | None = None
+    score_name: str = "accuracy"
+
+    def __post_init__(self) -> None:
+        self._scores = checked_scores(self.scores, "adjustment")
+        self._published = dict(self.published or {})
         _check_indices([*self._scores, *self._published])
         if not np.isfinite(list(self._published.values())).all():
-            raise ValueError(f"The published scores must be finite; leave out what is missing. Got {published!r}.")
+            raise ValueError(f"The published scores must be finite; leave out what is missing. Got {self.published!r}.")
 
     @property
     def _size(self) -> tuple[float, float]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import KW_ONLY, dataclass, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
-from skaba.plotting._captions import method_name, titles
+from skaba.estimators import ABAMultiLabelClassifier
 from skaba.plotting._checks import Array, as_array, as_numbers, check_count
-from skaba.plotting._maps import ImageMaps, Maps, SeriesMaps, TableMaps, TextMaps
+from skaba.plotting._images import Images
+from skaba.plotting._kinds import Kind
+from skaba.plotting._layers import Layer
 from skaba.plotting._matplotlib import matplotlib
-from skaba.plotting._shown import shown
+from skaba.plotting._series import Series
+from skaba.plotting._shown import Shown, shown
+from skaba.plotting._table import Table
+from skaba.plotting._texts import Texts
 from skaba.preprocessing import WordSequences
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+@dataclass(eq=False, repr=False)
 class AttributionDisplay:
     """Samples with their signed attribution maps, one panel per sample.
 
@@ -76,25 +85,17 @@ class AttributionDisplay:
     (1,)
     """
 
-    def __init__(
-        self,
-        samples: Any,
-        attributions: Any,
-        *,
-        titles: Sequence[str] | None = None,
-        name: str = "attribution",
-        channel_names: Sequence[str] | None = None,
-        sampling_rate: float | None = None,
-        feature_names: Sequence[str] | None = None,
-    ) -> None:
-        self.samples = samples
-        self.attributions = attributions
-        self.titles = titles
-        self.name = name
-        self.channel_names = channel_names
-        self.sampling_rate = sampling_rate
-        self.feature_names = feature_names
-        self._maps()
+    samples: Any
+    attributions: Any
+    _: KW_ONLY
+    titles: Sequence[str] | None = None
+    name: str = "attribution"
+    channel_names: Sequence[str] | None = None
+    sampling_rate: float | None = None
+    feature_names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        self._checked()
 
     @classmethod
     def from_estimator(
@@ -190,15 +191,14 @@ class AttributionDisplay:
         seen = shown(estimator, X, y, n_samples=n_samples, words=words)
         if seen.words is None:
             _kind(seen.X)
-        is_table = seen.words is None and seen.X.ndim == 2
         display = cls(
             seen.X if seen.words is None else seen.words,
             seen.net.attribute(seen.X, seen.y, target=target, attribution=attribution),
-            titles=titles(seen, target),
-            name=f"attribution: {method_name(seen.net, attribution)}",
+            titles=_titles(seen, target),
+            name=f"attribution: {_method_name(seen.net, attribution)}",
             channel_names=channel_names,
             sampling_rate=sampling_rate,
-            feature_names=seen.names if feature_names is None and is_table else feature_names,
+            feature_names=seen.names if feature_names is None else feature_names,
         )
         return display.plot(ax=ax)
 
@@ -225,14 +225,14 @@ class AttributionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        maps = self._maps()
-        self.axes_ = _new_axes(maps) if ax is None else _given_axes(ax, len(maps.samples))
+        kind, layer = self._checked()
+        self.axes_ = _new_axes(kind) if ax is None else _given_axes(ax, len(kind.samples))
         self.figure_ = self.axes_[0].figure
         for index, axis in enumerate(self.axes_):
-            maps.draw(axis, index)
+            kind.draw_map(axis, layer, index)
             if self.titles is not None:
                 axis.set_title(self.titles[index], fontsize="medium", loc="left")
-        maps.explain_colours(self.axes_)
+        kind.explain_colours(self.axes_, layer)
         return self
 
     def to_text(self) -> Text:
@@ -254,12 +254,12 @@ class AttributionDisplay:
 
         from skaba.plotting._terminal import as_text  # noqa: PLC0415 (as above)
 
-        maps = self._maps()
+        kind, layer = self._checked()
         text = Text()
-        for index in range(len(maps.samples)):
+        for index in range(len(kind.samples)):
             if self.titles is not None:
                 text.append(f"{self.titles[index]}\n", style="bold")
-            text.append_text(as_text(maps, index))
+            text.append_text(as_text(kind, layer, index))
         text.rstrip()
         return text
 
@@ -275,19 +275,25 @@ class AttributionDisplay:
 
         (console or Console()).print(self.to_text())
 
-    def _maps(self) -> Maps:
-        """Check the parameters, and return the maps of the samples' kind."""
+    def _checked(self) -> tuple[Kind, Layer]:
+        """Check the parameters, and return the samples and the layer of their maps."""
         samples, values = as_array(self.samples), as_numbers(self.attributions, "attributions")
         kind = _kind(samples)
         check_count(len(samples))
-        if kind is not TextMaps:
+        if kind is not Texts:
             samples = as_numbers(samples, "samples")
         if self.titles is not None:
             check_consistent_length(samples, self.titles)
-        return kind(samples, values, self.name, **self._options(kind))
+        of_words = kind is Texts and values.ndim == 3
+        if (values.shape[:2] if of_words else values.shape) != samples.shape:
+            raise ValueError(
+                f"attributions has shape {values.shape}, but samples {samples.shape}; the shapes must be the same."
+            )
+        drawn = kind(samples, **self._options(kind))
+        return drawn, drawn.map_layer(values, self.name)
 
-    def _options(self, kind: type[Maps]) -> dict[str, Any]:
-        """Return the parameters of this kind of samples alone, or say that one is of another kind."""
+    def _options(self, kind: type[Kind]) -> dict[str, Any]:
+        """Return the parameters of this kind of samples, or say that one is of another kind."""
         known = {field.name for field in fields(kind)}
         options = {name: getattr(self, name) for name in ("channel_names", "sampling_rate", "feature_names")}
         wrong = [name for name, value in options.items() if value is not None and name not in known]
@@ -297,11 +303,11 @@ class AttributionDisplay:
         return {name: value for name, value in options.items() if name in known}
 
 
-def _kind(samples: Array) -> type[Maps]:
-    """Return the class of the maps of samples."""
+def _kind(samples: Array) -> type[Kind]:
+    """Return the kind of samples."""
     if samples.dtype.kind == "U" and samples.ndim == 2 and samples.size:
-        return TextMaps
-    kinds: dict[int, type[Maps]] = {2: TableMaps, 3: SeriesMaps, 4: ImageMaps}
+        return Texts
+    kinds: dict[int, type[Kind]] = {2: Table, 3: Series, 4: Images}
     is_image = samples.ndim == 4 and samples.shape[1] in (1, 3)
     if samples.size and samples.dtype.kind != "U" and (samples.ndim in (2, 3) or is_image):
         return kinds[samples.ndim]
@@ -312,11 +318,11 @@ def _kind(samples: Array) -> type[Maps]:
     )
 
 
-def _new_axes(maps: Maps) -> Array:
-    layout = "compressed" if isinstance(maps, ImageMaps) else "constrained"  # compressed leaves no gaps around images
-    figure = matplotlib().figure(figsize=maps.size, layout=layout)
-    grid = figure.add_gridspec(len(maps.heights), maps.n_columns, height_ratios=maps.heights)
-    return np.array([figure.add_subplot(grid[divmod(i, maps.n_columns)]) for i in range(len(maps.samples))])
+def _new_axes(kind: Kind) -> Array:
+    layout = "compressed" if isinstance(kind, Images) else "constrained"  # compressed leaves no gaps around images
+    figure = matplotlib().figure(figsize=kind.map_size, layout=layout)
+    grid = figure.add_gridspec(len(kind.heights), kind.n_columns, height_ratios=kind.heights)
+    return np.array([figure.add_subplot(grid[divmod(i, kind.n_columns)]) for i in range(len(kind.samples))])
 
 
 def _given_axes(ax: Any, n_samples: int) -> Array:
@@ -327,3 +333,30 @@ def _given_axes(ax: Any, n_samples: int) -> Array:
             f"samples with n_samples={len(axes)}."
         )
     return axes
+
+
+def _method_name(net: Any, attribution: Any) -> str:
+    """Return the name of the attribution method that is used."""
+    method = getattr(net.augmenter_, "attribution", "Gradient") if attribution is None else attribution
+    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+
+
+def _titles(seen: Shown, target: Any) -> list[str]:
+    """Return what the map of each sample explains."""
+    if target is not None:
+        named = isinstance(target, (str, Integral, np.generic))
+        return [f"target {target if named else ' '.join(repr(target).split())}"] * len(seen.X)
+    has_classes = is_classifier(seen.net) and not isinstance(seen.net, ABAMultiLabelClassifier)
+    if seen.y is not None:
+        return [f"class {label}" for label in np.ravel(seen.y)] if has_classes else ["loss"] * len(seen.X)
+    with torch.random.fork_rng(devices=[]):  # a data loader draws a seed even if nothing is shuffled
+        return [f"predicted {label}" for label in seen.net.predict(seen.X)] if has_classes else _highest(seen)
+
+
+def _highest(seen: Shown) -> list[str]:
+    """Return the name of each sample's highest output; with a single output, its value."""
+    outputs = seen.net.predict_proba(seen.X).reshape(len(seen.X), -1)
+    if outputs.shape[1] == 1:
+        return [f"predicted {value:.3g}" for value in outputs[:, 0]]
+    names = range(outputs.shape[1]) if seen.net.target_names_ is None else seen.net.target_names_
+    return [f"highest: {names[place]}" for place in outputs.argmax(axis=1)]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from skaba.plotting._checks import Array, as_array, as_numbers, check_count
-from skaba.plotting._draws import draw
+from skaba.plotting._draws import Draws, draw
+from skaba.plotting._images import Images
+from skaba.plotting._kinds import Augmentable
+from skaba.plotting._layers import Layer
 from skaba.plotting._matplotlib import matplotlib
-from skaba.plotting._panels import Images, Panels, Series, Words
+from skaba.plotting._series import Series
 from skaba.plotting._shown import shown
+from skaba.plotting._texts import Texts
 from skaba.preprocessing import WordSequences
 
 
+@dataclass(eq=False, repr=False)
 class AugmentationDisplay:
     """Samples before and after augmentation, with the maps that decided the change.
 
@@ -71,29 +78,19 @@ class AugmentationDisplay:
     ['sample', 'augmented', 'difference']
     """
 
-    def __init__(
-        self,
-        *,
-        samples: Array,
-        augmented: Array,
-        attributions: Array | None = None,
-        categories: Array | None = None,
-        n_categories: int = 1,
-        labels: ArrayLike | None = None,
-        words: ArrayLike | None = None,
-        channel_names: Sequence[str] | None = None,
-        sampling_rate: float | None = None,
-    ) -> None:
-        self.samples = samples
-        self.augmented = augmented
-        self.attributions = attributions
-        self.categories = categories
-        self.n_categories = n_categories
-        self.labels = labels
-        self.words = words
-        self.channel_names = channel_names
-        self.sampling_rate = sampling_rate
-        self._panels()
+    _: KW_ONLY
+    samples: Any
+    augmented: Any
+    attributions: Any = None
+    categories: Any = None
+    n_categories: int = 1
+    labels: ArrayLike | None = None
+    words: ArrayLike | None = None
+    channel_names: Sequence[str] | None = None
+    sampling_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        self._checked()
 
     @classmethod
     def from_estimator(
@@ -217,39 +214,50 @@ class AugmentationDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        panels = self._panels()
-        self.figure_ = matplotlib().figure(figsize=panels.size, layout="constrained") if figure is None else figure
-        self.axes_ = panels.plot(self.figure_)
+        kind, layers = self._checked()
+        size = kind.size(len(layers))
+        self.figure_ = matplotlib().figure(figsize=size, layout="constrained") if figure is None else figure
+        n_samples = len(kind.samples)
+        labels = [""] * n_samples if self.labels is None else [f"label {label}" for label in np.asarray(self.labels)]
+        self.axes_ = kind.plot(self.figure_, layers, labels)
         return self
 
-    def _panels(self) -> Panels:
-        """Check the parameters, and return the panels of the samples' kind."""
+    def _checked(self) -> tuple[Augmentable, list[Layer]]:
+        """Check the parameters, and return the samples and the layers that show them."""
         given = {name: getattr(self, name) for name in ("samples", "augmented", "attributions", "categories")}
-        arrays: dict[str, Any] = {
-            name: None if values is None else as_numbers(values, name) for name, values in given.items()
-        }
-        samples = arrays["samples"]
-        for name, values in arrays.items():
+        arrays: list[Any] = [None if values is None else as_numbers(values, name) for name, values in given.items()]
+        samples, augmented, attributions, categories = arrays
+        for name, values in zip(given, arrays, strict=True):
             if values is not None and values.shape != samples.shape:
                 raise ValueError(
                     f"{name} has shape {values.shape}, but samples {samples.shape}; the shapes must be the same."
                 )
-        kind = Words if self.words is not None else _kind(samples)
         check_count(len(samples))
         if self.labels is not None:
             check_consistent_length(samples, self.labels)
-        if kind is not Series and (self.channel_names is not None or self.sampling_rate is not None):
-            raise ValueError("channel_names= and sampling_rate= are for series, of shape (n, channels, length), alone.")
-        shared: dict[str, Any] = {**arrays, "n_categories": self.n_categories, "labels": self.labels}
-        if kind is Words:
-            return Words(**shared, words=as_array(self.words))
+        kind = self._kind(samples)
+        return kind, kind.layers(Draws(samples, augmented, attributions, categories, self.n_categories))
+
+    def _kind(self, samples: Array) -> Augmentable:
+        """Return what draws the samples."""
+        kind = Texts if self.words is not None else _kind(samples)
         if kind is Series:
-            return Series(**shared, channel_names=self.channel_names, sampling_rate=self.sampling_rate)
-        return Images(**shared)
+            return Series(samples, self.channel_names, self.sampling_rate)
+        if self.channel_names is not None or self.sampling_rate is not None:
+            raise ValueError("channel_names= and sampling_rate= are for series, of shape (n, channels, length), alone.")
+        if kind is Images:
+            return Images(samples)
+        words = as_array(self.words)
+        if samples.ndim != 3 or words.shape != samples.shape[:2]:
+            raise ValueError(
+                f"words has shape {words.shape}, samples {samples.shape}; texts need words of shape (n, length), empty "
+                "where there is padding, and samples of shape (n, length, dimension)."
+            )
+        return Texts(words)
 
 
-def _kind(samples: Array) -> type[Panels]:
-    """Return the class of the panels of samples."""
+def _kind(samples: Array) -> type[Augmentable]:
+    """Return the kind of samples that are not texts."""
     if len(samples) > 0 and samples.ndim == 3:
         return Series
     if len(samples) > 0 and samples.ndim == 4 and samples.shape[1] in (1, 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skaba.plotting._axes_display import AxesDisplay
 from skaba.plotting._checks import checked_scores
 
 
+@dataclass(eq=False, repr=False)
 class ComparisonDisplay(AxesDisplay):
     """Paired differences between methods and a reference, with their intervals.
 
@@ -58,21 +60,16 @@ class ComparisonDisplay(AxesDisplay):
     array([0.2, 0.1, 0.1])
     """
 
-    def __init__(
-        self,
-        scores: Mapping[str, ArrayLike],
-        *,
-        reference: str,
-        intervals: Mapping[str, tuple[float, float]],
-        score_name: str = "accuracy",
-    ) -> None:
-        self.scores = scores
-        self.reference = reference
-        self.intervals = intervals
-        self.score_name = score_name
-        self._scores = checked_scores(scores, "method")
-        _check_pairs(self._scores, reference)
-        _check_intervals(intervals, [method for method in scores if method != reference], reference)
+    scores: Mapping[str, ArrayLike]
+    _: KW_ONLY
+    reference: str
+    intervals: Mapping[str, tuple[float, float]]
+    score_name: str = "accuracy"
+
+    def __post_init__(self) -> None:
+        self._scores = checked_scores(self.scores, "method")
+        _check_pairs(self._scores, self.reference)
+        _check_intervals(self.intervals, [name for name in self.scores if name != self.reference], self.reference)
 
     @classmethod
     def from_results(cls, results: Comparison, *, ax: Any = None) -> ComparisonDisplay:

@@ -18,13 +18,18 @@ from skaba.plotting._checks import Array
 
 @dataclass
 class Draws:
-    """Samples as the net augments them (its input, or a layer's output), and each augmented by itself."""
+    """Samples before and after augmentation, with their maps and categories; parameters as in AugmentationDisplay."""
 
     samples: Array
     augmented: Array
     attributions: Array | None
     categories: Array | None
     n_categories: int
+
+    @property
+    def change(self) -> Array:
+        """Augmented minus sample."""
+        return self.augmented - self.samples
 
 
 def draw(net: Any, X: Array, y: Any, random_state: int, channel_axis: int) -> Draws:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class FidelityCurve:
     interval: tuple[float, float]
 
 
+@dataclass(eq=False, repr=False)
 class FidelityDisplay(AxesDisplay):
     """Perturbation curves of attribution methods. Make it with :meth:`from_results` or :meth:`from_estimator`.
 
@@ -83,11 +84,13 @@ class FidelityDisplay(AxesDisplay):
     2
     """
 
-    def __init__(self, curves: Sequence[FidelityCurve], *, level: float = 0.95) -> None:
-        if not curves:
+    curves: Sequence[FidelityCurve]
+    _: KW_ONLY
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.curves:
             raise ValueError("curves is empty; give the curves of at least one attribution method.")
-        self.curves = curves
-        self.level = level
 
     @classmethod
     def from_results(cls, results: Mapping[str, Fidelity], *, ax: Any = None) -> FidelityDisplay:

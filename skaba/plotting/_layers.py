@@ -12,7 +12,6 @@ import numpy as np
 from skaba.plotting._checks import Array
 from skaba.plotting._matplotlib import matplotlib
 
-MOST_IN_LIMITS = 0.99  # of the values of series: a few spikes must not decide the colours of all
 _CATEGORY_NAMES = {1: ["all"], 2: ["low", "high"], 3: ["low", "middle", "high"]}
 
 
@@ -50,6 +49,11 @@ class Layer:
         """The matplotlib ScalarMappable from values to colours."""
         cmap = matplotlib().get_cmap(self.cmap, None if self.names is None else len(self.names))
         return matplotlib("cm").ScalarMappable(matplotlib("colors").Normalize(*self.limits), cmap)
+
+    @property
+    def shading(self) -> dict[str, Any]:
+        """The keyword arguments that give ``imshow`` these colours; empty if the values are colours."""
+        return {} if self.cmap is None else {"cmap": self.colours.cmap, "norm": self.colours.norm}
 
     def leaves_alone(self, index: int) -> bool:
         """Return whether the values are changes, and one sample has none."""

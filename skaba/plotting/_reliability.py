@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from skaba.evaluation.calibration import ReliabilityCurve, column_numbers, relia
 from skaba.plotting._axes_display import AxesDisplay
 
 
+@dataclass(eq=False, repr=False)
 class ReliabilityDisplay(AxesDisplay):
     """Accuracy against confidence, with the number of samples behind each point.
 
@@ -54,11 +56,10 @@ class ReliabilityDisplay(AxesDisplay):
     'ours'
     """
 
+    curve: ReliabilityCurve
+    _: KW_ONLY
+    name: str | None = None
     _size = (5.2, 4.6)
-
-    def __init__(self, curve: ReliabilityCurve, *, name: str | None = None) -> None:
-        self.curve = curve
-        self.name = name
 
     @classmethod
     def from_estimator(

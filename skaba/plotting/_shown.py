@@ -31,7 +31,7 @@ class Shown:
     words : ndarray of str of shape (n, length) or None
         The words of texts, empty where there is padding.
     names : list of str or None
-        The names of the features, if they have names.
+        The names of a table's features, if they have names.
     """
 
     net: Any
@@ -72,7 +72,7 @@ def shown(
         return Shown(net, inputs, targets, words=_words(estimator, first, inputs, words, embedding.padding_idx))
     if words is not None:
         raise ValueError("words= is for texts, augmented at their embedding; this estimator has layer=None.")
-    return Shown(net, inputs, targets, names=_names(estimator, X))
+    return Shown(net, inputs, targets, names=_names(estimator, X) if inputs.ndim == 2 else None)
 
 
 def _words(estimator: Any, X: Any, ids: Array, words: Any, padding: int | None) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any
 
@@ -45,6 +45,7 @@ class StrengthCurve:
     is_plain: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class StrengthDisplay(AxesDisplay):
     """Score against augmentation strength. Make it with :meth:`from_search`.
 
@@ -75,11 +76,10 @@ class StrengthDisplay(AxesDisplay):
     'log'
     """
 
+    curves: Sequence[StrengthCurve]
+    _: KW_ONLY
+    score_name: str = "score"
     _size = (6.4, 4.2)
-
-    def __init__(self, curves: Sequence[StrengthCurve], *, score_name: str = "score") -> None:
-        self.curves = curves
-        self.score_name = score_name
 
     @classmethod
     def from_search(
@@ -262,9 +262,7 @@ def _keys(parameters: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _curve(label: str, points: dict[float, list[float]], is_plain: bool) -> StrengthCurve:
-    strengths = sorted(points)
-    scores = [np.asarray(points[strength]) for strength in strengths]
-    means, deviations = [values.mean() for values in scores], [values.std() for values in scores]
-    n_scores = max(map(len, scores))
+    strengths, scores = zip(*sorted(points.items()), strict=True)
+    means, deviations = (np.array([measure(values) for values in scores]) for measure in (np.mean, np.std))
     is_plain = is_plain or not any(strengths)
-    return StrengthCurve(label, np.array(strengths), np.array(means), np.array(deviations), n_scores, is_plain)
+    return StrengthCurve(label, np.array(strengths), means, deviations, max(map(len, scores)), is_plain)
