@@ -18,8 +18,8 @@ class ReliabilityDisplay(AxesDisplay):
     """Accuracy against confidence, with the number of samples behind each point.
 
     A point below the diagonal is a bin of overconfident predictions, a point above it a bin of underconfident
-    ones; the red bars show by how much. The grey histogram shows the number of samples per bin. Make it with
-    :meth:`from_estimator` or :meth:`from_predictions`.
+    ones; the red bars show by how much. The grey histogram shows the number of samples per bin. Make it with a
+    ``from_`` method.
 
     Parameters
     ----------
@@ -49,17 +49,38 @@ class ReliabilityDisplay(AxesDisplay):
     >>> display = ReliabilityDisplay.from_predictions(np.zeros(200, dtype=int), np.column_stack([p, 1 - p]))
     >>> display.ax_.get_ylabel()
     'accuracy'
-
-    A curve that was computed before:
-
-    >>> ReliabilityDisplay(display.curve, name="ours").plot().name
-    'ours'
     """
 
     curve: ReliabilityCurve
     _: KW_ONLY
     name: str | None = None
     _size = (5.2, 4.6)
+
+    @classmethod
+    def from_results(cls, results: ReliabilityCurve, *, name: str | None = None, ax: Any = None) -> ReliabilityDisplay:
+        """Plot what ``reliability_curve`` found.
+
+        Parameters
+        ----------
+        results : ReliabilityCurve
+        name : str, default=None
+            For the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default the Axes of a new figure.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Examples
+        --------
+        >>> from skaba.evaluation.calibration import reliability_curve
+        >>> from skaba.plotting import ReliabilityDisplay
+        >>> curve = reliability_curve([0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], n_bins=2)
+        >>> ReliabilityDisplay.from_results(curve, name="ours").name
+        'ours'
+        """
+        return cls(results, name=name).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -154,7 +175,8 @@ class ReliabilityDisplay(AxesDisplay):
         ValueError
             As :func:`skaba.evaluation.calibration.reliability_curve`.
         """
-        return cls(reliability_curve(y, probabilities, n_bins=n_bins, strategy=strategy), name=name).plot(ax)
+        curve = reliability_curve(y, probabilities, n_bins=n_bins, strategy=strategy)
+        return cls.from_results(curve, name=name, ax=ax)
 
     def _draw(self) -> None:
         self._draw_points()

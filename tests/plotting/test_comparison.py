@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from skaba.evaluation import Comparison
 from skaba.plotting import ComparisonDisplay
 
 SCORES = {"worse": [0.5, 0.6, 0.4], "plain": [0.6, 0.7, 0.8], "better": [0.9, 0.8, 0.9]}
@@ -90,3 +91,31 @@ def test_errors_of_reference_and_intervals(parameters, message):
 def test_errors_of_scores(scores, message):
     with pytest.raises(ValueError, match=message):
         ComparisonDisplay(scores, reference="plain", intervals={})
+
+
+def test_results_are_drawn_with_one_dot_per_seed():
+    scores = {name: np.repeat(values, 2) + [-0.01, 0.01] * 3 for name, values in SCORES.items()}
+    results = Comparison(scores, reference="plain", n_folds=2, score_name="hits")
+    shown = ComparisonDisplay.from_results(results)
+    assert list(shown.differences_) == ["worse", "better"]
+    for name, differences in results.differences().items():
+        np.testing.assert_allclose(shown.differences_[name], differences)
+    assert shown.intervals == results.intervals()
+    assert "3 pairs" in shown.ax_.get_xlabel()
+    assert shown.score_name == "hits"
+
+
+def test_results_without_methods_whose_fits_failed():
+    scores = {name: np.array(values) for name, values in SCORES.items()}
+    scores["worse"][0] = np.nan
+    results = Comparison(scores, reference="plain", n_folds=1, failures={"worse": "1 of 3 fits failed"})
+    assert list(ComparisonDisplay.from_results(results).differences_) == ["better"]
+
+
+def test_results_that_have_no_differences():
+    failed = {name: np.full(3, np.nan) for name in SCORES}
+    results = Comparison(failed, reference="plain", n_folds=1, failures={"plain": "3 of 3 fits failed"})
+    with pytest.raises(ValueError, match="no differences to plot: plain: 3 of 3 fits failed"):
+        ComparisonDisplay.from_results(results)
+    with pytest.raises(ValueError, match="no differences to plot: give another method too"):
+        ComparisonDisplay.from_results(Comparison({"plain": np.ones(3)}, reference="plain", n_folds=1))
