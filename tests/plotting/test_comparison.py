@@ -13,7 +13,7 @@ def display(**parameters):
     return ComparisonDisplay(SCORES, **{"reference": "plain", "intervals": INTERVALS, **parameters})
 
 
-def test_one_row_a_method_from_the_top_in_the_order_given():
+def test_one_row_per_method_in_the_order_given():
     ax = display().plot().ax_
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["worse", "better"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
@@ -30,13 +30,13 @@ def test_dots_are_the_paired_differences_and_the_mark_is_their_mean():
         np.testing.assert_allclose(marks[row].get_ydata(), row)
 
 
-def test_bars_are_the_intervals_given():
+def test_bars_are_the_given_intervals():
     segments = [lines.get_segments()[0] for lines in display().plot().ax_.collections]
     for row, (name, segment) in enumerate(zip(DIFFERENCES, segments, strict=True)):
         np.testing.assert_allclose(segment, [(INTERVALS[name][0], row), (INTERVALS[name][1], row)])
 
 
-def test_the_reference_names_the_line_at_0_and_scores_stand_at_the_right():
+def test_the_line_at_0_has_the_name_of_the_reference_and_scores_are_at_the_right():
     ax = display(score_name="hits").plot().ax_
     np.testing.assert_array_equal(ax.lines[-1].get_xdata(), [0, 0])
     right, top = ax.child_axes
@@ -53,7 +53,7 @@ def test_percentages_have_two_decimals():
     assert ax.child_axes[0].get_yticklabels()[0].get_text() == "81.23"
 
 
-def test_a_given_axes_and_an_interval_of_the_reference():
+def test_given_axes_and_an_interval_of_the_reference():
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
