@@ -190,7 +190,7 @@ class AttributionDisplay:
         matplotlib()  # if it is missing, fail before the maps are computed
         seen = shown(estimator, X, y, n_samples=n_samples, words=words)
         if seen.words is None:
-            _kind(seen.X)
+            _kind_of(seen.X)  # other samples are refused before the maps are computed
         display = cls(
             seen.X if seen.words is None else seen.words,
             seen.net.attribute(seen.X, seen.y, target=target, attribution=attribution),
@@ -278,7 +278,7 @@ class AttributionDisplay:
     def _checked(self) -> tuple[Kind, Layer]:
         """Check the parameters, and return the samples and the layer of their maps."""
         samples, values = as_array(self.samples), as_numbers(self.attributions, "attributions")
-        kind = _kind(samples)
+        kind = _kind_of(samples)
         check_count(len(samples))
         if kind is not Texts:
             samples = as_numbers(samples, "samples")
@@ -303,7 +303,7 @@ class AttributionDisplay:
         return {name: value for name, value in options.items() if name in known}
 
 
-def _kind(samples: Array) -> type[Kind]:
+def _kind_of(samples: Array) -> type[Kind]:
     """Return the kind of samples."""
     if samples.dtype.kind == "U" and samples.ndim == 2 and samples.size:
         return Texts

@@ -180,7 +180,7 @@ class AugmentationDisplay:
         matplotlib()  # if it is missing, fail before the maps are computed
         seen = shown(estimator, X, y, n_samples=n_samples, words=words)
         if seen.words is None:
-            _kind(seen.X)
+            _kind_of(seen.X)  # other samples are refused before the maps are computed
         draws = draw(seen.net, seen.X, seen.y, random_state, channel_axis=1 if seen.words is None else -1)
         display = cls(
             **vars(draws),
@@ -232,15 +232,15 @@ class AugmentationDisplay:
                 raise ValueError(
                     f"{name} has shape {values.shape}, but samples {samples.shape}; the shapes must be the same."
                 )
+        kind = self._kind(samples)
         check_count(len(samples))
         if self.labels is not None:
             check_consistent_length(samples, self.labels)
-        kind = self._kind(samples)
         return kind, kind.layers(Draws(samples, augmented, attributions, categories, self.n_categories))
 
     def _kind(self, samples: Array) -> Augmentable:
-        """Return what draws the samples."""
-        kind = Texts if self.words is not None else _kind(samples)
+        """Check the parameters of one kind of samples, and return what draws them."""
+        kind = Texts if self.words is not None else _kind_of(samples)
         if kind is Series:
             return Series(samples, self.channel_names, self.sampling_rate)
         if self.channel_names is not None or self.sampling_rate is not None:
@@ -256,11 +256,11 @@ class AugmentationDisplay:
         return Texts(words)
 
 
-def _kind(samples: Array) -> type[Augmentable]:
+def _kind_of(samples: Array) -> type[Augmentable]:
     """Return the kind of samples that are not texts."""
-    if len(samples) > 0 and samples.ndim == 3:
+    if samples.size and samples.ndim == 3:
         return Series
-    if len(samples) > 0 and samples.ndim == 4 and samples.shape[1] in (1, 3):
+    if samples.size and samples.ndim == 4 and samples.shape[1] in (1, 3):
         return Images
     raise ValueError(
         f"The samples have shape {samples.shape}; AugmentationDisplay shows images, (n, 1, h, w) or (n, 3, h, w), "

@@ -139,3 +139,13 @@ def test_errors(net, labels):
     embedded = np.zeros((2, 7, 4))
     with pytest.raises(ValueError, match=r"words has shape \(2, 3\)"):
         AugmentationDisplay(samples=embedded, augmented=embedded, words=np.full((2, 3), "a"))
+
+
+def test_padding_does_not_decide_the_colours():
+    words = np.array([["puck", "orbits", ""]])
+    embedded, maps = np.zeros((1, 3, 2)), np.array([[[1.0, 0], [-1, 0], [9, 9]]])
+    display = AugmentationDisplay(samples=embedded, augmented=embedded, attributions=maps, words=words).plot()
+    red, blue = colours(display.axes_[0, 0])
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+    assert max(red.min(), blue.min()) < 0.2, "the colours at the ends"
