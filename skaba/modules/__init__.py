@@ -1,4 +1,4 @@
-"""Networks of the papers, and a small one for demonstrations: plain modules that return logits."""
+"""Networks of the papers, and a small one for demonstrations: plain modules that return one logit per class."""
 
 from skaba.modules._conv_net import ConvNet
 from skaba.modules._fcn import FCN

@@ -10,36 +10,36 @@ from skaba.modules._initialize import he_normal
 class ConvNet(nn.Module):
     """Small convolutional network for images of 8x8 to 32x32 pixels.
 
-    Two stages of two 3x3 convolutions, with a max pool between them, an average
-    pool to 2x2 after them, and one linear layer. With the defaults it has about
-    67,000 parameters and trains on a CPU.
+    Two stages of two 3x3 convolutions with a max pool between them, then an average
+    pool to 2x2 and a linear layer. With the default parameters it has about
+    67,000 weights and trains on a CPU.
 
     Parameters
     ----------
     n_classes : int, default=10
-        Number of outputs.
+        Number of classes; the network returns one logit per class.
     channels : int, default=1
-        Channels of the images: 1 for grey values, 3 for colours.
+        Number of channels of the images: 1 for grey images, 3 for colour images.
     width : int, default=32
-        Channels of the first stage; the second has twice as many.
+        Number of channels of the first stage; the second stage has twice as many.
     batch_norm : bool, default=False
-        Whether to put batch normalization after every convolution.
+        Whether each convolution is followed by batch normalization.
     dropout : float, default=0.0
-        Probability of dropping an input of the linear layer.
+        Probability that an input of the linear layer is dropped.
 
     Attributes
     ----------
     features : torch.nn.Sequential
-        Convolutions and the pool between the stages. Without batch
-        normalization, ``features.3`` is the end of the first stage, of shape
-        (n, width, height, width of the image).
+        The convolutions and the max pool. Without batch normalization,
+        ``features.3`` is the end of the first stage; its output has the shape
+        (n, ``width``, image height, image width).
     classifier : torch.nn.Sequential
-        Average pool and linear layer.
+        The average pool and the linear layer.
 
     Notes
     -----
-    Layers start from the normal distribution of He et al. (2015), from which the
-    network learns much faster than from PyTorch's default.
+    The weights are initialised as in He et al. (2015); the network then learns much
+    faster than from PyTorch's default initialisation.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class ConvNet(nn.Module):
             *_convolution(2 * width, 2 * width, batch_norm),
         )
         self.classifier = nn.Sequential(
-            # 2x2 instead of 1x1 keeps a little of where things are, which digits need.
+            # A pool to 2x2 keeps some spatial information, which digits need; a pool to 1x1 would not.
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
             nn.Dropout(dropout),
@@ -86,18 +86,24 @@ class ConvNet(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n, n_classes)
+            One logit per class.
+
+        Raises
+        ------
+        ValueError
+            If the images do not have this shape.
         """
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(
-                f"Expected images of shape (n, {self.channels}, height, width), got {tuple(x.shape)}. Add the axis of "
-                "channels, X[:, None] for grey images, or set channels."
+                f"Expected images of shape (n, {self.channels}, height, width), got {tuple(x.shape)}. Add the channel "
+                "axis, X[:, None] for grey images, or set channels."
             )
         logits: Tensor = self.classifier(self.features(x))
         return logits
 
 
 def _convolution(channels_in: int, channels_out: int, batch_norm: bool) -> list[nn.Module]:
-    """3x3 convolution that keeps the image's size, and what follows it."""
+    """Return a 3x3 convolution that keeps the size of the image, with batch normalization and ReLU."""
     layers: list[nn.Module] = [nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)]
     if batch_norm:
         layers.append(nn.BatchNorm2d(channels_out))

@@ -9,26 +9,27 @@ class FCN(nn.Module):
     """Fully convolutional network for time series, such as ECGs.
 
     Three blocks of convolution, batch normalization and ReLU with 128, 256 and
-    128 channels and kernels of 8, 5 and 3 samples, a global average pool, and a
-    linear layer (Wang, Yan & Oates 2017, section II.B). Convolutions keep the
-    number of samples, so signals of any length will do, and the length may
-    differ between training and prediction.
+    128 channels and kernels of 8, 5 and 3 time steps, a global average pool, and a
+    linear layer (Wang, Yan & Oates 2017, section II.B). The convolutions keep the
+    length, so signals may have any length, and it may differ between training and
+    prediction.
 
     Parameters
     ----------
     n_classes : int, default=71
-        Number of outputs. The default is the number of statements in PTB-XL.
+        Number of classes or labels; the network returns one logit per class. The
+        default is the number of statements in PTB-XL.
     channels : int, default=12
-        Channels of the signal, such as the leads of an ECG.
+        Number of channels of the signals, such as the leads of an ECG.
 
     Attributes
     ----------
     features : torch.nn.Sequential
-        The three blocks; ``features.0`` gives (n, 128, samples).
+        The three blocks; the output of ``features.0`` has the shape (n, 128, length).
     pool : torch.nn.Sequential
-        The average over all samples.
+        The average over all time steps.
     classifier : torch.nn.Linear
-        From the 128 averages to the logits.
+        The linear layer from the 128 averages to the logits.
 
     References
     ----------
@@ -51,7 +52,7 @@ class FCN(nn.Module):
             _block(128, 256, kernel_size=5),
             _block(256, 128, kernel_size=3),
         )
-        # As a module, so that attribution methods with rules for layers know it.
+        # A module instead of a function, so that attribution methods with rules per layer (LRP, DeepLIFT) see it.
         self.pool = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten())
         self.classifier = nn.Linear(128, n_classes)
 
@@ -60,16 +61,22 @@ class FCN(nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor of shape (n, channels, samples)
+        x : torch.Tensor of shape (n, channels, length)
             Floating-point signals.
 
         Returns
         -------
         logits : torch.Tensor of shape (n, n_classes)
+            One logit per class.
+
+        Raises
+        ------
+        ValueError
+            If the signals do not have this shape.
         """
         if x.ndim != 3 or x.shape[1] != self.channels:
             raise ValueError(
-                f"Expected signals of shape (n, {self.channels}, samples), got {tuple(x.shape)}. Transpose them, or "
+                f"Expected signals of shape (n, {self.channels}, length), got {tuple(x.shape)}. Transpose them, or "
                 "set channels."
             )
         logits: Tensor = self.classifier(self.pool(self.features(x)))
@@ -77,8 +84,8 @@ class FCN(nn.Module):
 
 
 def _block(channels_in: int, channels_out: int, kernel_size: int) -> nn.Sequential:
-    """Convolution that keeps the number of samples, batch normalization, ReLU."""
-    # The same as padding="same", which warns about a copy for kernels of even length.
+    """Return a convolution that keeps the length, batch normalization and ReLU."""
+    # Pads as padding="same" does, but without its warning about a copy for kernels of even length.
     before = (kernel_size - 1) // 2
     return nn.Sequential(
         nn.ConstantPad1d((before, kernel_size - 1 - before), 0.0),

@@ -1,4 +1,4 @@
-"""How the networks' weights start."""
+"""Initialisation of weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from torch import nn
 
 
 def he_normal(layer: nn.Module) -> None:
-    """Draw a layer's weights such that ReLU layers keep the signal's variance; for ``module.apply``.
+    """Initialise a layer so that the variance of the signal stays the same through ReLU layers.
 
-    From the normal distribution of He et al. (2015, section 2.2), with zero biases.
-    Layers other than convolutions and linear ones are left as they are.
+    Weights of convolutions and linear layers are drawn from the normal distribution of
+    He et al. (2015, section 2.2), and their biases are set to zero. Other layers are not
+    changed. For use with ``module.apply``.
     """
     if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
         return

@@ -1,4 +1,4 @@
-"""A convolutional network over word vectors."""
+"""A convolutional network for texts."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from torch import Tensor, nn
 
 
 class TextCNN(nn.Module):
-    """Convolutional network for texts: word ids, frozen word vectors, 3 convolutions, 2 linear layers.
+    """Convolutional network for texts: frozen word vectors, 3 convolutions, 2 linear layers.
 
-    Each of the first two convolutions is followed by a max pool, and the third by
-    the maximum over all positions, so texts of any length from ``pool_size ** 2``
-    words will do.
+    A max pool follows each of the first two convolutions, and the maximum over all
+    positions follows the third, so texts may have any length from
+    ``pool_size ** 2`` words.
 
     Parameters
     ----------
     vectors : array-like of shape (n_words, dimension)
-        Word vectors, of which row i belongs to word id i; see
+        Word vectors; row i is the vector of word id i, see
         :meth:`skaba.preprocessing.WordSequences.embedding_matrix`. They are copied
-        as float32 and not trained. Row 0 stands for padding and is set to zero.
+        as float32 and not trained. Row 0 is padding and is set to zero.
     n_classes : int, default=20
-        Number of outputs.
+        Number of classes; the network returns one logit per class.
     channels : int, default=128
-        Channels of every convolution.
+        Number of channels of each convolution.
     kernel_size : int, default=5
-        Words that a convolution sees at once.
+        Kernel size of the convolutions in words.
     pool_size : int, default=5
-        Words, or positions, that a max pool makes one.
+        Kernel size and stride of the max pools.
     hidden : int, default=128
         Size of the hidden linear layer.
     dropout : float, default=0.5
-        Probability of dropping an output of the hidden linear layer.
+        Probability that an output of the hidden linear layer is dropped.
     batch_norm : bool, default=False
-        Whether to put batch normalization after every convolution.
+        Whether each convolution is followed by batch normalization.
 
     Attributes
     ----------
     embedding : torch.nn.Embedding
-        The frozen word vectors; its output, of shape (n, length, dimension), is
-        what ``layer="embedding"`` augments.
+        The frozen word vectors. With ``layer="embedding"``, an estimator augments
+        the output of this layer, of shape (n, length, dimension).
     features : torch.nn.Sequential
-        Convolutions and the pools between them.
+        The convolutions and the pools between them.
     pool : torch.nn.Sequential
         The maximum over all positions.
     classifier : torch.nn.Sequential
@@ -51,15 +51,16 @@ class TextCNN(nn.Module):
     Raises
     ------
     ValueError
-        If ``vectors`` is not 2-dimensional, has no row besides padding, or is not
-        finite; or if the texts given are not of shape (n, length), or too short.
+        If ``vectors`` is not 2-dimensional, has no row except the padding, or is not
+        finite; or if texts are not of shape (n, length), or are too short.
 
     Notes
     -----
-    The papers name the layers, not their sizes. These follow the tutorial network
-    of F. Chollet, "Using pre-trained word embeddings in a Keras model" (2016), made
-    for the same task: 20 Newsgroups, texts of 1000 words, GloVe vectors of 100
-    dimensions. Here convolutions keep the length, so short texts work as well.
+    The papers name the layers, but not their sizes. The default sizes are those of
+    F. Chollet, "Using pre-trained word embeddings in a Keras model" (2016), a
+    tutorial for the same task: 20 Newsgroups, texts of 1000 words, GloVe vectors of
+    100 dimensions. Unlike there, the convolutions keep the length, so that the
+    network takes short texts too.
 
     Examples
     --------
@@ -96,7 +97,7 @@ class TextCNN(nn.Module):
             nn.MaxPool1d(pool_size),
             *_convolution(channels, channels, kernel_size, batch_norm),
         )
-        # As a module, so that attribution methods with rules for layers know it.
+        # A module instead of a function, so that attribution methods with rules per layer (LRP, DeepLIFT) see it.
         self.pool = nn.Sequential(nn.AdaptiveMaxPool1d(1), nn.Flatten())
         self.classifier = nn.Sequential(
             nn.Linear(channels, hidden),
@@ -116,6 +117,7 @@ class TextCNN(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n, n_classes)
+            One logit per class.
         """
         if x.ndim != 2 or x.shape[1] < self.min_length:
             raise ValueError(
@@ -128,11 +130,11 @@ class TextCNN(nn.Module):
 
 
 def _convolution(channels_in: int, channels_out: int, kernel_size: int, batch_norm: bool) -> list[nn.Module]:
-    """Convolution that keeps the length, and what follows it."""
+    """Return a convolution that keeps the length, with batch normalization and ReLU."""
     before = (kernel_size - 1) // 2
     layers: list[nn.Module] = [nn.Conv1d(channels_in, channels_out, kernel_size, padding=before)]
     if kernel_size % 2 == 0:
-        # One more on the right; padding="same" would warn about a copy.
+        # One more zero on the right. padding="same" does it too, but warns about a copy.
         layers.insert(0, nn.ConstantPad1d((0, 1), 0.0))
     if batch_norm:
         layers.append(nn.BatchNorm1d(channels_out))
@@ -144,14 +146,14 @@ def _checked_vectors(vectors: Any) -> Tensor:
     weights = torch.as_tensor(vectors).detach().to(torch.float32, copy=True)
     if weights.ndim != 2 or weights.shape[0] < 2 or weights.shape[1] < 1:
         raise ValueError(
-            "vectors must be of shape (n_words, dimension), with row 0 for padding and at least one word, "
-            f"got shape {tuple(weights.shape)}. WordSequences.embedding_matrix() makes such an array."
+            "vectors must have the shape (n_words, dimension), with row 0 for padding and at least one word, "
+            f"got shape {tuple(weights.shape)}. WordSequences.embedding_matrix() returns such an array."
         )
     if not torch.isfinite(weights).all():
         rows = int((~torch.isfinite(weights)).any(dim=1).sum())
         raise ValueError(
             f"vectors must be finite, but {rows} of {weights.shape[0]} rows hold NaN or infinity. "
-            "Drop those words, or repair the file the vectors came from."
+            "Drop these words, or repair the file of the vectors."
         )
     weights[0] = 0.0
     return weights

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from skaba.modules._initialize import he_normal
 
-# Marks a max pool in a configuration; the other numbers are channels of a 3x3 convolution.
+# A max pool in a configuration; the other numbers are the channels of a 3x3 convolution.
 _MAX_POOL = 0
 
-# Table 1 of Simonyan & Zisserman, without the fifth pool, which the two classes choose themselves.
+# Table 1 of Simonyan & Zisserman, without the fifth pool, which differs between the two classes.
 _CONFIGURATION_A = (64, _MAX_POOL, 128, _MAX_POOL, 256, 256, _MAX_POOL, 512, 512, _MAX_POOL, 512, 512)
 _CONFIGURATION_D = (
     *(64, 64, _MAX_POOL),
@@ -18,47 +18,48 @@ _CONFIGURATION_D = (
     *(512, 512, 512, _MAX_POOL),
     *(512, 512, 512),
 )
-# Four pools of 2x2 come before the fifth.
+# The factor by which the four pools before the fifth reduce height and width.
 _REDUCTION = 16
 
 
 class VGG11(nn.Module):
     """VGG with 11 layers (configuration A), by default for MNIST.
 
-    An average pool takes the place of the fifth max pool, and the fully connected
-    layers are smaller than the original 4096, so that it suits images of 28x28.
+    So that the network suits images of 28x28, the fifth pool is an average pool,
+    and the fully connected layers are smaller than the original 4096.
 
     Parameters
     ----------
     n_classes : int, default=10
-        Number of outputs.
+        Number of classes; the network returns one logit per class.
     channels : int, default=1
-        Channels of the images.
+        Number of channels of the images.
     image_size : int, default=28
         Height and width of the images in pixels, at least 16.
     batch_norm : bool, default=False
-        Whether to put batch normalization after every convolution.
+        Whether each convolution is followed by batch normalization.
     hidden : int, default=512
         Size of the two hidden fully connected layers.
     dropout : float, default=0.5
-        Probability of dropping an output of a hidden fully connected layer.
+        Probability that an output of a hidden fully connected layer is dropped.
 
     Attributes
     ----------
     features : torch.nn.Sequential
-        Convolutions and pools, the fifth included.
+        The convolutions and the five pools.
     classifier : torch.nn.Sequential
-        Three fully connected layers.
+        The three fully connected layers.
 
     Raises
     ------
     ValueError
-        If ``image_size`` is below 16, or the images given have another shape.
+        If ``image_size`` is below 16, or images have another shape.
 
     Notes
     -----
-    All layers start from the normal distribution of He et al. (2015): without it,
-    or batch normalization, networks this deep hardly begin to learn.
+    The weights are initialised as in He et al. (2015). With PyTorch's default
+    initialisation and without batch normalization, networks of this depth hardly
+    begin to learn.
 
     References
     ----------
@@ -103,6 +104,7 @@ class VGG11(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n, n_classes)
+            One logit per class.
         """
         _check_images(x, self.image_size)
         logits: Tensor = self.classifier(self.features(x))
@@ -115,29 +117,29 @@ class VGG16(nn.Module):
     Parameters
     ----------
     n_classes : int, default=10
-        Number of outputs.
+        Number of classes; the network returns one logit per class.
     channels : int, default=3
-        Channels of the images.
+        Number of channels of the images.
     image_size : int, default=32
         Height and width of the images in pixels, at least 16.
     batch_norm : bool, default=False
-        Whether to put batch normalization after every convolution.
+        Whether each convolution is followed by batch normalization.
     hidden : int, default=4096
         Size of the two hidden fully connected layers.
     dropout : float, default=0.5
-        Probability of dropping an output of a hidden fully connected layer.
+        Probability that an output of a hidden fully connected layer is dropped.
 
     Attributes
     ----------
     features : torch.nn.Sequential
-        Convolutions and pools, the fifth included.
+        The convolutions and the five pools.
     classifier : torch.nn.Sequential
-        Three fully connected layers.
+        The three fully connected layers.
 
     Raises
     ------
     ValueError
-        If ``image_size`` is below 16, or the images given have another shape.
+        If ``image_size`` is below 16, or images have another shape.
 
     See Also
     --------
@@ -164,7 +166,7 @@ class VGG16(nn.Module):
         super().__init__()
         side = _last_side(image_size)
         self.image_size = image_size
-        # Rounding up lets a map of 1x1, which images below 32 pixels arrive at, pass through.
+        # Rounding up lets feature maps of 1x1 pass, which is their size for images below 32 pixels.
         self.features = _features(_CONFIGURATION_D, channels, batch_norm, nn.MaxPool2d(2, ceil_mode=True))
         self.classifier = _classifier(512 * side**2, hidden, n_classes, dropout)
         self.apply(he_normal)
@@ -180,6 +182,7 @@ class VGG16(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n, n_classes)
+            One logit per class.
         """
         _check_images(x, self.image_size)
         logits: Tensor = self.classifier(self.features(x))
@@ -216,7 +219,7 @@ def _classifier(inputs: int, hidden: int, n_classes: int, dropout: float) -> nn.
 
 
 def _last_side(image_size: int) -> int:
-    """Height and width after the fifth pool."""
+    """Return the height and width after the fifth pool."""
     if image_size < _REDUCTION:
         raise ValueError(
             f"image_size must be at least {_REDUCTION}, got {image_size}: four pools halve the image before "

@@ -1,4 +1,16 @@
-"""Pictures of augmentation and of what it brings, as scikit-learn style Display classes."""
+"""Pictures of augmentation and of its effects, as Display classes like those of scikit-learn.
+
+* ``AttributionDisplay.from_estimator``: what a fitted estimator looks at.
+* ``AugmentationDisplay.from_estimator``: what training does to samples.
+* ``ComparisonDisplay.from_results``: a :class:`skaba.evaluation.Comparison`.
+* ``FidelityDisplay.from_results``: :class:`skaba.evaluation.fidelity.Fidelities`; or ``from_estimator``.
+* ``ReliabilityDisplay.from_results``: a :class:`skaba.evaluation.calibration.ReliabilityCurve`; or
+  ``from_predictions``, ``from_estimator``.
+* ``StrengthDisplay.from_search``: a fitted search over ``strength``.
+* ``AdjustmentDisplay``: scores of single adjustments.
+
+Drawing needs matplotlib: ``pip install "skaba[plotting]"``.
+"""
 
 from skaba.plotting._adjustment import AdjustmentDisplay
 from skaba.plotting._attribution import AttributionDisplay

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, fields
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
-from rich.text import Text
+import torch
+from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
-from skaba.plotting._captions import method_name, titles
-from skaba.plotting._maps import ImageMaps, Maps, SeriesMaps, TableMaps, TextMaps
-from skaba.plotting._panels import Array, add_bar, as_array, as_numbers, check_count
-from skaba.plotting._shown import shown
-from skaba.plotting._terminal import in_words
+from skaba.estimators import ABAMultiLabelClassifier
+from skaba.plotting._checks import Array, as_array, as_numbers, check_count
+from skaba.plotting._images import Images
+from skaba.plotting._kinds import Kind
+from skaba.plotting._layers import Layer
+from skaba.plotting._matplotlib import matplotlib
+from skaba.plotting._series import Series
+from skaba.plotting._shown import Shown, shown
+from skaba.plotting._table import Table
+from skaba.plotting._texts import Texts
 from skaba.preprocessing import WordSequences
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
+
+@dataclass(eq=False, repr=False)
 class AttributionDisplay:
     """Samples with their signed attribution maps, one panel per sample.
 
-    Red marks what speaks for the target, blue what speaks against it; colours mean the same in all
+    Red marks what speaks for the target, blue what speaks against it; a colour means the same in all
     panels. Make it with :meth:`from_estimator`. What a panel shows depends on the samples:
 
     * Images: the map over the image in light grey; colours fade where the map is near 0.
@@ -32,20 +44,20 @@ class AttributionDisplay:
     Parameters
     ----------
     samples : array-like of shape (n, c, h, w), (n, channels, length), (n, length) or (n, features)
-        Images of c = 1 or 3 channels; series; the words of texts, of dtype str, empty where there is
+        Images of c = 1 or 3 channels; series; the words of texts, of dtype str and empty where there is
         padding; or rows of a table.
-    attributions : array-like of the samples' shape; of texts also (n, length, dimension)
-        Signed maps. Those of images are summed over the channels, those of texts over the dimensions.
+    attributions : array-like of the samples' shape; for texts also (n, length, dimension)
+        Signed maps. Maps of images are summed over the channels, maps of texts over the dimensions.
     titles : sequence of str of length n, default=None
         Written above the panels.
     name : str, default="attribution"
-        What the maps are, written at the colour bar.
+        What the maps are; written at the colour bar.
     channel_names : sequence of str, default=None
-        Names for the channels of series; by default their numbers.
+        Names of the channels of series; by default their numbers.
     sampling_rate : float, default=None
-        Steps per second of series, whose time axis is then in seconds; by default in steps.
+        Time steps per second of series, whose time axis is then in seconds; by default in steps.
     feature_names : sequence of str, default=None
-        Names for the features of a table; by default their numbers.
+        Names of the features of a table; by default their numbers.
 
     Attributes
     ----------
@@ -57,7 +69,7 @@ class AttributionDisplay:
     Raises
     ------
     ValueError
-        If the samples are of none of these kinds or more than 50, or something given does not fit them.
+        If the samples are of none of these kinds or more than 50, or an argument does not fit them.
 
     Examples
     --------
@@ -73,25 +85,17 @@ class AttributionDisplay:
     (1,)
     """
 
-    def __init__(
-        self,
-        samples: Any,
-        attributions: Any,
-        *,
-        titles: Sequence[str] | None = None,
-        name: str = "attribution",
-        channel_names: Sequence[str] | None = None,
-        sampling_rate: float | None = None,
-        feature_names: Sequence[str] | None = None,
-    ) -> None:
-        self.samples = samples
-        self.attributions = attributions
-        self.titles = titles
-        self.name = name
-        self.channel_names = channel_names
-        self.sampling_rate = sampling_rate
-        self.feature_names = feature_names
-        self._maps()
+    samples: Any
+    attributions: Any
+    _: KW_ONLY
+    titles: Sequence[str] | None = None
+    name: str = "attribution"
+    channel_names: Sequence[str] | None = None
+    sampling_rate: float | None = None
+    feature_names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        self._checked()
 
     @classmethod
     def from_estimator(
@@ -109,37 +113,37 @@ class AttributionDisplay:
         feature_names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> AttributionDisplay:
-        """Ask a fitted estimator what it looks at, and plot it.
+        """Plot the attribution maps of a fitted estimator.
 
         Parameters
         ----------
         estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier, Pipeline or search
-            Fitted, or a fitted Pipeline or search that ends in one of these. For texts it explains the output of an
-            ``nn.Embedding`` (``layer="embedding"``), for everything else its input (``layer=None``).
+            Fitted; a Pipeline or search must end in one of these. For texts it must explain the output of an
+            ``nn.Embedding`` (``layer="embedding"``), for all other samples its input (``layer=None``).
         X : array-like of n samples
-            Images of 1 or 3 channels, series, word ids or rows of a table; for a Pipeline whatever its
-            steps make these of, such as the texts themselves. What the net takes is shown.
+            Images of 1 or 3 channels, series, word ids or rows of a table. For a Pipeline, X is what its first
+            step takes, such as the texts themselves; the display shows what the net takes.
         y : array-like of shape (n, ...), default=None
-            The targets; without ``target`` the true class is explained, and where there is no one class
-            the loss.
+            The targets. Without ``target``, the maps then explain the true class; for multi-label
+            classifiers and regressors, the loss.
         target : callable, str or int, default=None
-            What is explained, as in ``attribute``: a class of ``classes_``, the name or number of a column
+            What the maps explain, as in ``attribute``: a class of ``classes_``, the name or number of a column
             of y, ``FixedClass(2)``, ``"Loss"``, ... By default the predicted class.
         attribution : callable or str, default=None
-            The method, or its name, such as ``"IntegratedGradients"``; by default the augmenter's own, or
+            The method or its name, such as ``"IntegratedGradients"``; by default the augmenter's method, or
             ``Gradient()``.
         n_samples : int, default=5
             Show at most the first ``n_samples`` samples; from 1 to 50.
         words : WordSequences or sequence of str, default=None
-            The words of ids, for texts alone: what made the ids, or entry i for id i. A Pipeline with a
-            ``WordSequences`` needs none, and shows the texts' own words.
+            The words of word ids: the ``WordSequences`` that made the ids, or a sequence whose entry i is the
+            word of id i. A Pipeline with a ``WordSequences`` does not need it, and shows the words as written.
         channel_names, sampling_rate
             As in the class.
         feature_names : sequence of str, default=None
-            Names for the features of a table; by default those that a data frame or the Pipeline gives
-            them, else their numbers.
-        ax : matplotlib Axes or sequence of n of them, default=None
-            Where to plot, one for each sample; by default a new figure.
+            Names of the features of a table; by default the names in the data frame or from the Pipeline, else
+            their numbers.
+        ax : matplotlib Axes or sequence of n Axes, default=None
+            Where to draw, one Axes per sample; by default a new figure.
 
         Returns
         -------
@@ -148,12 +152,14 @@ class AttributionDisplay:
         Raises
         ------
         ValueError
-            If X holds no such samples, there is no such method or target, y is of another length, or the
-            estimator augments a layer that is no embedding.
+            If X does not hold such samples, the method or target does not exist, y has another length, or the
+            estimator augments a layer that is not an embedding.
         TypeError
-            If the estimator is not one of ours, or X is a Dataset or a mapping.
+            If the estimator is not a skaba estimator, or X is a Dataset or a mapping.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+        ImportError
+            If matplotlib is not installed.
 
         Examples
         --------
@@ -167,7 +173,7 @@ class AttributionDisplay:
         >>> [axis.get_title(loc="left") for axis in display.axes_]
         ['target 3', 'target 3']
 
-        Texts, as a Pipeline takes them:
+        Texts, which a Pipeline takes as they are:
 
         >>> from sklearn.pipeline import make_pipeline
         >>> from skaba.datasets import make_messages
@@ -181,31 +187,31 @@ class AttributionDisplay:
         >>> display = AttributionDisplay.from_estimator(pipeline, texts[:1])
         >>> display.print_text()                                                          # doctest: +SKIP
         """
+        matplotlib()  # if it is missing, fail before the maps are computed
         seen = shown(estimator, X, y, n_samples=n_samples, words=words)
         if seen.words is None:
-            _kind(seen.X)
-        is_table = seen.words is None and seen.X.ndim == 2
+            _kind_of(seen.X)  # other samples are refused before the maps are computed
         display = cls(
             seen.X if seen.words is None else seen.words,
             seen.net.attribute(seen.X, seen.y, target=target, attribution=attribution),
-            titles=titles(seen, target),
-            name=f"attribution: {method_name(seen.net, attribution)}",
+            titles=_titles(seen, target),
+            name=f"attribution: {_method_name(seen.net, attribution)}",
             channel_names=channel_names,
             sampling_rate=sampling_rate,
-            feature_names=seen.names if feature_names is None and is_table else feature_names,
+            feature_names=seen.names if feature_names is None else feature_names,
         )
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> AttributionDisplay:
-        """Plot one panel per sample, and the colour bar.
+        """Draw one panel per sample, and the colour bar.
 
-        Colours are symmetric about 0, white at 0, and reach to the largest value of all samples; for series,
-        the largest 1 % of values exceed them.
+        The limits of the colours are symmetric about 0, which is white, and reach to the largest value of all
+        samples. For series they reach to the quantile 0.99, so that a few spikes do not decide the colours.
 
         Parameters
         ----------
-        ax : matplotlib Axes or sequence of n of them, default=None
-            By default those of a new figure.
+        ax : matplotlib Axes or sequence of n Axes, default=None
+            Where to draw, one Axes per sample; by default a new figure.
 
         Returns
         -------
@@ -216,84 +222,92 @@ class AttributionDisplay:
         ------
         ValueError
             If there is not one Axes per sample.
+        ImportError
+            If matplotlib is not installed.
         """
-        maps = self._maps()
-        self.axes_ = _new_axes(maps) if ax is None else _given_axes(ax, len(maps.samples))
+        kind, layer = self._checked()
+        self.axes_ = _new_axes(kind) if ax is None else _given_axes(ax, len(kind.samples))
         self.figure_ = self.axes_[0].figure
         for index, axis in enumerate(self.axes_):
-            maps.draw(axis, index)
+            kind.draw_map(axis, layer, index)
             if self.titles is not None:
                 axis.set_title(self.titles[index], fontsize="medium", loc="left")
-        if isinstance(maps, TableMaps):
-            self.axes_[-1].set_xlabel("\n".join(filter(None, [maps.rest(), self.name])), fontsize="small")
-            return self
-        place: dict[str, Any] = {
-            "ax": list(self.axes_),
-            "location": "bottom",
-            "aspect": 40,
-            "fraction": 0.05,
-            "pad": 0.02,
-        }
-        add_bar(self.figure_, maps.colours, self.name, extend="both" if maps.clips else "neither", **place)
+        kind.explain_colours(self.axes_, layer)
         return self
 
     def to_text(self) -> Text:
         """Return the maps as text for a terminal: words and cells on their colours, tables as bars.
 
-        Signs and strongest words are written too, so that it can be read without colours.
+        Signs and strongest words are written too, so that the text can be read without colours.
 
         Returns
         -------
         rich.text.Text
-            ``print`` shows it plain, ``rich.print`` with its colours.
+            ``print`` shows it without colours, ``rich.print`` with them.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib, which gives the colours, is not installed.
         """
-        maps = self._maps()
+        from rich.text import Text  # noqa: PLC0415 (only terminals need it)
+
+        from skaba.plotting._terminal import as_text  # noqa: PLC0415 (as above)
+
+        kind, layer = self._checked()
         text = Text()
-        for index in range(len(maps.samples)):
+        for index in range(len(kind.samples)):
             if self.titles is not None:
                 text.append(f"{self.titles[index]}\n", style="bold")
-            text.append_text(in_words(maps, index))
+            text.append_text(as_text(kind, layer, index))
         text.rstrip()
         return text
 
     def print_text(self, console: Console | None = None) -> None:
-        """Print the maps to a terminal, in colour where it has any.
+        """Print the maps to a terminal, in colour if it supports colours.
 
         Parameters
         ----------
         console : rich.console.Console, default=None
             Where to print; by default the standard output.
         """
+        from rich.console import Console  # noqa: PLC0415 (as above)
+
         (console or Console()).print(self.to_text())
 
-    def _maps(self) -> Maps:
-        """Check what was given, and return what draws samples of this kind."""
+    def _checked(self) -> tuple[Kind, Layer]:
+        """Check the parameters, and return the samples and the layer of their maps."""
         samples, values = as_array(self.samples), as_numbers(self.attributions, "attributions")
-        kind = _kind(samples)
+        kind = _kind_of(samples)
         check_count(len(samples))
-        if kind is not TextMaps:
+        if kind is not Texts:
             samples = as_numbers(samples, "samples")
         if self.titles is not None:
             check_consistent_length(samples, self.titles)
-        own: dict[Any, dict[str, Any]] = {
-            SeriesMaps: {"channel_names": self.channel_names, "sampling_rate": self.sampling_rate},
-            TableMaps: {"feature_names": self.feature_names},
-        }
-        _check_options(kind, own)
-        if kind is TextMaps and values.ndim == 3:
-            values = values.sum(axis=-1)
-        if values.shape != samples.shape:
-            raise ValueError(f"attributions has shape {values.shape}, but samples {samples.shape}; they must be alike.")
-        if kind is ImageMaps:
-            values = values.sum(axis=1)
-        return kind(samples, values, **own.get(kind, {}))
+        of_words = kind is Texts and values.ndim == 3
+        if (values.shape[:2] if of_words else values.shape) != samples.shape:
+            raise ValueError(
+                f"attributions has shape {values.shape}, but samples {samples.shape}; the shapes must be the same."
+            )
+        drawn = kind(samples, **self._options(kind))
+        return drawn, drawn.map_layer(values, self.name)
+
+    def _options(self, kind: type[Kind]) -> dict[str, Any]:
+        """Return the parameters of this kind of samples, or say that one is of another kind."""
+        known = {field.name for field in fields(kind)}
+        options = {name: getattr(self, name) for name in ("channel_names", "sampling_rate", "feature_names")}
+        wrong = [name for name, value in options.items() if value is not None and name not in known]
+        if wrong:
+            owner = "rows of a table" if wrong[0] == "feature_names" else "series"
+            raise ValueError(f"{wrong[0]}= is for {owner} alone; drop it.")
+        return {name: value for name, value in options.items() if name in known}
 
 
-def _kind(samples: Array) -> type[Maps]:
-    """Return what draws samples of a shape."""
+def _kind_of(samples: Array) -> type[Kind]:
+    """Return the kind of samples."""
     if samples.dtype.kind == "U" and samples.ndim == 2 and samples.size:
-        return TextMaps
-    kinds: dict[int, type[Maps]] = {2: TableMaps, 3: SeriesMaps, 4: ImageMaps}
+        return Texts
+    kinds: dict[int, type[Kind]] = {2: Table, 3: Series, 4: Images}
     is_image = samples.ndim == 4 and samples.shape[1] in (1, 3)
     if samples.size and samples.dtype.kind != "U" and (samples.ndim in (2, 3) or is_image):
         return kinds[samples.ndim]
@@ -304,22 +318,11 @@ def _kind(samples: Array) -> type[Maps]:
     )
 
 
-def _check_options(kind: type[Maps], own: dict[Any, dict[str, Any]]) -> None:
-    """Raise a ValueError for what was given and means nothing for samples of this kind."""
-    for of, options in own.items():
-        wrong = [name for name, value in options.items() if value is not None and of is not kind]
-        if wrong:
-            what = "series" if of is SeriesMaps else "rows of a table"
-            raise ValueError(f"{wrong[0]}= is for {what} alone; drop it.")
-
-
-def _new_axes(maps: Maps) -> Array:
-    import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-    layout = "compressed" if isinstance(maps, ImageMaps) else "constrained"  # the former leaves images no gaps
-    figure = plt.figure(figsize=maps.size, layout=layout)
-    grid = figure.add_gridspec(len(maps.heights), maps.n_columns, height_ratios=maps.heights)
-    return np.array([figure.add_subplot(grid[divmod(i, maps.n_columns)]) for i in range(len(maps.samples))])
+def _new_axes(kind: Kind) -> Array:
+    layout = "compressed" if isinstance(kind, Images) else "constrained"  # compressed leaves no gaps around images
+    figure = matplotlib().figure(figsize=kind.map_size, layout=layout)
+    grid = figure.add_gridspec(len(kind.heights), kind.n_columns, height_ratios=kind.heights)
+    return np.array([figure.add_subplot(grid[divmod(i, kind.n_columns)]) for i in range(len(kind.samples))])
 
 
 def _given_axes(ax: Any, n_samples: int) -> Array:
@@ -330,3 +333,30 @@ def _given_axes(ax: Any, n_samples: int) -> Array:
             f"samples with n_samples={len(axes)}."
         )
     return axes
+
+
+def _method_name(net: Any, attribution: Any) -> str:
+    """Return the name of the attribution method that is used."""
+    method = getattr(net.augmenter_, "attribution", "Gradient") if attribution is None else attribution
+    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+
+
+def _titles(seen: Shown, target: Any) -> list[str]:
+    """Return what the map of each sample explains."""
+    if target is not None:
+        named = isinstance(target, (str, Integral, np.generic))
+        return [f"target {target if named else ' '.join(repr(target).split())}"] * len(seen.X)
+    has_classes = is_classifier(seen.net) and not isinstance(seen.net, ABAMultiLabelClassifier)
+    if seen.y is not None:
+        return [f"class {label}" for label in np.ravel(seen.y)] if has_classes else ["loss"] * len(seen.X)
+    with torch.random.fork_rng(devices=[]):  # a data loader draws a seed even if nothing is shuffled
+        return [f"predicted {label}" for label in seen.net.predict(seen.X)] if has_classes else _highest(seen)
+
+
+def _highest(seen: Shown) -> list[str]:
+    """Return the name of each sample's highest output; with a single output, its value."""
+    outputs = seen.net.predict_proba(seen.X).reshape(len(seen.X), -1)
+    if outputs.shape[1] == 1:
+        return [f"predicted {value:.3g}" for value in outputs[:, 0]]
+    names = range(outputs.shape[1]) if seen.net.target_names_ is None else seen.net.target_names_
+    return [f"highest: {names[place]}" for place in outputs.argmax(axis=1)]

@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from skaba.plotting._draws import draw
+from skaba.plotting._checks import Array, as_array, as_numbers, check_count
+from skaba.plotting._draws import Draws, draw
 from skaba.plotting._images import Images
-from skaba.plotting._panels import Array, Panels, as_array, as_numbers, check_count
+from skaba.plotting._kinds import Augmentable
+from skaba.plotting._layers import Layer
+from skaba.plotting._matplotlib import matplotlib
 from skaba.plotting._series import Series
 from skaba.plotting._shown import shown
-from skaba.plotting._words import Words
+from skaba.plotting._texts import Texts
 from skaba.preprocessing import WordSequences
 
 
+@dataclass(eq=False, repr=False)
 class AugmentationDisplay:
     """Samples before and after augmentation, with the maps that decided the change.
 
-    One row per sample. An augmenter that asks for no map has no panels for the map and the categories.
+    One row per sample. Augmenters that use no attribution map have no panels for the map and the categories.
     Make it with :meth:`from_estimator`. What the panels show depends on the samples:
 
-    * Images: the sample, its signed attribution map, the categories that the map was cut into, the
-      augmented sample, and the difference.
-    * Series, for example ECGs: the channels, one below the other, each on a strip of its map; on a
-      strip of its categories; and the augmented series over the sample, on a strip of the difference.
+    * Images: the sample, its signed attribution map, the categories of the map, the augmented sample, and the
+      difference.
+    * Series, for example ECGs: the channels, one below the other, each on a strip of its map; the same on strips
+      of the categories; and the augmented series over the sample, on strips of the difference.
     * Texts, augmented at their embedding: the words, coloured by the map's sum over the dimensions, and
-      below by how far each moved. Padding is left out, and so is what exceeds a dozen lines.
+      below by how far each word moved. Padding is left out; texts are cut after a dozen lines.
 
     Parameters
     ----------
-    samples, augmented : ndarray of shape (n, c, h, w), (n, channels, length) or (n, length, dimension)
+    samples, augmented : array-like of shape (n, c, h, w), (n, channels, length) or (n, length, dimension)
         Images of c = 1 or 3 channels; series; or, with ``words``, embedded texts.
-    attributions : ndarray of the samples' shape, default=None
+    attributions : array-like of the samples' shape, default=None
         Signed maps.
-    categories : ndarray of int of the samples' shape, default=None
+    categories : array-like of int of the samples' shape, default=None
         0 is the lowest. Not drawn for texts.
     n_categories : int, default=1
-        How many there are, also of those that no feature is in.
+        The number of categories, including those without features.
     labels : array-like of shape (n,), default=None
         Written beside the rows.
     words : array-like of str of shape (n, length), default=None
         The words of texts, empty where there is padding.
     channel_names : sequence of str, default=None
-        Names for the channels of series; by default their numbers.
+        Names of the channels of series; by default their numbers.
     sampling_rate : float, default=None
-        Steps per second of series, whose time axis is then in seconds; by default in steps.
+        Time steps per second of series, whose time axis is then in seconds; by default in steps.
 
     Attributes
     ----------
@@ -56,12 +61,12 @@ class AugmentationDisplay:
         As given.
     figure_ : matplotlib Figure or SubFigure
     axes_ : ndarray of Axes of shape (n, n_panels)
-        The panels of a text lie one below the other, those of all else side by side.
+        The panels of a text are drawn one below the other, all others side by side.
 
     Raises
     ------
     ValueError
-        If the samples are of none of these kinds, or something given does not fit them.
+        If the samples are of none of these kinds, or an argument does not fit them.
 
     Examples
     --------
@@ -73,29 +78,19 @@ class AugmentationDisplay:
     ['sample', 'augmented', 'difference']
     """
 
-    def __init__(
-        self,
-        *,
-        samples: Array,
-        augmented: Array,
-        attributions: Array | None = None,
-        categories: Array | None = None,
-        n_categories: int = 1,
-        labels: ArrayLike | None = None,
-        words: ArrayLike | None = None,
-        channel_names: Sequence[str] | None = None,
-        sampling_rate: float | None = None,
-    ) -> None:
-        self.samples = samples
-        self.augmented = augmented
-        self.attributions = attributions
-        self.categories = categories
-        self.n_categories = n_categories
-        self.labels = labels
-        self.words = words
-        self.channel_names = channel_names
-        self.sampling_rate = sampling_rate
-        self._panels()
+    _: KW_ONLY
+    samples: Any
+    augmented: Any
+    attributions: Any = None
+    categories: Any = None
+    n_categories: int = 1
+    labels: ArrayLike | None = None
+    words: ArrayLike | None = None
+    channel_names: Sequence[str] | None = None
+    sampling_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        self._checked()
 
     @classmethod
     def from_estimator(
@@ -113,34 +108,33 @@ class AugmentationDisplay:
     ) -> AugmentationDisplay:
         """Augment samples as training does, and plot what happened.
 
-        Every sample is augmented on its own by ``estimator.augment``. The map shown is the very
-        one that moved it; a sample that the draw leaves alone was never asked about, so its map is
-        what ``estimator.attribute`` gives for the augmenter's target.
+        ``estimator.augment`` augments each sample by itself. The map shown is the one that decided the change. If
+        the augmenter did not change the sample and therefore computed no map, the display shows the map that
+        ``estimator.attribute`` returns for the augmenter's target.
 
         Parameters
         ----------
         estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier, Pipeline or search
-            Fitted, or a Pipeline or a search that ends in such a one. It augments its input (``layer=None``)
-            or, of texts, the output of an ``nn.Embedding`` (``layer="embedding"``). It is left unchanged.
+            Fitted; a Pipeline or search must end in one of these. For texts it must augment the output of an
+            ``nn.Embedding`` (``layer="embedding"``), for all other samples its input (``layer=None``). It is not
+            changed.
         X : array-like of shape (n, c, h, w), (n, channels, length) or (n, length), or sequence of str
-            Images of 1 or 3 channels, series, or the word ids of texts; for a Pipeline whatever its steps
-            make these of, such as the texts themselves.
+            Images of 1 or 3 channels, series, or the word ids of texts. For a Pipeline, X is what its first step
+            takes, such as the texts themselves.
         y : array-like of shape (n, ...), default=None
-            Their targets. An augmenter that explains the true class or the loss needs them.
+            The targets; needed by augmenters that explain the true class or the loss.
         n_samples : int, default=5
-            At most so many of the first samples are shown, from 1 to 50.
+            Show at most the first ``n_samples`` samples; from 1 to 50.
         random_state : int, default=0
-            Sample i is drawn for with ``random_state + i``.
+            Sample i is augmented with the seed ``random_state + i``.
         words : WordSequences or sequence of str, default=None
-            The words of the ids, for texts alone: what made the ids, or entry i for id i. An empty entry,
-            and the embedding's ``padding_idx``, are padding. A Pipeline with a ``WordSequences`` needs none,
-            and shows the texts' own words.
-        channel_names : sequence of str, default=None
-            Names for the channels of series; by default their numbers.
-        sampling_rate : float, default=None
-            Steps per second of series, whose time axis is then in seconds; by default in steps.
+            The words of word ids: the ``WordSequences`` that made the ids, or a sequence whose entry i is the
+            word of id i. Empty words and the embedding's ``padding_idx`` are padding. A Pipeline with a
+            ``WordSequences`` does not need it, and shows the words as written.
+        channel_names, sampling_rate
+            As in the class.
         figure : matplotlib Figure or SubFigure, default=None
-            Where to plot; by default a new figure.
+            Where to draw; by default a new figure.
 
         Returns
         -------
@@ -149,12 +143,14 @@ class AugmentationDisplay:
         Raises
         ------
         ValueError
-            If X holds no such samples, y is missing where it is needed or of another length, or the
-            estimator augments a layer that is no embedding.
+            If X does not hold such samples, y is missing where it is needed or has another length, or the
+            estimator augments a layer that is not an embedding.
         TypeError
-            If the estimator is not one of ours, or X is a Dataset or a mapping.
+            If the estimator is not a skaba estimator, or X is a Dataset or a mapping.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+        ImportError
+            If matplotlib is not installed.
 
         Examples
         --------
@@ -181,16 +177,13 @@ class AugmentationDisplay:
         >>> AugmentationDisplay.from_estimator(clf, X, y, n_samples=3, words=words).axes_.shape
         (3, 2)
         """
+        matplotlib()  # if it is missing, fail before the maps are computed
         seen = shown(estimator, X, y, n_samples=n_samples, words=words)
         if seen.words is None:
-            _kind(seen.X)
-        draws = draw(seen.net, seen.X, seen.y, random_state, channels=1 if seen.words is None else -1)
+            _kind_of(seen.X)  # other samples are refused before the maps are computed
+        draws = draw(seen.net, seen.X, seen.y, random_state, channel_axis=1 if seen.words is None else -1)
         display = cls(
-            samples=seen.X if seen.words is None else _features(seen.net, seen.X, seen.y),
-            augmented=draws.augmented,
-            attributions=draws.attributions,
-            categories=draws.categories,
-            n_categories=draws.n_categories,
+            **vars(draws),
             labels=seen.y if seen.y is not None and seen.y.ndim == 1 else None,
             words=seen.words,
             channel_names=channel_names,
@@ -199,12 +192,12 @@ class AugmentationDisplay:
         return display.plot(figure=figure)
 
     def plot(self, *, figure: Any = None) -> AugmentationDisplay:
-        """Plot the panels.
+        """Draw the panels.
 
-        Colours mean the same in all rows. Maps and differences have limits that are symmetric about 0; of
-        series the highest hundredth of the map exceeds them. Images and augmented images share their limits;
-        of 3 channels the maps are summed and the differences averaged, and categories are mixed as colours.
-        Texts keep a font size, so a figure given for them must be high enough.
+        A colour means the same in all rows. Maps and differences have limits that are symmetric about 0; for
+        series, the map's limits reach to its quantile 0.99. Images and augmented images share their limits. For 3
+        channels the maps are summed, the differences averaged, and the categories mixed as colours.
+        Texts have a fixed font size, so a figure for them must be high enough.
 
         Parameters
         ----------
@@ -215,53 +208,61 @@ class AugmentationDisplay:
         -------
         AugmentationDisplay
             Itself, with ``figure_`` and ``axes_``.
-        """
-        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
 
-        panels = self._panels()
-        self.figure_ = plt.figure(figsize=panels.size, layout="constrained") if figure is None else figure
-        self.axes_ = panels.plot(self.figure_)
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        kind, layers = self._checked()
+        size = kind.size(len(layers))
+        self.figure_ = matplotlib().figure(figsize=size, layout="constrained") if figure is None else figure
+        n_samples = len(kind.samples)
+        labels = [""] * n_samples if self.labels is None else [f"label {label}" for label in np.asarray(self.labels)]
+        self.axes_ = kind.plot(self.figure_, layers, labels)
         return self
 
-    def _panels(self) -> Panels:
-        """Return what draws samples of this kind."""
-        samples, augmented = as_numbers(self.samples, "samples"), as_numbers(self.augmented, "augmented")
-        attributions = None if self.attributions is None else as_numbers(self.attributions, "attributions")
-        categories = None if self.categories is None else as_numbers(self.categories, "categories")
-        _check_shapes(samples, augmented=augmented, attributions=attributions, categories=categories)
-        kind = Words if self.words is not None else _kind(samples)
+    def _checked(self) -> tuple[Augmentable, list[Layer]]:
+        """Check the parameters, and return the samples and the layers that show them."""
+        given = {name: getattr(self, name) for name in ("samples", "augmented", "attributions", "categories")}
+        arrays: list[Any] = [None if values is None else as_numbers(values, name) for name, values in given.items()]
+        samples, augmented, attributions, categories = arrays
+        for name, values in zip(given, arrays, strict=True):
+            if values is not None and values.shape != samples.shape:
+                raise ValueError(
+                    f"{name} has shape {values.shape}, but samples {samples.shape}; the shapes must be the same."
+                )
+        kind = self._kind(samples)
         check_count(len(samples))
         if self.labels is not None:
             check_consistent_length(samples, self.labels)
-        if kind is not Series and (self.channel_names is not None or self.sampling_rate is not None):
+        return kind, kind.layers(Draws(samples, augmented, attributions, categories, self.n_categories))
+
+    def _kind(self, samples: Array) -> Augmentable:
+        """Check the parameters of one kind of samples, and return what draws them."""
+        kind = Texts if self.words is not None else _kind_of(samples)
+        if kind is Series:
+            return Series(samples, self.channel_names, self.sampling_rate)
+        if self.channel_names is not None or self.sampling_rate is not None:
             raise ValueError("channel_names= and sampling_rate= are for series, of shape (n, channels, length), alone.")
-        given = samples, augmented, attributions, categories, self.n_categories, self.labels
-        if kind is Words:
-            return Words(*given, words=as_array(self.words))
-        return Series(*given, self.channel_names, self.sampling_rate) if kind is Series else Images(*given)
+        if kind is Images:
+            return Images(samples)
+        words = as_array(self.words)
+        if samples.ndim != 3 or words.shape != samples.shape[:2]:
+            raise ValueError(
+                f"words has shape {words.shape}, samples {samples.shape}; texts need words of shape (n, length), empty "
+                "where there is padding, and samples of shape (n, length, dimension)."
+            )
+        return Texts(words)
 
 
-def _kind(samples: Array) -> type[Panels]:
-    """Return what draws samples of a shape."""
-    if len(samples) > 0 and samples.ndim == 3:
+def _kind_of(samples: Array) -> type[Augmentable]:
+    """Return the kind of samples that are not texts."""
+    if samples.size and samples.ndim == 3:
         return Series
-    if len(samples) > 0 and samples.ndim == 4 and samples.shape[1] in (1, 3):
+    if samples.size and samples.ndim == 4 and samples.shape[1] in (1, 3):
         return Images
     raise ValueError(
         f"The samples have shape {samples.shape}; AugmentationDisplay shows images, (n, 1, h, w) or (n, 3, h, w), "
         "series, (n, channels, length), and with layer= word ids, (n, length); at least one sample."
     )
-
-
-def _check_shapes(samples: Array, **others: Array | None) -> None:
-    for name, values in others.items():
-        if values is not None and values.shape != samples.shape:
-            raise ValueError(f"{name} has shape {values.shape}, but samples {samples.shape}; they must be alike.")
-
-
-def _features(net: Any, X: Array, y: Any) -> Array:
-    """Return the layer's output before augmentation."""
-    net = copy.copy(net)
-    net.strength = 0
-    features: Array = net.augment(X, y)
-    return features

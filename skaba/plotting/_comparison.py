@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skaba.plotting._scores import checked_scores
+from skaba.evaluation import Comparison
+from skaba.plotting._axes_display import AxesDisplay
+from skaba.plotting._checks import checked_scores
 
-if TYPE_CHECKING:
-    from skaba.evaluation import Comparison
 
-
-class ComparisonDisplay:
+@dataclass(eq=False, repr=False)
+class ComparisonDisplay(AxesDisplay):
     """Paired differences between methods and a reference, with their intervals.
 
-    One row per method, in the order given: the mean difference with its interval, each pair's difference as
-    a light dot, and at the right the method's own mean score.
+    One row per method, in the order given: the mean difference with its interval, the difference of each pair as
+    a light dot, and at the right the method's mean score. :meth:`from_results` makes it of a
+    :class:`skaba.evaluation.Comparison`.
 
     Parameters
     ----------
     scores : mapping of str to sequence of float
-        Scores of the methods and the reference. Those at one position belong together, for example by
-        their seed.
+        Scores of the methods and of the reference. The scores at one position are a pair; they share a seed, for
+        example.
     reference : str
         The method that the others are compared with.
     intervals : mapping of str to tuple (float, float)
         Low and high end of the interval of each method's mean difference, method minus reference; see
-        :func:`skaba.evaluation.paired_interval`. One of the reference is not drawn, nor one whose ends are NaN.
+        :func:`skaba.evaluation.paired_interval`. An interval of the reference is not drawn, nor one whose ends are
+        NaN.
     score_name : str, default="accuracy"
         Written at the axes.
 
@@ -38,7 +41,7 @@ class ComparisonDisplay:
     scores, reference, intervals, score_name
         As given.
     differences_ : dict of str to ndarray of shape (n_pairs,)
-        Method minus reference, from the top row to the lowest.
+        Method minus reference, from the top row to the bottom row.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure or SubFigure
 
@@ -57,31 +60,27 @@ class ComparisonDisplay:
     array([0.2, 0.1, 0.1])
     """
 
-    def __init__(
-        self,
-        scores: Mapping[str, ArrayLike],
-        *,
-        reference: str,
-        intervals: Mapping[str, tuple[float, float]],
-        score_name: str = "accuracy",
-    ) -> None:
-        self.scores = scores
-        self.reference = reference
-        self.intervals = intervals
-        self.score_name = score_name
-        self._scores = checked_scores(scores, "method")
-        _check_pairs(self._scores, reference)
-        _check_intervals(intervals, [method for method in scores if method != reference], reference)
+    scores: Mapping[str, ArrayLike]
+    _: KW_ONLY
+    reference: str
+    intervals: Mapping[str, tuple[float, float]]
+    score_name: str = "accuracy"
+
+    def __post_init__(self) -> None:
+        self._scores = checked_scores(self.scores, "method")
+        _check_pairs(self._scores, self.reference)
+        _check_intervals(self.intervals, [name for name in self.scores if name != self.reference], self.reference)
 
     @classmethod
-    def from_comparison(cls, comparison: Comparison, *, ax: Any = None) -> ComparisonDisplay:
-        """Plot what :func:`skaba.evaluation.compare` returned, one pair per seed.
+    def from_results(cls, results: Comparison, *, ax: Any = None) -> ComparisonDisplay:
+        """Plot what ``compare`` found, one dot per seed.
 
         Parameters
         ----------
-        comparison : Comparison
+        results : Comparison
+            See :func:`skaba.evaluation.compare`. Methods with a failed fit are left out.
         ax : matplotlib Axes, default=None
-            By default that of a new figure.
+            Where to draw; by default the Axes of a new figure.
 
         Returns
         -------
@@ -90,59 +89,43 @@ class ComparisonDisplay:
         Raises
         ------
         ValueError
-            If there is nothing to compare, because fits failed.
+            If there is nothing to compare, because fits failed or the reference is alone.
 
         Examples
         --------
         >>> import numpy as np
         >>> from skaba.evaluation import Comparison
         >>> from skaba.plotting import ComparisonDisplay
-        >>> scores = {"plain": np.array([0.6, 0.7, 0.8]), "mend_aba": np.array([0.8, 0.8, 0.9])}
-        >>> comparison = Comparison(scores, reference="plain", n_folds=1)
-        >>> ComparisonDisplay.from_comparison(comparison).differences_["mend_aba"].round(3)
-        array([0.2, 0.1, 0.1])
+        >>> scores = {"plain": np.array([0.80, 0.82, 0.78]), "ours": np.array([0.84, 0.83, 0.83])}
+        >>> display = ComparisonDisplay.from_results(Comparison(scores, reference="plain", n_folds=1))
+        >>> display.differences_["ours"].round(3)
+        array([0.04, 0.01, 0.05])
         """
-        if not (intervals := comparison.intervals()):
-            failures = "; ".join(map(": ".join, comparison.failures.items()))
-            raise ValueError(f"There are no differences to plot: {failures}.")
-        return cls(
-            comparison.by_seed(),
-            reference=comparison.reference,
-            intervals=intervals,
-            score_name=comparison.score_name,
-        ).plot(ax=ax)
+        intervals = results.intervals()
+        if not intervals:
+            reasons = [f"{name}: {failure}" for name, failure in results.failures.items()]
+            raise ValueError(f"There are no differences to plot: {'; '.join(reasons) or 'give another method too'}.")
+        per_seed = {name: values.reshape(-1, results.n_folds).mean(axis=1) for name, values in results.scores.items()}
+        scores = {name: values for name, values in per_seed.items() if name in {results.reference, *intervals}}
+        display = cls(scores, reference=results.reference, intervals=intervals, score_name=results.score_name)
+        return display.plot(ax)
 
-    def plot(self, ax: Any = None) -> ComparisonDisplay:
-        """Plot the rows.
+    @property
+    def _size(self) -> tuple[float, float]:
+        return 7.0, max(2.6, 1.4 + 0.4 * (len(self._scores) - 1))
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        ComparisonDisplay
-            Itself, with ``ax_``, ``figure_`` and ``differences_``.
-        """
-        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
+    def _draw(self) -> None:
         base = self._scores[self.reference]
         self.differences_ = {name: own - base for name, own in self._scores.items() if name != self.reference}
-        if ax is None:
-            _, ax = plt.subplots(figsize=(7.0, max(2.6, 1.4 + 0.4 * len(self.differences_))), layout="constrained")
-        self.ax_ = ax
-        self.figure_ = ax.figure
         for row, (name, differences) in enumerate(self.differences_.items()):
-            self._plot_row(row, differences, self.intervals[name])
-        ax.axvline(0, color="black", linestyle="--", linewidth=1, zorder=1)
+            self._draw_row(row, differences, self.intervals[name])
+        self.ax_.axvline(0, color="black", linestyle="--", linewidth=1, zorder=1)
         self._label()
-        ax.grid(axis="x", alpha=0.3)
-        ax.locator_params(axis="x", nbins=6)
-        return self
+        self.ax_.grid(axis="x", alpha=0.3)
+        self.ax_.locator_params(axis="x", nbins=6)
 
-    def _plot_row(self, row: int, differences: NDArray[np.float64], interval: tuple[float, float]) -> None:
-        """Plot a method's pairs, spread over the height of the row, and its mean with the interval."""
+    def _draw_row(self, row: int, differences: NDArray[np.float64], interval: tuple[float, float]) -> None:
+        """Draw the pairs of a method, spread over the height of the row, and the mean with its interval."""
         n_pairs = len(differences)
         heights = row + (np.linspace(-0.25, 0.25, n_pairs) if n_pairs > 1 else np.zeros(1))
         self.ax_.plot(differences, heights, "o", color="tab:blue", alpha=0.35, markersize=4, markeredgewidth=0)
@@ -151,7 +134,7 @@ class ComparisonDisplay:
         self.ax_.plot(differences.mean(), row, "D", color="black", markersize=6)
 
     def _label(self) -> None:
-        """Name the rows at the left, the reference above its line, and write the scores at the right."""
+        """Name the rows at the left and the reference at the top, and write the mean scores at the right."""
         means = {name: float(values.mean()) for name, values in self._scores.items()}
         form = ".3f" if max(map(abs, means.values())) <= 1 else ".2f"
         names = list(self.differences_)
@@ -163,7 +146,7 @@ class ComparisonDisplay:
             f"difference to {self.reference} in {self.score_name}\n"
             f"dots: {n_pairs} pair{'s' * (n_pairs > 1)}; bars: mean with interval"
         )
-        # Axes of their own, so that a title moves out of their way.
+        # As secondary axes, so that a title of the Axes does not overlap the labels.
         right, top = self.ax_.secondary_yaxis("right"), self.ax_.secondary_xaxis("top")
         right.set_yticks(rows, labels=[format(means[name], form) for name in names])
         right.set_ylabel(f"mean {self.score_name}")
@@ -179,18 +162,19 @@ def _check_pairs(scores: Mapping[str, NDArray[np.float64]], reference: str) -> N
         raise ValueError(f"There is nothing to compare with {reference!r}: give the scores of another method too.")
     counts = {name: len(values) for name, values in scores.items()}
     if len(set(counts.values())) > 1:
-        raise ValueError(f"The scores must be paired, as many for each method; got {counts}.")
+        raise ValueError(f"The scores must be paired, the same number for each method; got {counts}.")
 
 
 def _check_intervals(intervals: Mapping[str, tuple[float, float]], methods: Sequence[str], reference: str) -> None:
     missing = [name for name in methods if name not in intervals]
     unknown = [name for name in intervals if name not in methods and name != reference]
     if missing or unknown:
-        raise ValueError(f"intervals must hold one for each method; missing: {missing}, unknown: {unknown}.")
+        raise ValueError(f"intervals must hold one per method; missing: {missing}, unknown: {unknown}.")
     for name in methods:
         ends = np.asarray(intervals[name], dtype=np.float64)
-        undefined = ends.shape == (2,) and np.isnan(ends).all()
-        if not undefined and (ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]):
+        is_interval = ends.shape == (2,) and np.isfinite(ends).all() and ends[0] <= ends[1]
+        is_undefined = ends.shape == (2,) and np.isnan(ends).all()
+        if not (is_interval or is_undefined):
             raise ValueError(
                 f"The interval of {name!r} must be a finite low and high end, or NaN twice; got {intervals[name]!r}."
             )

@@ -11,55 +11,64 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skaba.estimators import sharing
 from skaba.network import stretched
-from skaba.plotting._panels import Array
+from skaba.plotting._checks import Array
 
 
 @dataclass
 class Draws:
-    """Samples, one by one augmented as training does."""
+    """Samples before and after augmentation, with their maps and categories; parameters as in AugmentationDisplay."""
 
+    samples: Array
     augmented: Array
     attributions: Array | None
     categories: Array | None
     n_categories: int
 
+    @property
+    def change(self) -> Array:
+        """Augmented minus sample."""
+        return self.augmented - self.samples
 
-def draw(estimator: Any, X: Array, y: Any, random_state: int, channels: int) -> Draws:
-    """Augment every sample on its own, and keep the maps that training would have asked for.
 
-    One at a time: ``attribute`` could not repeat the augmenter's own draw of a target class.
+def draw(net: Any, X: Array, y: Any, random_state: int, channel_axis: int) -> Draws:
+    """Augment each sample by itself, and keep the map that decided its change.
+
+    The samples are not augmented as a batch, because the augmenter may draw the explained class: each sample has a
+    seed of its own, so that its picture does not depend on the others.
 
     Parameters
     ----------
-    estimator : ABAClassifier, ABARegressor or ABAMultiLabelClassifier
-        Left unchanged.
+    net : ABAClassifier, ABARegressor or ABAMultiLabelClassifier
+        Fitted; not changed.
     X : ndarray of shape (n, ...)
     y : ndarray or data frame of shape (n, ...), or None
     random_state : int
-        Sample i is drawn for with ``random_state + i``.
-    channels : int
+        Sample i is augmented with the seed ``random_state + i``.
+    channel_axis : int
         The axis of what is augmented that holds channels, 1 or -1.
 
     Returns
     -------
     Draws
     """
+    samples = X if net.layer is None else sharing(net, strength=0).augment(X, y)
     rows = y.iloc if hasattr(y, "iloc") else y
     targets = [None if y is None else rows[[i]] for i in range(len(X))]
-    pairs = [_draw_one(estimator, X[[i]], own, random_state + i, channels) for i, own in enumerate(targets)]
+    pairs = [_draw_one(net, X[[i]], own, random_state + i, channel_axis) for i, own in enumerate(targets)]
     augmented = np.concatenate([augmented for augmented, _ in pairs])
     maps = [attribution for _, attribution in pairs if attribution is not None]
     attributions = np.concatenate(maps) if maps else None
-    selection: Any = getattr(estimator.augmenter_, "selection", None)
+    selection = getattr(net.augmenter_, "selection", None)
     if attributions is None or selection is None:
-        return Draws(augmented, attributions, None, 1)
+        return Draws(samples, augmented, attributions, None, 1)
     categories = selection.categories(torch.from_numpy(attributions)).numpy()
-    return Draws(augmented, attributions, categories, selection.n_categories)
+    return Draws(samples, augmented, attributions, categories, selection.n_categories)
 
 
-class _Watched:
-    """An attribution method that keeps the last map that it gave."""
+class _Recorder:
+    """An attribution method that keeps the last map that it returned."""
 
     def __init__(self, method: Callable[..., Tensor]) -> None:
         self.method = method
@@ -71,21 +80,18 @@ class _Watched:
         return attribution
 
 
-def _draw_one(estimator: Any, x: Array, y: Any, seed: int, channels: int) -> tuple[Array, Array | None]:
-    """Return a sample augmented, and its map."""
-    estimator = copy.copy(estimator)
-    estimator.random_state = seed
-    augmenter: Any = getattr(estimator, "augmenter_", None)
-    if not hasattr(augmenter, "attribution"):
-        return estimator.augment(x, y), None
-    watched = _Watched(augmenter.attribution)
-    estimator.augmenter_ = copy.copy(augmenter)
-    estimator.augmenter_.attribution = watched
-    augmented = estimator.augment(x, y)
-    if watched.last is None:
+def _draw_one(net: Any, x: Array, y: Any, seed: int, channel_axis: int) -> tuple[Array, Array | None]:
+    """Return a sample augmented, and its map; None if the augmenter uses no maps."""
+    method = getattr(net.augmenter_, "attribution", None)
+    if method is None:
+        return sharing(net, random_state=seed).augment(x, y), None
+    augmenter = copy.copy(net.augmenter_)
+    augmenter.attribution = recorder = _Recorder(method)
+    augmented = sharing(net, random_state=seed, augmenter_=augmenter).augment(x, y)
+    if recorder.last is None:
         target = getattr(augmenter, "target", None)
-        return augmented, estimator.attribute(x, y, attribution=augmenter.attribution, target=target)
-    if watched.last.shape == augmented.shape:
-        return augmented, watched.last.numpy()
-    # Asked at a lower resolution, and stretched as the augmenter does.
-    return augmented, stretched(watched.last, torch.from_numpy(augmented), channels).numpy()
+        return augmented, sharing(net, random_state=seed).attribute(x, y, attribution=method, target=target)
+    if recorder.last.shape == augmented.shape:
+        return augmented, recorder.last.numpy()
+    # The map was computed at a lower resolution; the augmenter stretches it in the same way.
+    return augmented, stretched(recorder.last, torch.from_numpy(augmented), channel_axis).numpy()

@@ -1,19 +1,19 @@
-"""What becomes of a prediction as its sample is masked, most and least important units first."""
+"""How a prediction changes while its sample is masked, most or least important units first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
+from skaba.evaluation.fidelity import Fidelity, compare_fidelity
+from skaba.plotting._axes_display import AxesDisplay
+from skaba.plotting._matplotlib import matplotlib
 from skaba.plotting._names import wrapped
-
-if TYPE_CHECKING:
-    from skaba.evaluation.fidelity import Fidelity
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class FidelityCurve:
     label : str
         The method's name; may be empty.
     shares : ndarray of shape (n_steps + 1,)
-        Percent of the units that are masked.
+        Percentage of the units that are masked.
     mif, lif : ndarray of shape (n_steps + 1,)
-        Mean of the score in units of the unmasked one, most and least important units first.
+        Mean score, divided by the unmasked score; most and least important units first.
     mif_error, lif_error : ndarray of shape (n_steps + 1,)
-        Half the width of the bands about them.
+        Half the width of the bands around the curves.
     area : float
-        A, the area between the two.
+        A, the area between the curves.
     interval : (float, float)
-        That of A.
+        The confidence interval of A.
     """
 
     label: str
@@ -46,18 +46,19 @@ class FidelityCurve:
     interval: tuple[float, float]
 
 
-class FidelityDisplay:
+@dataclass(eq=False, repr=False)
+class FidelityDisplay(AxesDisplay):
     """Perturbation curves of attribution methods. Make it with :meth:`from_results` or :meth:`from_estimator`.
 
-    A colour a method; solid where the least important units are masked first (LIF), dashed where the most
-    important are (MIF). The area between the two is the method's fidelity A.
+    One colour per method; the line is solid where the least important units are masked first (LIF), dashed where
+    the most important are (MIF). The area between the two is the method's fidelity A.
 
     Parameters
     ----------
     curves : sequence of FidelityCurve
         At least one.
     level : float, default=0.95
-        The confidence level of bands and intervals, written at the axes.
+        The confidence level of bands and intervals, written at the y axis.
 
     Attributes
     ----------
@@ -66,7 +67,7 @@ class FidelityDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure or SubFigure
     lines_ : list of Line2D
-        LIF and MIF of each method, one after the other.
+        The LIF and the MIF line of each method in turn.
 
     Raises
     ------
@@ -83,11 +84,13 @@ class FidelityDisplay:
     2
     """
 
-    def __init__(self, curves: Sequence[FidelityCurve], *, level: float = 0.95) -> None:
-        if not curves:
-            raise ValueError("curves is empty; give those of at least one attribution method.")
-        self.curves = curves
-        self.level = level
+    curves: Sequence[FidelityCurve]
+    _: KW_ONLY
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.curves:
+            raise ValueError("curves is empty; give the curves of at least one attribution method.")
 
     @classmethod
     def from_results(cls, results: Mapping[str, Fidelity], *, ax: Any = None) -> FidelityDisplay:
@@ -96,9 +99,9 @@ class FidelityDisplay:
         Parameters
         ----------
         results : mapping of str to Fidelity
-            By the name of the method.
+            By the name of the method: ``compare_fidelity(...)``, or ``{"gradient": fidelity(...)}``.
         ax : matplotlib Axes, default=None
-            Where to plot; by default a new figure.
+            Where to draw; by default the Axes of a new figure.
 
         Returns
         -------
@@ -115,7 +118,7 @@ class FidelityDisplay:
         'gradient'
         """
         level = next(iter(results.values())).level if results else 0.95
-        return cls([_curve(name, found) for name, found in results.items()], level=level).plot(ax=ax)
+        return cls([_curve(name, found) for name, found in results.items()], level=level).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -128,7 +131,7 @@ class FidelityDisplay:
         estimator, X, attributions, **parameters
             As for :func:`skaba.evaluation.fidelity.compare_fidelity`.
         ax : matplotlib Axes, default=None
-            Where to plot; by default a new figure.
+            Where to draw; by default the Axes of a new figure.
 
         Returns
         -------
@@ -144,72 +147,49 @@ class FidelityDisplay:
         >>> [curve.label for curve in display.curves]
         ['gradient', 'input x gradient']
         """
-        from skaba.evaluation.fidelity import compare_fidelity  # noqa: PLC0415 (only who measures needs it)
-
+        matplotlib()  # if it is missing, fail before the measurement
         return cls.from_results(compare_fidelity(estimator, X, attributions, **parameters), ax=ax)
 
-    def plot(self, *, ax: Any = None) -> FidelityDisplay:
-        """Plot the curves with their bands.
+    @property
+    def _size(self) -> tuple[float, float]:
+        return 6.4, 4.4 + 0.13 * len(self.curves)
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        FidelityDisplay
-            Itself, with ``ax_``, ``figure_`` and ``lines_``.
-        """
-        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.4 + 0.13 * len(self.curves)), layout="constrained")
-        self.ax_ = ax
-        self.figure_ = ax.figure
+    def _draw(self) -> None:
         self.lines_: list[Any] = []
         for curve in self.curves:
-            self._plot_curve(curve)
-        ax.axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
-        ax.set(
-            xlabel="masked units (%)", ylabel=f"score / unmasked score\n(bands: {100 * self.level:g} %)", xlim=(0, 100)
-        )
-        ax.grid(alpha=0.3)
+            self._draw_curve(curve)
+        self.ax_.axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
+        score = f"score / unmasked score\n(bands: {100 * self.level:g} %)"
+        self.ax_.set(xlabel="masked units (%)", ylabel=score, xlim=(0, 100))
+        self.ax_.grid(alpha=0.3)
         self._add_legend()
-        return self
 
-    def _plot_curve(self, curve: FidelityCurve) -> None:
+    def _draw_curve(self, curve: FidelityCurve) -> None:
         low, high = curve.interval
         name = f"{wrapped(curve.label)}: " if curve.label else ""
         (lif,) = self.ax_.plot(curve.shares, curve.lif, label=f"{name}A = {curve.area:.1f} [{low:.1f}, {high:.1f}]")
-        (mif,) = self.ax_.plot(curve.shares, curve.mif, color=lif.get_color(), linestyle="--")
+        colour = lif.get_color()
+        (mif,) = self.ax_.plot(curve.shares, curve.mif, color=colour, linestyle="--")
         for values, error in ((curve.lif, curve.lif_error), (curve.mif, curve.mif_error)):
-            self.ax_.fill_between(
-                curve.shares, values - error, values + error, color=lif.get_color(), alpha=0.2, linewidth=0
-            )
+            band = values - error, values + error
+            self.ax_.fill_between(curve.shares, *band, color=colour, alpha=0.2, linewidth=0)
         self.lines_ += [lif, mif]
 
     def _add_legend(self) -> None:
-        """Explain the two kinds of line, and the colours; below the axes, as curves fill them from corner to corner."""
-        from matplotlib.lines import Line2D  # noqa: PLC0415 (as above)
-
+        """Explain the two kinds of line and the colours, below the Axes, which the curves fill."""
+        line = matplotlib("lines").Line2D
         orders = [
-            Line2D([], [], color="gray", label="LIF: least important first"),
-            Line2D([], [], color="gray", linestyle="--", label="MIF: most important first"),
+            line([], [], color="gray", label="LIF: least important first"),
+            line([], [], color="gray", linestyle="--", label="MIF: most important first"),
         ]
-        self.ax_.legend(
-            handles=[*orders, *self.lines_[::2]],
-            fontsize="small",
-            ncols=2,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.14),
-        )
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        self.ax_.legend(handles=[*orders, *self.lines_[::2]], fontsize="small", ncols=2, **place)
 
 
 def _curve(label: str, found: Fidelity) -> FidelityCurve:
-    """Average a method's curves over samples."""
+    """Average the curves of a method over the samples."""
     curves = found.curves.normalised()
     mif, lif = (values.mean(axis=0) for values in (curves.mif, curves.lif))
-    scale = norm.ppf(0.5 + found.level / 2) / np.sqrt(len(curves.targets))
+    scale = ndtri(0.5 + found.level / 2) / np.sqrt(len(curves.targets))
     mif_error, lif_error = (scale * values.std(axis=0, ddof=1) for values in (curves.mif, curves.lif))
     return FidelityCurve(label, curves.shares, mif, lif, mif_error, lif_error, found.area, found.interval)

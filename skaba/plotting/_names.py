@@ -5,14 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from skaba.augmenters import ABA, PRESETS, FreeABA
+from skaba.augmenters import PRESETS
 
 _LEGEND_WIDTH = 44
-_STILL_ALIKE = 2
+_MOST_DIFFERENCES = 2
 
 
 def augmenter_name(augmenter: Any) -> str:
-    """Return what an augmenter is called in a legend.
+    """Return the name of an augmenter for a legend.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def augmenter_name(augmenter: Any) -> str:
     Returns
     -------
     str
-        Its own name, or of an ABA the nearest preset's with the parameters that differ, written as a search
-        would write them. Where more than two differ it is called ABA.
+        The name of the most similar preset, and up to two parameters that differ from it, written as in a search.
+        Without such a preset, the augmenter's own name with all parameters that differ from their defaults.
 
     Examples
     --------
@@ -33,30 +33,25 @@ def augmenter_name(augmenter: Any) -> str:
     """
     if isinstance(augmenter, str):
         return augmenter
-    if type(augmenter) in (ABA, FreeABA):
-        return _preset_name(augmenter)
-    name: str = getattr(augmenter, "__name__", None) or " ".join(str(augmenter).split())
-    return name.removesuffix("()")
-
-
-def _preset_name(augmenter: ABA | FreeABA) -> str:
-    kind = type(augmenter)
-    made = {name: make() for name, make in PRESETS.items()}
-    differences = {name: _differences(augmenter, own) for name, own in made.items() if type(own) is kind}
-    name = min(differences, key=lambda name: len(differences[name]))
-    parameters = differences[name]
-    if len(parameters) > _STILL_ALIKE:
-        name, parameters = kind.__name__, _differences(augmenter, kind())
+    presets = {name: make() for name, make in PRESETS.items()}
+    differences = {
+        name: _differences(augmenter, preset) for name, preset in presets.items() if type(preset) is type(augmenter)
+    }
+    name = min(differences, key=lambda name: len(differences[name]), default="")
+    parameters = differences.get(name, [])
+    if not name or len(parameters) > _MOST_DIFFERENCES:
+        own: str = getattr(augmenter, "__name__", None) or " ".join(str(augmenter).split())
+        return own.removesuffix("()")
     return f"{name}({', '.join(parameters)})" if parameters else name
 
 
 def wrapped(label: str) -> str:
-    """Break a label into lines that a legend has room for."""
+    """Break a label into lines that fit into a legend."""
     return textwrap.fill(label, _LEGEND_WIDTH, subsequent_indent="    ", break_long_words=False)
 
 
 def _differences(component: Any, other: Any) -> list[str]:
-    """Return the parameters in which two components of one class differ, those of parts one by one."""
+    """Return the parameters in which two components of one class differ, also inside their parts."""
     found = []
     others = other.get_params(deep=False)
     for name, value in component.get_params(deep=False).items():

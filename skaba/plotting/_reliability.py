@@ -1,29 +1,32 @@
-"""How often a classifier is right against how sure it is."""
+"""How often a classifier is right, against its confidence."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 
-from skaba.evaluation.calibration import ReliabilityCurve, reliability_curve
-from skaba.evaluation.calibration._predictions import column_numbers
+from skaba.evaluation.calibration import ReliabilityCurve, column_numbers, reliability_curve
+from skaba.plotting._axes_display import AxesDisplay
 
 
-class ReliabilityDisplay:
-    """Accuracy against confidence, with the samples behind each point. Make it with a ``from_`` method.
+@dataclass(eq=False, repr=False)
+class ReliabilityDisplay(AxesDisplay):
+    """Accuracy against confidence, with the number of samples behind each point.
 
-    A point below the diagonal is a bin of predictions that claim too much, one above a bin that claims too little;
-    the red bars show by how much. The grey histogram behind tells how many samples each bin has.
+    A point below the diagonal is a bin of overconfident predictions, a point above it a bin of underconfident
+    ones; the red bars show by how much. The grey histogram shows the number of samples per bin. Make it with a
+    ``from_`` method.
 
     Parameters
     ----------
     curve : ReliabilityCurve
         See :func:`skaba.evaluation.calibration.reliability_curve`.
     name : str, default=None
-        Of the classifier, for the legend.
+        Name of the classifier in the legend.
 
     Attributes
     ----------
@@ -31,7 +34,7 @@ class ReliabilityDisplay:
         As given.
     ax_ : matplotlib Axes
     ax_counts_ : matplotlib Axes
-        The histogram's, with its axis at the right.
+        The Axes of the histogram, whose y axis is at the right.
     figure_ : matplotlib Figure or SubFigure
 
     References
@@ -48,9 +51,36 @@ class ReliabilityDisplay:
     'accuracy'
     """
 
-    def __init__(self, curve: ReliabilityCurve, *, name: str | None = None) -> None:
-        self.curve = curve
-        self.name = name
+    curve: ReliabilityCurve
+    _: KW_ONLY
+    name: str | None = None
+    _size = (5.2, 4.6)
+
+    @classmethod
+    def from_results(cls, results: ReliabilityCurve, *, name: str | None = None, ax: Any = None) -> ReliabilityDisplay:
+        """Plot what ``reliability_curve`` found.
+
+        Parameters
+        ----------
+        results : ReliabilityCurve
+        name : str, default=None
+            For the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default the Axes of a new figure.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Examples
+        --------
+        >>> from skaba.evaluation.calibration import reliability_curve
+        >>> from skaba.plotting import ReliabilityDisplay
+        >>> curve = reliability_curve([0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], n_bins=2)
+        >>> ReliabilityDisplay.from_results(curve, name="ours").name
+        'ours'
+        """
+        return cls(results, name=name).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -64,23 +94,23 @@ class ReliabilityDisplay:
         name: str | None = None,
         ax: Any = None,
     ) -> ReliabilityDisplay:
-        """Plot how reliable a fitted classifier's probabilities are.
+        """Plot the reliability of a fitted classifier's probabilities.
 
         Parameters
         ----------
         estimator : classifier
-            Fitted, with ``predict_proba``: skaba's, any of scikit-learn's, a Pipeline or a search.
+            Fitted, with ``predict_proba``: of skaba or scikit-learn, a Pipeline or a search.
         X : array-like of n samples
-            That it was not trained on.
+            Samples that it was not trained on.
         y : array-like of shape (n,)
             Their labels.
         n_bins : int, default=15
         strategy : "uniform" or "quantile", default="uniform"
-            Bins of equal width, or of equal mass.
+            Bins of equal width, or with equal numbers of samples.
         name : str, default=None
-            For the legend; by default the estimator's class.
+            For the legend; by default the name of the estimator's class.
         ax : matplotlib Axes, default=None
-            Where to plot; by default a new figure.
+            Where to draw; by default the Axes of a new figure.
 
         Returns
         -------
@@ -89,9 +119,9 @@ class ReliabilityDisplay:
         Raises
         ------
         TypeError
-            If the estimator is no classifier, or gives no probabilities.
+            If the estimator is not a classifier, or has no ``predict_proba``.
         ValueError
-            If y holds no labels of the estimator's, or a parameter is not allowed.
+            If y holds labels that the estimator was not fitted on, or a parameter is not allowed.
 
         Examples
         --------
@@ -101,25 +131,19 @@ class ReliabilityDisplay:
         >>> X, y = load_digits(return_X_y=True)
         >>> clf = GaussianNB().fit(X[:1000], y[:1000])
         >>> display = ReliabilityDisplay.from_estimator(clf, X[1000:], y[1000:])
-        >>> display.curve.error > 0.1                   # naive Bayes is surer than it should be
+        >>> display.curve.error > 0.1                   # naive Bayes is overconfident
         True
         """
         if isinstance(estimator, type) or (isinstance(estimator, BaseEstimator) and not is_classifier(estimator)):
             kind = estimator if isinstance(estimator, type) else type(estimator)
-            raise TypeError(f"A {kind.__name__} is no classifier: pass a fitted one that has predict_proba.")
+            raise TypeError(f"{kind.__name__} is not a fitted classifier: pass one that has predict_proba.")
         if not hasattr(estimator, "predict_proba"):
-            raise TypeError(f"A {type(estimator).__name__} has no predict_proba: pass a fitted classifier that has.")
+            raise TypeError(f"{type(estimator).__name__} has no predict_proba: pass a fitted classifier that has it.")
         if y is None:
-            raise ValueError("y=None: reliability compares predictions with the true labels; pass those of X.")
-        probabilities = estimator.predict_proba(X)
-        return cls.from_predictions(
-            column_numbers(estimator, y),
-            probabilities,
-            n_bins=n_bins,
-            strategy=strategy,
-            name=type(estimator).__name__ if name is None else name,
-            ax=ax,
-        )
+            raise ValueError("y=None: reliability compares predictions with the true labels; pass the labels of X.")
+        y, probabilities = column_numbers(estimator, y), estimator.predict_proba(X)
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_predictions(y, probabilities, n_bins=n_bins, strategy=strategy, name=name, ax=ax)
 
     @classmethod
     def from_predictions(
@@ -132,15 +156,15 @@ class ReliabilityDisplay:
         name: str | None = None,
         ax: Any = None,
     ) -> ReliabilityDisplay:
-        """Plot how reliable probabilities are.
+        """Plot the reliability of probabilities.
 
         Parameters
         ----------
         y : array-like of shape (n,)
-            The true classes as column numbers of ``probabilities``.
+            The true classes, as column numbers of ``probabilities``.
         probabilities : array-like of shape (n, n_classes)
         n_bins, strategy, name, ax
-            As in :meth:`from_estimator`; no name by default.
+            As in :meth:`from_estimator`; there is no default name.
 
         Returns
         -------
@@ -151,32 +175,14 @@ class ReliabilityDisplay:
         ValueError
             As :func:`skaba.evaluation.calibration.reliability_curve`.
         """
-        return cls(reliability_curve(y, probabilities, n_bins=n_bins, strategy=strategy), name=name).plot(ax=ax)
+        curve = reliability_curve(y, probabilities, n_bins=n_bins, strategy=strategy)
+        return cls.from_results(curve, name=name, ax=ax)
 
-    def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
-        """Plot the points, the diagonal and the histogram.
+    def _draw(self) -> None:
+        self._draw_points()
+        self._draw_counts()
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        ReliabilityDisplay
-            Itself, with ``ax_``, ``ax_counts_`` and ``figure_``.
-        """
-        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.2, 4.6), layout="constrained")
-        self.ax_ = ax
-        self.figure_ = ax.figure
-        self._plot_points()
-        self._plot_counts()
-        return self
-
-    def _plot_points(self) -> None:
+    def _draw_points(self) -> None:
         curve, ax = self.curve, self.ax_
         filled = curve.counts > 0
         confidence, accuracy = curve.confidence[filled], curve.accuracy[filled]
@@ -189,8 +195,8 @@ class ReliabilityDisplay:
         ax.legend(loc="best", fontsize="small")
         ax.grid(alpha=0.3)
 
-    def _plot_counts(self) -> None:
-        """Plot the histogram into the lowest quarter, behind the points, with an axis of its own at the right."""
+    def _draw_counts(self) -> None:
+        """Draw the histogram into the lowest quarter, behind the points, with a second y axis at the right."""
         curve = self.curve
         counts = self.ax_.twinx()
         counts.bar(curve.edges[:-1], curve.counts, np.diff(curve.edges), align="edge", color="0.85", edgecolor="white")

@@ -1,4 +1,4 @@
-"""What a display shows of an estimator and its samples."""
+"""The samples that a display shows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import nn
 
 from skaba.estimators import split_pipeline
 from skaba.network import find_layer, unwrapped
-from skaba.plotting._panels import Array, as_array, check_count
-from skaba.plotting._spelling import own_words, spelled, word_step
+from skaba.plotting._checks import Array, as_array, check_count
+from skaba.plotting._spelling import spelled, word_step, words_as_written
 from skaba.preprocessing import WordSequences
 
 
@@ -31,14 +31,14 @@ class Shown:
     words : ndarray of str of shape (n, length) or None
         The words of texts, empty where there is padding.
     names : list of str or None
-        The features' names, where the samples have named columns.
+        The names of a table's features, if they have names.
     """
 
     net: Any
     X: Array
     y: Any
-    words: Array | None
-    names: list[str] | None
+    words: Array | None = None
+    names: list[str] | None = None
 
 
 def shown(
@@ -49,18 +49,18 @@ def shown(
     Parameters
     ----------
     estimator : estimator
-        One of ours, or a Pipeline or search that ends in one; fitted.
+        A fitted skaba estimator, or a Pipeline or search that ends in one.
     X : array-like of n samples
     y : array-like of shape (n, ...) or None
     n_samples : int
-        At most so many are taken.
+        The largest number of samples.
     words : WordSequences or sequence of str, default=None
-        The words of ids. By default those of the pipeline's texts.
+        The words of word ids; by default the words of the texts that a Pipeline takes.
 
     Raises
     ------
     ValueError, TypeError, NotFittedError
-        If any of them is not what it has to be.
+        If a parameter is not allowed.
     """
     check_count(n_samples)
     first = _first(X, n_samples)
@@ -68,15 +68,29 @@ def shown(
     embedding = _embedding(net)
     inputs = as_array(inputs)
     targets = None if y is None else _first_targets(y, _length(X), n_samples)
-    if embedding is None:
-        if words is not None:
-            raise ValueError("words= is for texts, augmented at their embedding; this estimator has layer=None.")
-        return Shown(net, inputs, targets, None, _names(estimator, X))
-    _check_ids(inputs)
-    step = None if words is not None else word_step(estimator, first)
+    if embedding is not None:
+        return Shown(net, inputs, targets, words=_words(estimator, first, inputs, words, embedding.padding_idx))
+    if words is not None:
+        raise ValueError("words= is for texts, augmented at their embedding; this estimator has layer=None.")
+    return Shown(net, inputs, targets, names=_names(estimator, X) if inputs.ndim == 2 else None)
+
+
+def _words(estimator: Any, X: Any, ids: Array, words: Any, padding: int | None) -> Array:
+    """Return the words of word ids, as written if a Pipeline has the texts."""
+    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(
+            f"X has shape {ids.shape} and holds {ids.dtype}; at an embedding a display shows word ids, integers of "
+            "shape (n, length), at least one."
+        )
+    if words is not None:
+        return spelled(words, ids, padding)
+    step = word_step(estimator, X)
     if step is not None:
-        return Shown(net, inputs, targets, own_words(*step, inputs.shape[1]), None)
-    return Shown(net, inputs, targets, spelled(_required(words), inputs, embedding.padding_idx), None)
+        return words_as_written(*step, ids.shape[1])
+    raise ValueError(
+        "Texts need words=: the WordSequences that made the ids, or a sequence with entry i for id i. A Pipeline "
+        "of WordSequences and the estimator does not need it."
+    )
 
 
 def _length(X: Any) -> int:
@@ -84,7 +98,7 @@ def _length(X: Any) -> int:
 
 
 def _first(X: Any, n_samples: int) -> Any:
-    """Return the first samples; a scalar is left to whoever takes them, and refused there."""
+    """Return the first samples; scalars are returned as they are, and the net refuses them."""
     if is_dataset(X) or isinstance(X, Mapping) or not (hasattr(X, "shape") or hasattr(X, "__len__")):
         raise TypeError(f"A display takes X as an array, a data frame or a list of texts; got a {type(X).__name__}.")
     if isinstance(X, str) or getattr(X, "shape", None) == ():
@@ -93,16 +107,16 @@ def _first(X: Any, n_samples: int) -> Any:
 
 
 def _first_targets(y: Any, n: int, n_samples: int) -> Any:
-    """Return the first targets; a frame stays one, since the net checks the names of its columns."""
+    """Return the first targets; a data frame stays one, since the net checks the names of its columns."""
     y = y if hasattr(y, "iloc") else as_array(y)
     if y.ndim == 0 or len(y) != n:
         given = f"the scalar {y!r}" if y.ndim == 0 else f"of length {len(y)}"
         raise ValueError(f"X has {n} samples, counted by its first axis, but y is {given}. Pass one target per sample.")
-    return y.iloc[:n_samples] if hasattr(y, "iloc") else y[:n_samples]
+    return _first(y, n_samples)
 
 
 def _embedding(net: Any) -> nn.Embedding | None:
-    """Return the embedding whose output is looked at, or None where the input is."""
+    """Return the embedding whose output is augmented, or None if the input is."""
     if net.layer is None:
         return None
     layer = find_layer(unwrapped(net.module_), net.layer)
@@ -114,28 +128,11 @@ def _embedding(net: Any) -> nn.Embedding | None:
     )
 
 
-def _required(words: WordSequences | Sequence[str] | None) -> WordSequences | Sequence[str]:
-    if words is None:
-        raise ValueError(
-            "Texts need words=: the WordSequences that made the ids, or a sequence with entry i for id i. A Pipeline "
-            "of WordSequences and the estimator needs none."
-        )
-    return words
-
-
-def _check_ids(X: Array) -> None:
-    if X.ndim != 2 or X.size == 0 or not np.issubdtype(X.dtype, np.integer):
-        raise ValueError(
-            f"X has shape {X.shape} and holds {X.dtype}; at an embedding a display shows word ids, integers of shape "
-            "(n, length), at least one."
-        )
-
-
 def _names(estimator: Any, X: Any) -> list[str] | None:
-    """Return the names of the features that the net takes, None where they have none."""
+    """Return the names of the features that the net takes, None if they have no names."""
     if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
         try:
             return [str(name) for name in estimator[:-1].get_feature_names_out()]
-        except (AttributeError, ValueError):  # a step that does not tell
+        except (AttributeError, ValueError):  # a step does not support it
             return None
     return [str(name) for name in X.columns] if hasattr(X, "columns") else None

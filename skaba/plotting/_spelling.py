@@ -1,4 +1,4 @@
-"""The words behind word ids: those of a vocabulary, or the user's own."""
+"""The words behind word ids."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
-from skaba.plotting._panels import Array
+from skaba.plotting._checks import Array
 from skaba.preprocessing import WordSequences
 
-_SLACK = 3  # characters by which a token may start later than expected, where the tokeniser has shortened marks
+_SLACK = 3  # characters by which a token may start later than expected, where the tokeniser shortened punctuation
 
 
 def spelled(words: WordSequences | Sequence[str], ids: Array, padding: int | None) -> Array:
@@ -21,7 +21,7 @@ def spelled(words: WordSequences | Sequence[str], ids: Array, padding: int | Non
     Parameters
     ----------
     words : WordSequences or sequence of str
-        Of a sequence, entry i belongs to id i.
+        What made the ids, or a sequence whose entry i is the word of id i.
     ids : ndarray of int of shape (n, length)
     padding : int or None
         The id of padding.
@@ -46,11 +46,12 @@ def spelled(words: WordSequences | Sequence[str], ids: Array, padding: int | Non
 
 
 def word_step(estimator: Any, X: Any) -> tuple[WordSequences, Any] | None:
-    """Return the step of a pipeline that turns texts into word ids, and the texts as they reach it.
+    """Return the step of a pipeline that turns texts into word ids, and the texts that it takes.
 
     Parameters
     ----------
     estimator : estimator
+        Fitted.
     X : array-like
         As the estimator takes it.
 
@@ -63,23 +64,22 @@ def word_step(estimator: Any, X: Any) -> tuple[WordSequences, Any] | None:
     if not isinstance(estimator, Pipeline):
         return None
     for index, (_, step) in enumerate(estimator.steps):
-        if isinstance(step, WordSequences):
-            return step, estimator[:index].transform(X) if index else X
-        if isinstance(step, Pipeline):
-            return word_step(step, estimator[:index].transform(X) if index else X)
+        if isinstance(step, (WordSequences, Pipeline)):
+            texts = estimator[:index].transform(X) if index else X
+            return (step, texts) if isinstance(step, WordSequences) else word_step(step, texts)
     return None
 
 
-def own_words(words: WordSequences, texts: Iterable[str], length: int) -> Array:
-    """Return the words of texts as the user wrote them, empty where there is padding.
+def words_as_written(words: WordSequences, texts: Iterable[str], length: int) -> Array:
+    """Return the words of texts as they are written there, empty where there is padding.
 
     Parameters
     ----------
     words : WordSequences
-        What cuts the texts into words.
+        It splits the texts into words.
     texts : iterable of str
     length : int
-        How many words there are at most.
+        The number of words that a text is cut or padded to.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def own_words(words: WordSequences, texts: Iterable[str], length: int) -> Array:
 
 
 def _as_written(text: str, tokens: list[str]) -> list[str]:
-    """Return tokens with the capitals that the text has; where they cannot be found, as they are."""
+    """Return tokens with the capitals of the text; tokens that are not found there stay in lower case."""
     lower = text.lower()
     if len(lower) != len(text):  # some letters, such as the Turkish dotted capital I, become two
         return tokens

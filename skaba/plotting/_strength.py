@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any
 
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
+from skaba.plotting._axes_display import AxesDisplay
+from skaba.plotting._matplotlib import matplotlib
 from skaba.plotting._names import augmenter_name, wrapped
 
 PLAIN = "no augmentation"
+_SPACING = 5  # points between the bars of different curves at one strength
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ class StrengthCurve:
     strengths, means, deviations : ndarray of shape (n_strengths,)
         Ascending strengths; mean and standard deviation of the scores over the folds.
     n_scores : int
-        Scores behind a point.
+        Number of scores behind a point.
     is_plain : bool, default=False
-        Whether nothing is augmented, so that the score is that of every strength.
+        Whether nothing is augmented, so that the score is the same for every strength.
     """
 
     label: str
@@ -42,8 +45,12 @@ class StrengthCurve:
     is_plain: bool = False
 
 
-class StrengthDisplay:
+@dataclass(eq=False, repr=False)
+class StrengthDisplay(AxesDisplay):
     """Score against augmentation strength. Make it with :meth:`from_search`.
+
+    A point is a mean score, its bar one standard deviation. The x axis is logarithmic if the strengths span a
+    factor of 5 or more; a strength of 0 is then drawn at the left. Plain training is a horizontal line.
 
     Parameters
     ----------
@@ -69,9 +76,10 @@ class StrengthDisplay:
     'log'
     """
 
-    def __init__(self, curves: Sequence[StrengthCurve], *, score_name: str = "score") -> None:
-        self.curves = curves
-        self.score_name = score_name
+    curves: Sequence[StrengthCurve]
+    _: KW_ONLY
+    score_name: str = "score"
+    _size = (6.4, 4.2)
 
     @classmethod
     def from_search(
@@ -84,21 +92,21 @@ class StrengthDisplay:
     ) -> StrengthDisplay:
         """Plot the scores of a fitted search over ``strength``, one line per augmenter.
 
-        Where a search varies other parameters too, each point is the best that they reached.
+        If the search also varied other parameters, each point is the best score over their values.
 
         Parameters
         ----------
         search : GridSearchCV, RandomizedSearchCV, or sequence of them
-            Fitted, with ``strength`` (also ``step__strength``) among the parameters. The folds of several
-            searches, for example one per seed, are pooled. Of several metrics the one that ``refit`` names
+            Fitted, with ``strength`` (or ``step__strength``) among the parameters. The folds of several
+            searches, for example one per seed, are pooled. With several metrics, the metric that ``refit`` names
             is drawn.
         labels : dict of str to str, default=None
-            Names for the legend in place of the augmenters' own: ``"mend_aba"``, also of the object
-            ``mend_aba()``; ``"mend_aba(target__k=6)"``.
+            Names for the legend, by the augmenter's own name: ``"mend_aba"`` for this preset, given by name or as
+            the object ``mend_aba()``; ``"mend_aba(target__k=6)"`` for this preset with another parameter.
         score_name : str, default=None
-            Label of the y axis; by default that of the metric if it has one, else "score".
+            Label of the y axis; by default the name of the metric if it has one, else "score".
         ax : matplotlib Axes, default=None
-            Where to plot; by default a new figure.
+            Where to draw; by default the Axes of a new figure.
 
         Returns
         -------
@@ -107,8 +115,8 @@ class StrengthDisplay:
         Raises
         ------
         ValueError
-            If a search did not vary the strength, varied it over what is no number, had fits that failed,
-            or scored several metrics and ``refit`` names none of them.
+            If a search did not vary the strength, varied it over values that are not numbers, had fits that
+            failed, or scored several metrics and ``refit`` names none of them.
         TypeError
             If it is not a search.
         sklearn.exceptions.NotFittedError
@@ -133,69 +141,42 @@ class StrengthDisplay:
         for one in searches:
             for (label, strength), folds in _scores(one).items():
                 scores[label][strength].extend(folds)
-        name = score_name or _metric(searches[0], searches[0].scoring)
         names = labels or {}
         curves = [_curve(names.get(label, label), points, label == PLAIN) for label, points in scores.items()]
-        return cls(curves, score_name=name).plot(ax=ax)
+        return cls(curves, score_name=score_name or _score_name(searches[0])).plot(ax)
 
-    def plot(self, *, ax: Any = None) -> StrengthDisplay:
-        """Plot the curves with bars of one standard deviation.
-
-        The x axis is logarithmic if the strengths span a factor of 5 or more; a strength of 0 among
-        them keeps a place of its own at the left. Plain training is a horizontal line.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default that of a new figure.
-
-        Returns
-        -------
-        StrengthDisplay
-            Itself, with ``ax_``, ``figure_`` and ``lines_``.
-        """
-        import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-        self.ax_ = ax
-        self.figure_ = ax.figure
+    def _draw(self) -> None:
         varied = [curve for curve in self.curves if not curve.is_plain]
-        places = {id(curve): 5 * (index - (len(varied) - 1) / 2) for index, curve in enumerate(varied)}
+        offsets = iter(_SPACING * (np.arange(len(varied)) - (len(varied) - 1) / 2))
         self.lines_ = [
-            self._plot_plain(curve) if curve.is_plain else self._plot_varied(curve, places[id(curve)])
+            self._draw_plain(curve) if curve.is_plain else self._draw_varied(curve, next(offsets))
             for curve in self.curves
         ]
         self._scale([strength for curve in varied for strength in curve.strengths])
-        ax.autoscale_view()
-        counts = sorted({curve.n_scores for curve in self.curves})
-        ax.set(xlabel="strength (in the augmenter's own unit)", ylabel=self.score_name)
-        ax.legend(
-            title=f"mean ± standard deviation, {'/'.join(map(str, counts))} folds",
-            fontsize="small",
-            title_fontsize="small",
-        )
-        ax.grid(alpha=0.3)
-        return self
+        self.ax_.autoscale_view()
+        self.ax_.set(xlabel="strength (in the augmenter's own unit)", ylabel=self.score_name)
+        counts = "/".join(map(str, sorted({curve.n_scores for curve in self.curves})))
+        title = f"mean ± standard deviation, {counts} folds"
+        self.ax_.legend(title=title, fontsize="small", title_fontsize="small")
+        self.ax_.grid(alpha=0.3)
 
-    def _plot_plain(self, curve: StrengthCurve) -> Any:
+    def _draw_plain(self, curve: StrengthCurve) -> Any:
         low, high = curve.means[0] - curve.deviations[0], curve.means[0] + curve.deviations[0]
         self.ax_.axhspan(low, high, color="black", alpha=0.08, linewidth=0)
         return self.ax_.axhline(curve.means[0], color="black", linestyle="--", label=wrapped(curve.label))
 
-    def _plot_varied(self, curve: StrengthCurve, points_aside: float) -> Any:
-        """Plot a line with its bars, a little beside those of the others, which would hide them."""
-        from matplotlib.transforms import offset_copy  # noqa: PLC0415 (as above)
-
+    def _draw_varied(self, curve: StrengthCurve, offset: float) -> Any:
+        """Draw a line with its bars, shifted by an offset so that the bars of other curves do not hide them."""
         x, y, half = curve.strengths, curve.means, curve.deviations
-        aside = offset_copy(self.ax_.transData, fig=self.figure_, x=points_aside, units="points")
-        (line,) = self.ax_.plot(x, y, marker="o", label=wrapped(curve.label), transform=aside)
-        self.ax_.errorbar(x, y, half, fmt="none", color=line.get_color(), capsize=3, elinewidth=1, transform=aside)
-        # Under a transform of their own they do not count for the limits of the axes.
+        shifted = matplotlib("transforms").offset_copy(self.ax_.transData, self.figure_, x=offset, units="points")
+        (line,) = self.ax_.plot(x, y, marker="o", label=wrapped(curve.label), transform=shifted)
+        self.ax_.errorbar(x, y, half, fmt="none", color=line.get_color(), capsize=3, elinewidth=1, transform=shifted)
+        # matplotlib ignores artists with another transform when it sets the limits of the axes.
         self.ax_.update_datalim(np.column_stack([np.tile(x, 2), np.concatenate([y - half, y + half])]))
         return line
 
     def _scale(self, strengths: list[float]) -> None:
+        """Make the x axis logarithmic if the strengths span a factor of 5, and label each if they are few."""
         ticks = sorted(set(strengths))
         positive = [strength for strength in ticks if strength > 0]
         if not positive or positive[-1] < 5 * positive[0]:
@@ -222,64 +203,66 @@ def _checked_searches(search: Any) -> list[Any]:
     return searches
 
 
-def _metric(search: Any, scoring: Any) -> str:
-    """Return the name of the metric that is drawn, "score" if it has none."""
+def _score_name(search: Any) -> str:
+    """Return the name of the metric that is drawn, "score" if it has no name."""
+    if not search.multimetric_ and isinstance(search.scoring, str):
+        return str(search.scoring)
+    return _column(search)
+
+
+def _column(search: Any) -> str:
+    """Return the name of the scores that are drawn in ``cv_results_``."""
     if not search.multimetric_:
-        return scoring if isinstance(scoring, str) else "score"
+        return "score"
     if isinstance(search.refit, str):
         return str(search.refit)
-    raise ValueError("The search has several metrics; say which is drawn by its refit, for example refit='accuracy'.")
+    raise ValueError("The search has several metrics; name the one to draw by its refit, for example refit='accuracy'.")
 
 
 def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
-    """Return the folds' scores of each augmenter and strength: of several candidates the best one's."""
-    best: dict[tuple[str, float], list[float]] = {}
-    metric = _metric(search, None)
-    columns = [search.cv_results_[f"split{i}_test_{metric}"] for i in range(search.n_splits_)]
-    n_failed = int((~np.isfinite(columns)).sum())
+    """Return the scores of the folds per augmenter and strength: those of the best candidate."""
+    results, column = search.cv_results_, _column(search)
+    scores = np.array([results[f"split{i}_test_{column}"] for i in range(search.n_splits_)])
+    n_failed = int((~np.isfinite(scores)).sum())
     if n_failed:
         raise ValueError(
-            f"{n_failed} of the search's {np.size(columns)} fits have no finite score. Search with "
+            f"{n_failed} of the search's {scores.size} fits have no finite score. Search with "
             "error_score='raise' to see why."
         )
-    for candidate, parameters in enumerate(search.cv_results_["params"]):
-        augmenter = _parameter(search, parameters, "augmenter")
-        strength = _number(_parameter(search, parameters, "strength", needed=True))
-        key = PLAIN if augmenter is None else augmenter_name(augmenter), strength
-        folds = [float(column[candidate]) for column in columns]
+    best: dict[tuple[str, float], list[float]] = {}
+    for parameters, folds in zip(results["params"], scores.T.tolist(), strict=True):
+        augmenter = _augmenter({**search.estimator.get_params(), **parameters})
+        key = PLAIN if augmenter is None else augmenter_name(augmenter), _strength(parameters)
         if key not in best or np.mean(folds) > np.mean(best[key]):
             best[key] = folds
     return best
 
 
-def _number(strength: Any) -> float:
-    if isinstance(strength, Real):
-        return float(strength)
-    raise ValueError(f"The search varied strength over {strength!r}, which has no place on an axis of numbers.")
+def _augmenter(parameters: Mapping[str, Any]) -> Any:
+    keys = _keys(parameters, "augmenter")
+    return parameters[min(keys, key=len)] if keys else None  # the outermost one, if augmenters are nested
 
 
-def _parameter(search: Any, parameters: dict[str, Any], name: str, needed: bool = False) -> Any:
-    """Look a parameter up among the searched ones, then on the estimator."""
-    for key, value in parameters.items():
-        if key == name or key.endswith(f"__{name}"):
-            return value
-    if needed:
+def _strength(parameters: Mapping[str, Any]) -> float:
+    keys = _keys(parameters, "strength")
+    if not keys:
         raise ValueError(
-            f"The search did not vary {name}, only {sorted(parameters)}; put {name!r} into its grid, "
+            f"The search did not vary strength, only {sorted(parameters)}; put 'strength' into its grid, "
             "for example {'strength': [0.05, 0.1, 0.5]}."
         )
-    own = search.estimator.get_params()
-    return next((own[key] for key in own if key == name or key.endswith(f"__{name}")), None)
+    strength = parameters[keys[0]]
+    if not isinstance(strength, Real):
+        raise ValueError(f"The search varied strength over {strength!r}, which is not a number and cannot be drawn.")
+    return float(strength)
+
+
+def _keys(parameters: Mapping[str, Any], name: str) -> list[str]:
+    """Return the keys of a parameter, also as that of a step of a Pipeline."""
+    return [key for key in parameters if key.rpartition("__")[2] == name]
 
 
 def _curve(label: str, points: dict[float, list[float]], is_plain: bool) -> StrengthCurve:
-    strengths = sorted(points)
-    scores = [np.asarray(points[strength]) for strength in strengths]
-    return StrengthCurve(
-        label,
-        np.array(strengths),
-        np.array([values.mean() for values in scores]),
-        np.array([values.std() for values in scores]),
-        max(len(values) for values in scores),
-        is_plain=is_plain or not any(strengths),
-    )
+    strengths, scores = zip(*sorted(points.items()), strict=True)
+    means, deviations = (np.array([measure(values) for values in scores]) for measure in (np.mean, np.std))
+    is_plain = is_plain or not any(strengths)
+    return StrengthCurve(label, np.array(strengths), means, deviations, max(map(len, scores)), is_plain)

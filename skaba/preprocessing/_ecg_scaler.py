@@ -1,4 +1,4 @@
-"""Standardisation of electrocardiograms, lead by lead."""
+"""Standardisation of electrocardiograms, separately per lead."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 
 class ECGScaler(TransformerMixin, BaseEstimator):
-    """Standardise every lead by its mean and standard deviation on the training records.
+    """Standardise each lead by its mean and standard deviation in the training records.
 
-    The statistics are taken over records and time, one pair a lead. A lead that
-    is constant in the training records is only centred, as in
+    The mean and the standard deviation of a lead are taken over records and time. A
+    lead that is constant in the training records is only centred, as in
     :class:`sklearn.preprocessing.StandardScaler`.
 
     Attributes
@@ -30,7 +30,7 @@ class ECGScaler(TransformerMixin, BaseEstimator):
     ------
     ValueError
         If the records are not of shape (n, leads, samples), hold NaN or infinity,
-        or have another number of leads than those of ``fit``.
+        or do not have as many leads as the records in ``fit``.
 
     Warns
     -----
@@ -40,7 +40,7 @@ class ECGScaler(TransformerMixin, BaseEstimator):
     Notes
     -----
     Strodthoff et al. (2021, section III.A) standardise PTB-XL with one mean and one
-    deviation for all leads; one pair a lead also evens out their amplitudes.
+    deviation for all leads; one pair per lead also equalises their amplitudes.
 
     References
     ----------
@@ -64,7 +64,7 @@ class ECGScaler(TransformerMixin, BaseEstimator):
     scale_: NDArray[np.float64]
 
     def fit(self, X: ArrayLike, y: Any = None) -> ECGScaler:
-        """Learn mean and standard deviation of every lead.
+        """Compute the mean and standard deviation of each lead.
 
         Parameters
         ----------
@@ -81,14 +81,14 @@ class ECGScaler(TransformerMixin, BaseEstimator):
         if records.shape[1] > records.shape[2]:
             warnings.warn(
                 f"X has {records.shape[1]} leads of {records.shape[2]} samples each. The shape is (n, leads, samples); "
-                "if time is the middle axis, as in wfdb's records, give X.transpose(0, 2, 1).",
+                "if time is the middle axis, as in wfdb's records, pass X.transpose(0, 2, 1).",
                 stacklevel=2,
             )
-        # Lead by lead, as float64 temporaries of a whole data set would not fit into memory.
+        # One lead at a time, because float64 temporaries of a whole data set may not fit into memory.
         leads = [records[:, lead] for lead in range(records.shape[1])]
         self.mean_ = np.array([lead.mean(dtype=np.float64) for lead in leads])
         scale = np.array([lead.std(dtype=np.float64) for lead in leads])
-        # Compared exactly: the deviation of a constant lead is often not 0 but a rounding error.
+        # An exact comparison, because the deviation of a constant lead is often a rounding error instead of 0.
         constant = np.array([lead.min() == lead.max() for lead in leads])
         self.scale_ = np.where(constant | (scale == 0), 1.0, scale)
         return self
@@ -99,7 +99,7 @@ class ECGScaler(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, leads, samples)
-            Records; left as they are.
+            Records; not changed.
 
         Returns
         -------
@@ -111,12 +111,12 @@ class ECGScaler(TransformerMixin, BaseEstimator):
         return scaled.astype(np.float32, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Bring standardised records back to the unit of the signals.
+        """Scale standardised records back to the unit of the signals.
 
         Parameters
         ----------
         X : array-like of shape (n, leads, samples)
-            Standardised records; left as they are.
+            Standardised records; not changed.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class ECGScaler(TransformerMixin, BaseEstimator):
         if records.shape[1] != self.mean_.size:
             raise ValueError(
                 f"X has {records.shape[1]} leads, but ECGScaler was fitted on {self.mean_.size}. The shape "
-                "is (n, leads, samples); give the same leads, in the same order, as to fit."
+                "is (n, leads, samples); pass the same leads in the same order as in fit."
             )
         return records
 
@@ -146,6 +146,6 @@ def _check_records(X: ArrayLike) -> NDArray[np.floating[Any]]:
     if records.ndim != 3 or 0 in records.shape:
         raise ValueError(
             f"Expected records of shape (n, leads, samples), none of them 0, got shape {records.shape}. "
-            "A single record of shape (leads, samples) becomes one of n = 1 by X[np.newaxis]."
+            "For a single record of shape (leads, samples), pass X[np.newaxis]."
         )
     return records

@@ -1,4 +1,4 @@
-"""Texts to sequences of word ids, for pre-trained word vectors."""
+"""From texts to sequences of word ids, for pre-trained word vectors."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _FIRST_WORD = 2
 
 
 def _marks(first: int, last: int) -> str:
-    """Return the combining marks in a range of code points, without the selectors of an emoji's looks."""
+    """Return the combining marks in a range of code points, except the variation selectors of emoji."""
     points = (chr(point) for point in range(first, last + 1) if not 0xFE00 <= point <= 0xFE0F)
     return "".join(mark for mark in points if unicodedata.category(mark) in ("Mn", "Mc"))
 
 
-# A letter or digit, and what belongs to it. Python's \w knows no combining marks, which are vowels in the scripts of
-# India and tones in Thai. The lookahead spares other characters a search through the marks beyond U+FFFF.
+# Python's \w does not match combining marks, which are vowels in the scripts of India and tones in Thai. The lookahead
+# saves time: without it, each character would be searched for among the marks beyond U+FFFF.
 _MARK = rf"(?:[{_marks(0x300, 0xFFFF)}]|(?=[\U00010000-\U0001FFFF])[{_marks(0x10000, 0x1FFFF)}])"
 _LETTER = rf"[^\W\d_]{_MARK}*"
-# A joiner, or its opposite, inside a word decides which letters are drawn as one.
+# Inside a word, the zero-width joiner and non-joiner decide which letters are drawn as one.
 _WORD = rf"[^\W_]+(?:(?:{_MARK}|[\u200c\u200d](?=[^\W_]))[^\W_]*)*"
 
-# What a text falls into: clitics that stand alone, as in texts tokenised before; initialisms ("u.s."); words
-# and numbers with what may stand inside them ("don't", "well-known", "3.14", "12:30"); the punctuation that
-# GloVe knows as one token; and any other single mark.
+# The pieces of a text: clitics that stand alone, as in texts that were tokenised before; initialisms ("u.s."); words
+# and numbers with the marks that may stand inside them ("don't", "well-known", "3.14", "12:30"); punctuation that is
+# one token in GloVe; and any other single mark.
 _PIECE = re.compile(
     rf"""(?<!\S)'(?:s|m|d|re|ve|ll)(?!\w|{_MARK})
       | (?:{_LETTER}\.){{2,}}
@@ -58,25 +58,26 @@ _SAME_MARKS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201
 class WordSequences(TransformerMixin, BaseEstimator):
     """Turn texts into padded sequences of word ids.
 
-    A text is tokenised as the GloVe vectors expect, every token becomes the id of
-    its vector, and the sequence is cut or padded at its end to ``length`` ids:
-    0 is padding, 1 any unknown word, and 2 + i the word of row i of ``vectors``.
+    Each text is split into tokens in the same way as the corpus of the GloVe
+    vectors, each token is replaced by an id, and the sequence is cut or padded at its
+    end to ``length`` ids: 0 is padding, 1 is any unknown word, and 2 + i is the word
+    of row i of ``vectors``.
 
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
         Word vectors of lower-case words, such as GloVe's. Clones of the
-        transformer share them, as copies may take gigabytes.
+        transformer share them, because copies may take gigabytes.
     length : int, default=1000
-        Number of ids a text is cut or padded to.
+        Number of ids that each text is cut or padded to.
 
     Attributes
     ----------
     coverage_ : float
-        Share of the training texts' tokens that have a vector, from 0 to 1.
+        Share of the tokens in the training texts that have a vector, from 0 to 1.
     unknown_words_ : list of tuple (str, int)
-        Tokens of the training texts that have no vector, and how often each
-        occurs, the most common first.
+        Tokens in the training texts that have no vector, with the number of their
+        occurrences, the most common first.
     cut_share_ : float
         Share of the training texts that are longer than ``length``, from 0 to 1.
     n_texts_ : int
@@ -85,32 +86,31 @@ class WordSequences(TransformerMixin, BaseEstimator):
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        If a parameter is not what it may be.
+        If a parameter is not allowed.
     TypeError
-        If the texts are not a sequence of str; a single str is not.
+        If the texts are not a sequence of str, or are a single str.
     ValueError
-        If there are no texts, or none of the training texts has a known word.
+        If there are no texts, or no training text has a known word.
 
     Notes
     -----
     GloVe's corpus was lower-cased and tokenised by the Stanford tokeniser
-    (Pennington et al. 2014, section 4.2), which this approximates by regular
-    expressions:
+    (Pennington et al. 2014, section 4.2). Regular expressions approximate it here:
 
-    * Words, numbers and punctuation marks are apart; contractions are split
-      ("don't" into "do" and "n't", "it's" into "it" and "'s") and initialisms are
+    * Words, numbers and punctuation marks are separate tokens. Contractions are
+      split ("don't" into "do" and "n't", "it's" into "it" and "'s"), initialisms are
       kept ("u.s.").
-    * A word with an apostrophe or a hyphen that has a vector of its own is kept
-      whole, which suits vectors that were trained on other tokens. Hyphenated
-      words without one are split ("skaba-like" into "skaba", "-" and "like"), and
-      so are initialisms.
-    * Combining marks belong to their letter. An accent may be written as one
-      character with its letter or as a mark after it, in texts and in vectors: a word
-      without a vector as it is written is looked up in Unicode's composed form (NFC),
-      then in the decomposed one (NFD).
-    * Not done: abbreviations ("mr." gives "mr" and "."), addresses of mail and web
-      as one token, fractions, the Penn names of brackets ("-lrb-"), and words of
-      scripts that put no spaces between them, such as Thai: split these before.
+    * Words with an apostrophe or a hyphen that have a vector are kept whole, which
+      suits vectors that were trained on other tokens. Hyphenated words and
+      initialisms without a vector are split ("skaba-like" into "skaba", "-" and
+      "like").
+    * Combining marks are part of the word. In texts and in vectors, a letter with an
+      accent may be one character or two: if a word has no vector as it is written, its
+      composed form (Unicode's NFC) is looked up, then its decomposed form (NFD).
+    * Not supported: abbreviations ("mr." gives "mr" and "."), mail and web
+      addresses as one token, fractions, the Penn names of brackets ("-lrb-"), and
+      scripts without spaces between words, such as Thai; split such texts into words
+      first.
 
     References
     ----------
@@ -141,7 +141,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {  # noqa: RUF012, as scikit-learn declares it
-        "vectors": "no_validation",  # checked by _check_consistency, which need not import gensim before
+        "vectors": "no_validation",  # _check_consistency checks them, so that gensim is imported when it is needed
         "length": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -155,7 +155,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         self.length = length
 
     def fit(self, X: Sequence[str], y: Any = None) -> WordSequences:
-        """Check the parameters, and describe how the vectors suit the training texts.
+        """Check the parameters, and compute how well the vectors cover the training texts.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str
-            Texts. One without any known word gives 1s and padding.
+            Texts. A text without known words becomes 1s and padding.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         texts = _check_texts(X)
         splits = _Splits(self.vectors.key_to_index)
         rows = self.vectors.key_to_index
-        # The row of an unknown word is such that adding _FIRST_WORD gives _UNKNOWN.
+        # _FIRST_WORD is added to all rows below, which turns this one into _UNKNOWN.
         unknown = _UNKNOWN - _FIRST_WORD
         word_ids = np.full((len(texts), self.length), _PADDING, dtype=np.int64)
         for i, text in enumerate(texts):
@@ -207,15 +207,15 @@ class WordSequences(TransformerMixin, BaseEstimator):
         return word_ids
 
     def embedding_matrix(self) -> NDArray[np.float32]:
-        """Make the matrix whose rows the word ids count, as :class:`skaba.modules.TextCNN` takes it.
+        """Return the vectors by word id, as :class:`skaba.modules.TextCNN` takes them.
 
-        Needs no fit.
+        The transformer does not have to be fitted.
 
         Returns
         -------
         matrix : ndarray of shape (n_words + 2, dimension), float32
-            Row 0, padding, is zero; row 1, unknown words, is the mean of all
-            vectors; the vectors follow.
+            Row 0 (padding) is zero, row 1 (unknown words) is the mean of all
+            vectors, and the vectors follow.
         """
         validate_parameters(self)
         vectors = np.asarray(self.vectors.vectors, dtype=np.float32)
@@ -226,19 +226,19 @@ class WordSequences(TransformerMixin, BaseEstimator):
         return matrix
 
     def tokenize(self, text: str) -> list[str]:
-        """Split one text into tokens, before cutting.
+        """Split one text into tokens, without cutting it to ``length``.
 
-        Needs no fit.
+        The transformer does not have to be fitted.
 
         Parameters
         ----------
         text : str
-            Any text.
+            The text.
 
         Returns
         -------
         tokens : list of str
-            Lower-case tokens, with and without a vector.
+            Lower-case tokens, including tokens without a vector.
         """
         validate_parameters(self)
         if not isinstance(text, str):
@@ -246,7 +246,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         return _Splits(self.vectors.key_to_index).tokens(text)
 
     def report(self, n_words: int = 10) -> str:
-        """Say how the vectors suit the training texts, in a few lines.
+        """Describe in a few lines how well the vectors cover the training texts.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
         )
 
     def _describe(self, counts: Counter[str], texts: list[str]) -> None:
-        """Set what fit reports, from how often each token occurs."""
+        """Set the fitted attributes from the number of occurrences of each token."""
         known = self.vectors.key_to_index
         n_tokens = counts.total()
         unknown_words = [(word, count) for word, count in counts.most_common() if word not in known]
@@ -275,7 +275,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"None of the {n_tokens} tokens of the {len(texts)} texts has a vector; the first text "
                 f"starts with {texts[0][:40]!r}, the vectors with {self.vectors.index_to_key[:5]}. Most "
-                "likely the vectors are of another language or hold words with capitals, or the texts are "
+                "likely the vectors are for another language or for words with capitals, or the texts are "
                 "empty. Give vectors of lower-case words in the language of the texts."
             )
         self.coverage_ = n_known / n_tokens
@@ -285,7 +285,7 @@ class WordSequences(TransformerMixin, BaseEstimator):
 
     def _check_consistency(self) -> None:
         """Check the vectors; called by validate_parameters."""
-        # Here, as importing gensim takes a second, and whoever has vectors has imported it.
+        # Imported here, because it takes a second; a user who has vectors has imported it already.
         from gensim.models import KeyedVectors  # noqa: PLC0415
 
         if isinstance(self.vectors, KeyedVectors) and len(self.vectors) > 0:
@@ -298,12 +298,12 @@ class WordSequences(TransformerMixin, BaseEstimator):
         )
 
     def __sklearn_clone__(self) -> WordSequences:
-        """Clone without copying the vectors, which nothing here changes."""
+        """Clone without copying the vectors, which are never changed."""
         return type(self)(**self.get_params(deep=False))
 
 
 class _Splits(dict[str, tuple[str, ...]]):
-    """Remembers which tokens a piece of text falls into, as the same pieces come again and again."""
+    """A cache of the tokens of pieces of text, since the same pieces occur many times."""
 
     def __init__(self, known: Mapping[str, int]) -> None:
         super().__init__()
@@ -322,7 +322,7 @@ class _Splits(dict[str, tuple[str, ...]]):
         return self._spelling(word) in self.known
 
     def _spelling(self, word: str) -> str:
-        """Return the form of a word that has a vector, or else the composed one."""
+        """Return the Unicode form of a word that has a vector, or else the composed form."""
         if word.isascii() or word in self.known:
             return word
         composed, decomposed = (unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
@@ -338,7 +338,7 @@ class _Splits(dict[str, tuple[str, ...]]):
         if not piece.strip("."):
             return ("...",)
         if piece.endswith("."):
-            return tuple(_INITIAL.findall(piece))  # initials without a vector: letters and dots in turn
+            return tuple(_INITIAL.findall(piece))  # an initialism without a vector: letters and dots in turn
         stem, *clitics = self._contraction(piece)
         if self._has(stem) or "-" not in stem:
             return (stem, *clitics)
@@ -346,7 +346,7 @@ class _Splits(dict[str, tuple[str, ...]]):
         return (*parts, *clitics)
 
     def _contraction(self, word: str) -> tuple[str, ...]:
-        """Split "couldn't've" into "could", "n't", "'ve", as far as there is no vector for what is left."""
+        """Split "couldn't've" into "could", "n't", "'ve"; stop when the rest has a vector."""
         clitics: tuple[str, ...] = ()
         while not self._has(word) and (match := _CLITIC.fullmatch(word)):
             word, clitics = match[1], (match[2], *clitics)
@@ -355,7 +355,7 @@ class _Splits(dict[str, tuple[str, ...]]):
 
 def _check_texts(X: Sequence[str]) -> list[str]:
     """Return the texts as a list."""
-    # A frame's or a mapping's iterator yields its names, not its texts.
+    # Iterating over a data frame or a mapping yields its keys, not texts.
     if isinstance(X, str | bytes | Mapping) or hasattr(X, "columns") or not hasattr(X, "__iter__"):
         hint = " Put a single text into a list: [text]." if isinstance(X, str) else ""
         raise TypeError(f"X must be a sequence of str, got {type(X).__name__}.{hint}")

@@ -180,7 +180,7 @@ def test_one_seed_has_no_interval_however_many_folds() -> None:
         table = comparison.table()
     assert "| worse | 0.350 | -0.100 |" in table
     assert "There are no intervals: they need several seeds." in table
-    assert not ComparisonDisplay.from_comparison(comparison).ax_.collections, "no bars"
+    assert not ComparisonDisplay.from_results(comparison).ax_.collections, "no bars"
 
 
 def test_seeds_that_change_nothing_are_no_repetitions(table: Any) -> None:
@@ -260,7 +260,7 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 def test_the_plot_shows_what_the_intervals_are_made_of() -> None:
     comparison = Comparison(SCORES, reference="plain", n_folds=2, score_name="accuracy")
-    display = ComparisonDisplay.from_comparison(comparison)
+    display = ComparisonDisplay.from_results(comparison)
     assert list(display.differences_) == ["a|b", "worse"]
     for name, differences in comparison.differences().items():
         np.testing.assert_allclose(display.differences_[name], differences)
@@ -413,7 +413,7 @@ def test_a_fit_that_fails_in_the_middle_costs_nothing_else(table: Any, moody: An
     assert "| moody | failed | | |" in found.table()
     assert found.table().endswith(f"moody: 2 of 6 fits failed, the first at seed 1, fold 0: {reason}.")
     assert found.to_frame().score.isna().sum() == 2
-    assert list(ComparisonDisplay.from_comparison(found).differences_) == ["deep"]
+    assert list(ComparisonDisplay.from_results(found).differences_) == ["deep"]
 
 
 def test_without_a_reference_there_are_no_differences(table: Any) -> None:
@@ -422,7 +422,7 @@ def test_without_a_reference_there_are_no_differences(table: Any) -> None:
     assert found.intervals() == found.differences() == {}
     assert "| deep | 0." in found.table()
     with pytest.raises(ValueError, match="no differences to plot: moody"):
-        ComparisonDisplay.from_comparison(found)
+        ComparisonDisplay.from_results(found)
 
 
 def test_that_every_fit_fails_is_an_error(table: Any) -> None:

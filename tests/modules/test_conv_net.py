@@ -46,6 +46,6 @@ def test_learns_to_tell_two_images_apart():
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (2, 3, 8, 8), (2, 64)], ids=str)
-def test_what_it_expects_is_said_of_another_shape(shape):
+def test_other_shapes_are_an_error_that_names_the_expected_shape(shape):
     with pytest.raises(ValueError, match=r"Expected .* of shape \(n, .*got \(2, "):
         ConvNet()(torch.zeros(shape))

@@ -32,7 +32,7 @@ def test_pads_as_torch_does_for_same():
     same.load_state_dict(block[1].state_dict())
     x = torch.rand(3, 2, 20)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a copy for even kernels, which is why the block does not use it
+        warnings.simplefilter("ignore")  # about a copy for even kernels, which is why the block does not use it
         torch.testing.assert_close(block[:2](x), same(x))
 
 
@@ -42,7 +42,7 @@ def test_does_not_warn():
         FCN()(torch.rand(2, 12, 50))
 
 
-def test_pool_makes_the_logits_blind_to_where_things_are():
+def test_logits_do_not_depend_on_positions():
     model = FCN(n_classes=3, channels=1).eval()
     early, late = torch.zeros(2, 1, 1, 200)
     early[..., 50:60], late[..., 120:130] = 1.0, 1.0
@@ -67,6 +67,6 @@ def test_other_number_of_channels_is_an_error():
 
 
 @pytest.mark.parametrize("shape", [(2, 1000), (2, 1000, 12), (2, 1, 12, 1000)], ids=str)
-def test_what_it_expects_is_said_of_another_shape(shape):
+def test_other_shapes_are_an_error_that_names_the_expected_shape(shape):
     with pytest.raises(ValueError, match=r"Expected .* of shape \(n, .*got \(2, "):
         FCN()(torch.zeros(shape))

@@ -14,7 +14,7 @@ def test_draws_from_the_distribution_of_he(layer, fan_in):
     assert not layer.bias.any()
 
 
-def test_takes_layers_without_bias_and_leaves_others():
+def test_layers_without_bias_and_other_layers():
     he_normal(nn.Linear(2, 2, bias=False))
     norm = nn.BatchNorm1d(2)
     he_normal(norm)

@@ -46,7 +46,7 @@ def test_embedding_is_a_frozen_copy_with_zero_padding(vectors):
     assert vectors.equal(original)
 
 
-def test_training_leaves_the_embedding(vectors):
+def test_training_does_not_change_the_embedding(vectors):
     model = TextCNN(vectors, channels=4)
     before = model.embedding.weight.clone()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
@@ -79,7 +79,7 @@ def test_gradient_reaches_the_embedding_output(vectors):
     assert gradient.flatten(1).any(dim=1).all()
 
 
-def test_state_dict_carries_everything(vectors):
+def test_state_dict_is_complete(vectors):
     model, other = TextCNN(vectors).eval(), TextCNN(torch.zeros(20, 8)).eval()
     other.load_state_dict(model.state_dict())
     x = torch.randint(0, 20, (2, 30))

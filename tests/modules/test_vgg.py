@@ -23,7 +23,7 @@ def test_image_size_sets_the_size_of_the_classifier(network, size):
 
 
 @pytest.mark.parametrize(("network", "n_convolutions"), [(VGG11, 8), (VGG16, 13)])
-def test_counts_as_many_layers_as_its_name_says(network, n_convolutions):
+def test_number_of_layers_is_that_in_the_name(network, n_convolutions):
     model = network(hidden=8)
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     rectifiers = [m for m in model.modules() if isinstance(m, nn.ReLU)]
@@ -65,6 +65,6 @@ def test_too_small_images_are_an_error(network):
 
 @pytest.mark.parametrize("network", [VGG11, VGG16])
 @pytest.mark.parametrize("shape", [(2, 1, 20, 20), (1, 28, 28)])
-def test_other_images_than_announced_are_an_error(network, shape):
+def test_images_of_another_size_are_an_error(network, shape):
     with pytest.raises(ValueError, match=r"\(n, channels, 28, 28\), got"):
         network(channels=1, image_size=28, hidden=8)(torch.rand(shape))

@@ -1,4 +1,4 @@
-"""A tiny fitted net, and a screenless matplotlib."""
+"""A tiny fitted net, and a backend of matplotlib that needs no screen."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

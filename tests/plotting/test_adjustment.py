@@ -27,7 +27,7 @@ def test_each_point_is_the_mean_of_its_adjustment_with_its_deviation():
     assert list(series(display)) == ["Delta", "Neutral", "Epsilon"]
 
 
-def test_every_adjustment_stands_at_its_triple():
+def test_ticks_are_the_triples_of_the_adjustments():
     display = AdjustmentDisplay(SCORES).plot()
     assert sorted(display.indices_) == list(range(27))
     labels = [tick.get_text() for tick in display.ax_.get_xticklabels()]
@@ -50,7 +50,7 @@ def test_lines_are_the_means_of_groups_and_plain_training():
     np.testing.assert_allclose(plain.get_ydata(), SCORES[0].mean())
 
 
-def test_published_means_stand_beside_their_adjustments():
+def test_published_means_are_drawn_next_to_their_adjustments():
     published = {0: 0.4, 3: 0.6, 26: 0.7}
     display = AdjustmentDisplay(SCORES, published=published).plot()
     (line,) = [line for line in display.ax_.lines if line.get_label() == "published"]
@@ -61,7 +61,7 @@ def test_published_means_stand_beside_their_adjustments():
     np.testing.assert_array_equal(line.get_ydata(), list(published.values()))
 
 
-def test_some_may_be_missing():
+def test_some_adjustments_may_be_missing():
     display = AdjustmentDisplay({3: [0.5, 0.6], 6: [0.7]}, published={4: 0.3}).plot()
     assert display.indices_ == [4, 3, 6]
     assert display.group_means_ == {"epsilon": pytest.approx(0.625)}
@@ -70,7 +70,7 @@ def test_some_may_be_missing():
     assert "1 to 2 scores" in display.ax_.get_legend().get_title().get_text()
 
 
-def test_a_given_axes_and_score_name():
+def test_given_axes_and_score_name():
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
@@ -99,6 +99,6 @@ def test_errors(scores, published, message):
         AdjustmentDisplay(scores, published=published)
 
 
-def test_scores_that_are_no_mapping():
+def test_scores_must_be_a_mapping():
     with pytest.raises(TypeError, match="mapping of each adjustment to its scores; got a list"):
         AdjustmentDisplay([0.5, 0.6])

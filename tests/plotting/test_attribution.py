@@ -1,4 +1,4 @@
-"""AttributionDisplay: what is drawn is what attribute returns, for every kind of sample."""
+"""AttributionDisplay draws what ``attribute`` returns, for each kind of samples."""
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ def texts(words, labels):
 
 
 def linear_of(X, y, estimator=ABAClassifier, **parameters):
-    """A linear net, whose map of an output is a row of its weight."""
+    """Return a linear net: the map of an output is a row of its weight."""
     n_outputs = y.shape[1] if y.ndim == 2 else 3
     parameters = {**SETTINGS, "module__in_features": X.shape[1], "module__out_features": n_outputs, **parameters}
     return estimator(nn.Linear, **parameters).fit(X, y)
@@ -61,7 +61,7 @@ def linear_of(X, y, estimator=ABAClassifier, **parameters):
 # --- images
 
 
-def test_images_lie_in_light_grey_below_their_maps(fit, images):
+def test_images_are_drawn_in_light_grey_below_their_maps(fit, images):
     net = fit(images)
     display = AttributionDisplay.from_estimator(net, images, n_samples=7)
     maps = net.attribute(images[:7])
@@ -126,7 +126,7 @@ def test_titles_say_what_is_explained_by_default(fit, images, labels):
     ]
 
 
-def test_titles_where_there_is_no_one_class(images):
+def test_titles_without_a_single_class(images):
     X = images.reshape(12, 16)
     Y = pd.DataFrame((X[:, :2] > 0.5).astype(int), columns=["MI", "CD"])
     net = linear_of(X, Y, ABAMultiLabelClassifier)
@@ -169,7 +169,7 @@ def test_series_on_strips_of_their_maps(fit, series):
 
 
 @pytest.mark.parametrize("display", [AttributionDisplay, AugmentationDisplay])
-def test_seconds_in_place_of_steps(fit, series, display):
+def test_time_axis_in_seconds(fit, series, display):
     drawn = display.from_estimator(fit(series), series, n_samples=1, sampling_rate=100)
     axes = drawn.axes_.ravel()[0]
     assert axes.get_xlabel() == "time (s)"
@@ -184,14 +184,14 @@ def test_seconds_in_place_of_steps(fit, series, display):
 
 
 @pytest.mark.parametrize("display", [AttributionDisplay, AugmentationDisplay])
-def test_the_users_own_words(texts, display):
+def test_words_are_shown_as_written(texts, display):
     drawn = display.from_estimator(texts, TEXTS, n_samples=3)
     panels = drawn.axes_ if display is AttributionDisplay else drawn.axes_[:, 0]
     written = [[text.get_text() for text in axes.texts] for axes in panels]
     assert written == [TEXTS[0].split(), TEXTS[1].split(), ["Puck", ",", "puck", "!"]]
 
 
-def test_words_on_the_colours_of_their_maps(texts, words):
+def test_words_have_the_colours_of_their_maps(texts, words):
     import matplotlib as mpl
 
     net = texts[-1]
@@ -210,13 +210,13 @@ def test_words_on_the_colours_of_their_maps(texts, words):
     ("text", "written"),
     [
         ("I DON'T know", ["I", "DO", "N'T", "know"]),
-        ("I don\u2019t Know", ["I", "do", "n't", "Know"]),  # the tokeniser makes the mark a straight one
+        ("I don\u2019t Know", ["I", "do", "n't", "Know"]),  # the tokeniser replaces the apostrophe
         ("Wait..... What", ["Wait", "...", "What"]),
-        ("\u0130stanbul Moon", None),  # a letter that is longer in lower case: the tokens as they are
+        ("\u0130stanbul Moon", None),  # a letter that is longer in lower case
         ("", []),
     ],
 )
-def test_capitals_are_found_again(texts, words, text, written):
+def test_capitals_are_recovered(texts, words, text, written):
     words.length = 7
     display = AttributionDisplay.from_estimator(texts, [text])
     found = [shown.get_text() for shown in display.axes_[0].texts]
@@ -239,7 +239,7 @@ def test_a_search_over_a_pipeline_of_texts(texts, labels):
 # --- tables
 
 
-def test_a_bar_for_every_feature_of_a_table(table, labels):
+def test_one_bar_per_feature_of_a_table(table, labels):
     pipeline = make_pipeline(StandardScaler(), linear_of(table.to_numpy(), labels)).fit(table, labels)
     display = AttributionDisplay.from_estimator(pipeline, table, target=1, n_samples=2)
     weight = pipeline[-1].module_.weight.detach().numpy()[1]
@@ -256,7 +256,7 @@ def test_a_bar_for_every_feature_of_a_table(table, labels):
     assert display.axes_[-1].get_xlabel() == "attribution: Gradient"
 
 
-def test_of_many_features_the_strongest(labels):
+def test_the_strongest_of_many_features_are_drawn(labels):
     X = np.random.default_rng(0).normal(size=(12, 50)).astype(np.float32)
     display = AttributionDisplay.from_estimator(linear_of(X, labels), X, n_samples=1)
     assert len(display.axes_[0].patches) == 20
@@ -264,7 +264,7 @@ def test_of_many_features_the_strongest(labels):
     assert "and 30 features with less" in str(display.to_text())
 
 
-def test_feature_names_of_frames_and_given_ones(table, labels):
+def test_feature_names_come_from_data_frames_or_are_given(table, labels):
     net = linear_of(table.to_numpy(), labels)
     assert AttributionDisplay.from_estimator(net, table, n_samples=1).feature_names == list(table.columns)
     assert AttributionDisplay.from_estimator(net, table.to_numpy(), n_samples=1).feature_names is None
@@ -287,7 +287,7 @@ def test_a_table_as_bars(table):
     assert "+0.5" in rows[1]
 
 
-def test_a_text_has_colours_and_can_be_read_without():
+def test_a_text_can_be_read_with_and_without_colours():
     display = AttributionDisplay([["Puck", "in", "orbit", ""]], [[-0.5, 0.0, 1.0, 7.0]])  # padding is left out
     text = display.to_text()
     assert str(text) == "Puck in orbit\nstrongest: orbit +1, Puck -0.5"
@@ -338,7 +338,7 @@ def test_given_axes(fit, images):
         AttributionDisplay.from_estimator(net, images, ax=axes[0])
 
 
-def test_words_fit_into_a_given_axes(texts):
+def test_words_fit_into_given_axes(texts):
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots(figsize=(2, 3))
@@ -349,7 +349,7 @@ def test_words_fit_into_a_given_axes(texts):
 # --- what is refused
 
 
-def test_the_estimator_is_left_alone(fit, images):
+def test_the_estimator_is_not_changed(fit, images):
     net = fit(images)
     before = [parameter.detach().clone() for parameter in net.module_.parameters()]
     state = torch.get_rng_state()
@@ -377,7 +377,7 @@ def test_the_estimator_is_left_alone(fit, images):
         ([["a", "b"]], [[1.0]], {}, "attributions has shape"),
     ],
 )
-def test_what_does_not_fit(samples, attributions, options, words):
+def test_parameters_that_do_not_fit(samples, attributions, options, words):
     with pytest.raises(ValueError, match=words):
         AttributionDisplay(samples, attributions, **options)
 
@@ -390,6 +390,6 @@ def test_not_fitted(images):
         AttributionDisplay.from_estimator(nn.Linear(2, 2), images)
 
 
-def test_a_hidden_layer_has_no_picture(fit, images):
+def test_a_hidden_layer_cannot_be_shown(fit, images):
     with pytest.raises(ValueError, match="layer='1', a Linear, which cannot be shown"):
         AttributionDisplay.from_estimator(fit(images, layer="1"), images)

@@ -25,7 +25,7 @@ def shown(display, column):
 
 
 def one_by_one(net, X, y, method, seed=0, **arguments):
-    """What the net gives for every sample with a draw of its own."""
+    """Return what the net returns for each sample alone, with a seed per sample."""
     results = []
     for index in range(len(X)):
         draw = copy.copy(net)
@@ -40,7 +40,7 @@ def test_panels_titles_and_labels(fit, images, labels):
     assert titles(display) == ["sample", "attribution", "categories", "augmented", "difference"]
     assert [axes.get_ylabel() for axes in display.axes_[:, 0]] == ["label 0", "label 1", "label 2"]
     assert display.figure_ is display.axes_[0, 0].figure
-    assert len(display.figure_.axes) == 3 * 5 + 5  # a colour bar a column
+    assert len(display.figure_.axes) == 3 * 5 + 5  # one colour bar per column
 
 
 def test_a_short_batch_is_shown_whole(fit, images, labels):
@@ -68,8 +68,8 @@ def test_maps_and_categories_are_those_of_attribute(fit, images, labels, selecti
     np.testing.assert_array_equal(shown(display, 2), categories[:, 0])
 
 
-def test_the_map_is_the_one_that_moved_the_sample(fit, images, labels):
-    """Also where the explained class is drawn: each category moves as one, by its adjustment."""
+def test_the_map_is_the_one_that_decided_the_change(fit, images, labels):
+    """Even if the explained class is drawn at random: all features of a category move by the same adjustment."""
     display = AugmentationDisplay.from_estimator(fit(images), images, labels, n_samples=12)
     difference = (display.augmented - display.samples).round(5)
     for changes, categories in zip(difference, display.categories, strict=True):
@@ -78,7 +78,7 @@ def test_the_map_is_the_one_that_moved_the_sample(fit, images, labels):
         assert sum(values[0] != 0 for values in moved) == 1
 
 
-def test_a_sample_that_stays_says_so_and_still_has_a_map(fit, images, labels):
+def test_an_unchanged_sample_is_marked_and_has_a_map(fit, images, labels):
     net = fit(images, augmenter=ABA(target=PredictedClass(), adjustments=AdjustmentSet([0])))
     display = AugmentationDisplay.from_estimator(net, images, labels, n_samples=2)
     np.testing.assert_array_equal(display.augmented, images[:2])
@@ -123,7 +123,7 @@ def test_colour_images(fit, images, labels):
     assert 0 <= shown(display, 3).min() <= shown(display, 3).max() <= 1
     np.testing.assert_allclose(shown(display, 1), display.attributions.sum(axis=1))
     np.testing.assert_allclose(shown(display, 4), (display.augmented - X[:2]).mean(axis=1), atol=1e-7)
-    assert len(display.figure_.axes) == 2 * 5 + 2  # colours need no bar
+    assert len(display.figure_.axes) == 2 * 5 + 2  # colour images have no bar
 
 
 def test_a_given_figure_is_used(fit, images, labels):
@@ -135,7 +135,7 @@ def test_a_given_figure_is_used(fit, images, labels):
     assert display.axes_[0, 0].figure is panel
 
 
-def test_targets_that_are_no_labels_are_not_written(images):
+def test_only_labels_are_written(images):
     targets = np.random.default_rng(0).random((12, 2)).astype(np.float32)
     display = AugmentationDisplay(samples=images[:2], augmented=images[:2], labels=None).plot()
     assert display.axes_[0, 0].get_ylabel() == ""
@@ -146,7 +146,7 @@ def test_targets_that_are_no_labels_are_not_written(images):
     assert display.labels is None
 
 
-def test_the_estimator_is_left_alone(fit, images, labels):
+def test_the_estimator_is_not_changed(fit, images, labels):
     net = fit(images)
     augmenter, before = net.augmenter_, net.augment(images, labels)
     attribution = augmenter.attribution
@@ -167,7 +167,7 @@ def test_neither_images_nor_series(fit, labels, shape):
         AugmentationDisplay(samples=X, augmented=X)
 
 
-def test_what_does_not_fit_the_samples(images):
+def test_parameters_that_do_not_fit_the_samples(images):
     for name in ("augmented", "attributions", "categories"):
         with pytest.raises(ValueError, match=rf"{name} has shape \(12, 1, 4, 3\), but samples \(12, 1, 4, 4\)"):
             AugmentationDisplay(**{"samples": images, "augmented": images, name: images[..., :3]})
@@ -207,7 +207,7 @@ def test_samples_that_the_net_does_not_take(fit, images, display, X, words):
 
 
 @pytest.mark.parametrize("display", [AugmentationDisplay, AttributionDisplay])
-def test_what_no_display_takes(fit, images, labels, display):
+def test_inputs_that_no_display_takes(fit, images, labels, display):
     net = fit(images)
     for X in (Dataset(images, labels), {"x": images}, iter(images), None):
         with pytest.raises(TypeError, match="takes X as an array"):
@@ -221,7 +221,7 @@ def test_what_no_display_takes(fit, images, labels, display):
         AugmentationDisplay(samples=np.zeros((60, 1, 4, 4)), augmented=np.zeros((60, 1, 4, 4)))
 
 
-def test_values_that_have_no_colour(images):
+def test_values_without_a_colour(images):
     broken = images.copy()
     broken[0, 0, 0, 0] = np.nan
     for name in ("samples", "augmented", "attributions", "categories"):
@@ -236,7 +236,7 @@ def test_tensors_and_lists_are_shown(images):
     np.testing.assert_array_equal(shown(display, 0), images[:2, 0])
 
 
-def test_y_is_needed_only_where_the_augmenter_needs_it(fit, images, labels):
+def test_y_is_needed_only_if_the_augmenter_needs_it(fit, images, labels):
     net = fit(images)
     drawn = AugmentationDisplay.from_estimator(net, images)
     assert drawn.labels is None
@@ -257,13 +257,13 @@ def test_a_pipeline_transforms(fit, images, labels):
     np.testing.assert_array_equal(display.attributions, alone.attributions)
 
 
-def test_a_hidden_layer_has_no_picture(fit, images, labels):
+def test_a_hidden_layer_cannot_be_shown(fit, images, labels):
     with pytest.raises(ValueError, match="layer='1', a Linear"):
         AugmentationDisplay.from_estimator(fit(images, layer="1"), images, labels)
 
 
 def test_maps_of_low_resolution_are_stretched_as_the_augmenter_does(images, labels):
-    """Half of the draws leave the sample alone, whose map is asked for in full."""
+    """Half of the draws do not change the sample; its map then has the full resolution."""
     module = nn.Sequential(nn.Conv2d(1, 3, 1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     augmenter = challenger(k=2, resolution=0.5)
     net = ABAClassifier(module, augmenter=augmenter, strength=0.5, max_epochs=1, train_split=None, verbose=0)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from skaba.evaluation import Comparison
 from skaba.plotting import ComparisonDisplay
 
 SCORES = {"worse": [0.5, 0.6, 0.4], "plain": [0.6, 0.7, 0.8], "better": [0.9, 0.8, 0.9]}
@@ -12,7 +13,7 @@ def display(**parameters):
     return ComparisonDisplay(SCORES, **{"reference": "plain", "intervals": INTERVALS, **parameters})
 
 
-def test_one_row_a_method_from_the_top_in_the_order_given():
+def test_one_row_per_method_in_the_order_given():
     ax = display().plot().ax_
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["worse", "better"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
@@ -29,13 +30,13 @@ def test_dots_are_the_paired_differences_and_the_mark_is_their_mean():
         np.testing.assert_allclose(marks[row].get_ydata(), row)
 
 
-def test_bars_are_the_intervals_given():
+def test_bars_are_the_given_intervals():
     segments = [lines.get_segments()[0] for lines in display().plot().ax_.collections]
     for row, (name, segment) in enumerate(zip(DIFFERENCES, segments, strict=True)):
         np.testing.assert_allclose(segment, [(INTERVALS[name][0], row), (INTERVALS[name][1], row)])
 
 
-def test_the_reference_names_the_line_at_0_and_scores_stand_at_the_right():
+def test_the_line_at_0_has_the_name_of_the_reference_and_scores_are_at_the_right():
     ax = display(score_name="hits").plot().ax_
     np.testing.assert_array_equal(ax.lines[-1].get_xdata(), [0, 0])
     right, top = ax.child_axes
@@ -52,7 +53,7 @@ def test_percentages_have_two_decimals():
     assert ax.child_axes[0].get_yticklabels()[0].get_text() == "81.23"
 
 
-def test_a_given_axes_and_an_interval_of_the_reference():
+def test_given_axes_and_an_interval_of_the_reference():
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
@@ -90,3 +91,31 @@ def test_errors_of_reference_and_intervals(parameters, message):
 def test_errors_of_scores(scores, message):
     with pytest.raises(ValueError, match=message):
         ComparisonDisplay(scores, reference="plain", intervals={})
+
+
+def test_results_are_drawn_with_one_dot_per_seed():
+    scores = {name: np.repeat(values, 2) + [-0.01, 0.01] * 3 for name, values in SCORES.items()}
+    results = Comparison(scores, reference="plain", n_folds=2, score_name="hits")
+    shown = ComparisonDisplay.from_results(results)
+    assert list(shown.differences_) == ["worse", "better"]
+    for name, differences in results.differences().items():
+        np.testing.assert_allclose(shown.differences_[name], differences)
+    assert shown.intervals == results.intervals()
+    assert "3 pairs" in shown.ax_.get_xlabel()
+    assert shown.score_name == "hits"
+
+
+def test_results_without_methods_whose_fits_failed():
+    scores = {name: np.array(values) for name, values in SCORES.items()}
+    scores["worse"][0] = np.nan
+    results = Comparison(scores, reference="plain", n_folds=1, failures={"worse": "1 of 3 fits failed"})
+    assert list(ComparisonDisplay.from_results(results).differences_) == ["better"]
+
+
+def test_results_that_have_no_differences():
+    failed = {name: np.full(3, np.nan) for name in SCORES}
+    results = Comparison(failed, reference="plain", n_folds=1, failures={"plain": "3 of 3 fits failed"})
+    with pytest.raises(ValueError, match="no differences to plot: plain: 3 of 3 fits failed"):
+        ComparisonDisplay.from_results(results)
+    with pytest.raises(ValueError, match="no differences to plot: give another method too"):
+        ComparisonDisplay.from_results(Comparison({"plain": np.ones(3)}, reference="plain", n_folds=1))

@@ -1,4 +1,4 @@
-"""Curves, bands and words of the fidelity display."""
+"""Curves, bands and labels of FidelityDisplay."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ def test_lines_are_the_means_of_normalised_curves_and_bands_their_errors() -> No
     np.testing.assert_allclose(lif.get_xydata(), np.column_stack([SHARES, [1, 1.25, 0]]))
     np.testing.assert_allclose(mif.get_xydata(), np.column_stack([SHARES, [1, 0.25, 0]]))
     assert (lif.get_linestyle(), mif.get_linestyle()) == ("-", "--")
-    # 1.96 standard errors of 0.5 and 0, whose deviation is their distance over the root of 2
+    # 1.96 standard errors of the values 0.5 and 0, whose standard deviation is 0.5 / sqrt(2)
     error = 1.959964 * (0.5 / np.sqrt(2)) / np.sqrt(2)
     np.testing.assert_allclose(display.curves[0].mif_error, [0, error, 0], rtol=1e-6)
     np.testing.assert_allclose(display.curves[0].lif_error, [0, error, 0], rtol=1e-6)
 
 
-def test_words_say_what_is_shown() -> None:
+def test_legend_and_labels() -> None:
     ax = FidelityDisplay.from_results({"ours": FOUND}).ax_
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["LIF: least important first", "MIF: most important first", "ours: A = 50.0 [50.0, 50.0]"]
@@ -39,7 +39,7 @@ def test_words_say_what_is_shown() -> None:
     assert "95 %" in ax.get_ylabel()
 
 
-def test_a_colour_a_method_from_the_measurement_itself() -> None:
+def test_one_colour_per_method() -> None:
     X = np.abs(np.random.default_rng(0).normal(size=(10, 6)))
     maps: dict[str, Any] = {"right": X, "wrong": -X}
     display = FidelityDisplay.from_estimator(total, X, maps, step=25, level=0.5)
@@ -49,7 +49,7 @@ def test_a_colour_a_method_from_the_measurement_itself() -> None:
     assert "50 %" in display.ax_.get_ylabel()
     found = compare_fidelity(total, X, maps, step=25, level=0.5)
     assert [curve.area for curve in display.curves] == [each.area for each in found.values()]
-    # Backwards, one is the other.
+    # Negated maps swap the two curves.
     np.testing.assert_allclose(display.curves[0].lif, display.curves[1].mif)
 
 
@@ -64,6 +64,6 @@ def test_results_are_drawn_into_given_axes() -> None:
     assert FidelityDisplay.from_results(found, ax=right).figure_ is right.figure
 
 
-def test_nothing_to_show_is_refused() -> None:
+def test_empty_results_are_refused() -> None:
     with pytest.raises(ValueError, match="curves is empty"):
         FidelityDisplay.from_results({})

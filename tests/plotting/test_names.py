@@ -25,11 +25,11 @@ def test_a_preset_is_called_by_its_name(name):
         (own_function, "own_function"),
     ],
 )
-def test_what_differs_is_named(augmenter, name):
+def test_differing_parameters_are_named(augmenter, name):
     assert augmenter_name(augmenter) == name
 
 
-def test_what_is_like_no_preset_is_an_aba():
+def test_an_augmenter_unlike_all_presets_has_the_name_of_its_class():
     aba = ABA(attribution=InputXGradient(), target=TrueClass(), adjustments=AdjustmentSet([1]), randomize=False)
     assert augmenter_name(aba).startswith("ABA(")
     for parameter in ("InputXGradient()", "TrueClass()", "AdjustmentSet([1])", "randomize=False"):

@@ -39,7 +39,7 @@ def test_gaps_lead_from_the_diagonal_to_the_points():
         np.testing.assert_allclose(gap[:, 0], x)
 
 
-def test_of_an_estimator_with_names_as_labels(images, labels):
+def test_an_estimator_with_names_as_labels(images, labels):
     X, names = images.reshape(12, -1), np.array(["c", "a", "b"])[labels]
     clf = LogisticRegression().fit(X, names)
     shown = ReliabilityDisplay.from_estimator(clf, X, names, n_bins=4)
@@ -48,7 +48,7 @@ def test_of_an_estimator_with_names_as_labels(images, labels):
     assert shown.ax_.get_legend().get_texts()[-1].get_text() == f"LogisticRegression\n(ECE {error:.3f})"
 
 
-def test_of_a_skaba_estimator_into_given_axes(fit, images, labels):
+def test_a_skaba_estimator_in_given_axes(fit, images, labels):
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
@@ -61,11 +61,11 @@ def test_of_a_skaba_estimator_into_given_axes(fit, images, labels):
     assert shown.ax_counts_.get_ylabel() == "samples"
 
 
-def test_what_is_refused(images, labels):
+def test_inputs_that_are_refused(images, labels):
     X = images.reshape(12, -1)
     regressor = ABARegressor(lambda: nn.Linear(X.shape[1], 1), max_epochs=1, verbose=0).fit(X, np.ones(12, dtype="f4"))
     for other in (regressor, make_pipeline(StandardScaler(), regressor), LinearRegression(), ABARegressor):
-        with pytest.raises(TypeError, match="is no classifier"):
+        with pytest.raises(TypeError, match="is not a fitted classifier"):
             ReliabilityDisplay.from_estimator(other, X, labels)
     with pytest.raises(TypeError, match="has no predict_proba"):
         ReliabilityDisplay.from_estimator(SimpleNamespace(), X, labels)

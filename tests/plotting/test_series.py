@@ -62,7 +62,7 @@ def test_lines_are_the_signals_at_their_heights_in_one_scale(fit, series, labels
     assert slopes[0] > 0
 
 
-def test_every_strip_lies_behind_its_line(fit, series, labels):
+def test_each_strip_is_behind_its_line(fit, series, labels):
     """Line c lies at height -c, and row c of the picture spans half a unit to both sides."""
     display = AugmentationDisplay.from_estimator(fit(series), series, labels, n_samples=1)
     for axes in display.axes_[0]:
@@ -70,7 +70,7 @@ def test_every_strip_lies_behind_its_line(fit, series, labels):
         assert axes.images[0].origin == "upper"
 
 
-def test_a_sample_that_stays_says_so(fit, series, labels):
+def test_an_unchanged_sample_is_marked(fit, series, labels):
     net = fit(series, augmenter=ABA(target=PredictedClass(), adjustments=AdjustmentSet([0])))
     display = AugmentationDisplay.from_estimator(net, series, labels, n_samples=2)
     assert [axes.texts[0].get_text() for axes in display.axes_[:, 2]] == ["unchanged"] * 2

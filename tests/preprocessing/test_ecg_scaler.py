@@ -54,7 +54,7 @@ def test_constant_leads_are_only_centred(value):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-def test_gives_float32_and_leaves_its_input(dtype):
+def test_returns_float32_and_does_not_change_its_input(dtype):
     X = (100 * np.random.default_rng(0).normal(size=(4, 2, 10))).astype(dtype)
     before = X.copy()
     scaler = ECGScaler().fit(X)
@@ -124,8 +124,8 @@ def test_standardises_real_records(real_data, tmp_path):
     np.testing.assert_allclose(scaled.std(axis=(0, 2)), 1.0, atol=1e-5)
 
 
-def test_swapped_axes_are_warned_of():
-    """With time in the middle, as wfdb has it, every instant would be standardised for itself."""
+def test_swapped_axes_give_a_warning():
+    """With time as the middle axis, as in wfdb, each time step would be standardised separately."""
     X = np.random.default_rng(0).normal(size=(3, 2, 50))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

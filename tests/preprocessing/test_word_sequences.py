@@ -73,7 +73,7 @@ def test_combining_marks_belong_to_their_word(word):
 @pytest.mark.parametrize("written", ["café", "café", "Café", "CAFÉ"])
 @pytest.mark.parametrize("known", [["café"], ["café"], ["café", "café"]])
 def test_an_accent_may_be_written_in_two_ways(written, known):
-    """A word finds itself, or else the other spelling: whichever is among the vectors."""
+    """A word is looked up as it is written, then in the other spelling."""
     words = WordSequences(make_vectors([*known, "noir"]), length=1)
     (token,) = words.tokenize(written)
     assert token == (written.lower() if written.lower() in known else known[0])
@@ -86,17 +86,17 @@ def test_unknown_words_are_counted_once_however_they_are_written():
     assert words.unknown_words_ == [("café", 2), ("é", 1), ("a", 1)]
 
 
-def test_a_letter_that_unicode_composes_no_more_is_still_found():
+def test_a_letter_without_a_composed_form_is_found():
     """U+0958 is written as two characters in every normal form, but vectors may hold it as one."""
     assert WordSequences(make_vectors(["क़"])).tokenize("क़") == ["क़"]
     assert WordSequences(make_vectors(["क़"])).tokenize("क़") == ["क़"]
 
 
-def test_emoji_are_found_whatever_their_looks():
+def test_emoji_are_found_with_any_variation_selector():
     assert WordSequences(VECTORS).tokenize("❤️ 1️⃣")[::2] == ["❤", "1", "⃣"]
 
 
-def test_words_with_their_own_vector_stay_whole():
+def test_words_with_a_vector_stay_whole():
     assert WordSequences(make_vectors(["don't", "it's"])).tokenize("Don't it's I'm") == [
         "don't",
         "it's",
@@ -149,7 +149,7 @@ def test_ids_are_cut_and_padded_at_the_end(texts, length):
         assert [names[i] for i in row] == (words + [""] * length)[:length]
 
 
-def test_embedding_matrix_belongs_to_the_ids():
+def test_embedding_matrix_matches_the_ids():
     matrix = WordSequences(VECTORS).embedding_matrix()
     assert matrix.dtype == np.float32
     assert not matrix[0].any()
@@ -315,6 +315,6 @@ def test_knows_punctuation_and_contractions_of_glove(real_data):
     vectors = KeyedVectors.load_word2vec_format(path, no_header=True, unicode_errors="replace")
     words = WordSequences(vectors).fit(["He said: \"I don't know\" -- it's the U.S. (again), isn't it? Yes, 3.5%..."])
     assert words.coverage_ > 0.9
-    # What the tokeniser could never give has no use among the vectors.
+    # Vectors of words that the tokeniser never returns are useless.
     pieces = [word for word in vectors.index_to_key[:500] if _PIECE.fullmatch(word)]
     assert len(pieces) > 480

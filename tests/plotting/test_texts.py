@@ -19,7 +19,7 @@ IDS = np.array([[2, 3, 4, 5, 6, 0, 0], [5, 1, 2, 6, 0, 0, 0], [6, 6, 6, 2, 5, 4,
 
 @pytest.fixture
 def net(labels):
-    """Return what makes a fitted net over word ids."""
+    """Return a function that fits a net on word ids."""
 
     def fitted(padding=0, **parameters):
         module = nn.Sequential(nn.Embedding(7, 4, padding_idx=padding), nn.Flatten(), nn.Linear(28, 3))
@@ -47,7 +47,7 @@ def test_the_words_without_padding(net, labels):
     assert [axes.get_title(loc="left") for axes in display.axes_[:, 0]] == ["label 0", "label 1"]
 
 
-def test_word_sequences_spell_the_ids_that_they_made(net, labels):
+def test_words_of_ids_from_word_sequences(net, labels):
     vectors = KeyedVectors(vector_size=4)
     vectors.add_vectors(WORDS[2:], np.eye(5, 4))
     words = WordSequences(vectors, length=7)
@@ -90,7 +90,7 @@ def test_words_do_not_overlap_and_stay_inside(net, labels):
             assert text.get_window_extent().width <= 1.1 * patch.get_window_extent().width
 
 
-def test_long_texts_are_cut_and_say_so():
+def test_long_texts_are_cut_with_a_note():
     words = np.full((1, 1000), "word")
     embedded = np.zeros((1, 1000, 2))
     display = AugmentationDisplay(samples=embedded, augmented=embedded, words=words).plot()
@@ -107,7 +107,7 @@ def test_an_embedding_without_padding_writes_all_but_empty_words(net, labels):
     assert len(written(display.axes_[0, 0])) == 5
 
 
-def test_texts_that_stay_or_are_empty_say_so(net, labels):
+def test_unchanged_and_empty_texts_are_marked(net, labels):
     clf = net(augmenter=ABA(target=PredictedClass(), adjustments=AdjustmentSet([0])))
     X = np.stack([IDS[0], np.zeros(7, dtype=int)])
     display = AugmentationDisplay.from_estimator(clf, X, labels[:2], words=WORDS)
@@ -139,3 +139,13 @@ def test_errors(net, labels):
     embedded = np.zeros((2, 7, 4))
     with pytest.raises(ValueError, match=r"words has shape \(2, 3\)"):
         AugmentationDisplay(samples=embedded, augmented=embedded, words=np.full((2, 3), "a"))
+
+
+def test_padding_does_not_decide_the_colours():
+    words = np.array([["puck", "orbits", ""]])
+    embedded, maps = np.zeros((1, 3, 2)), np.array([[[1.0, 0], [-1, 0], [9, 9]]])
+    display = AugmentationDisplay(samples=embedded, augmented=embedded, attributions=maps, words=words).plot()
+    red, blue = colours(display.axes_[0, 0])
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+    assert max(red.min(), blue.min()) < 0.2, "the colours at the ends"
