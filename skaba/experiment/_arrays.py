@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import pooch
 from numpy.typing import NDArray
-
-from skaba.datasets._subsets import to_unit
 
 Array = NDArray[Any]
 
@@ -65,7 +63,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
     samples, done = _samples(X, file, word_ids)
     targets, names = _labels(y, file) if y.ndim == 2 and y.shape[1] > 1 else _classes(y, file)
     kind = "labels" if targets.ndim == 2 else "classes"
-    sha256 = pooch.file_hash(str(file), alg="sha256")[:12]
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     note = (
         f"{file.name} (SHA-256 {sha256}): {len(X)} samples of shape {X.shape[1:]}, {X.dtype} {done}; "
         f"{len(names)} {kind}: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
@@ -102,7 +100,7 @@ def _samples(X: Array, file: Path, word_ids: bool) -> tuple[Array, str]:
             raise ValueError(f"X in {file} holds {X.dtype}, but with layer= it must hold word ids, which are integers.")
         return X.astype(np.int64), "word ids, taken as they are"
     if X.dtype == np.uint8:
-        return to_unit(X), "divided by 255"
+        return X.astype(np.float32) / 255, "divided by 255"
     samples = X.astype(np.float32)
     if not np.isfinite(samples).all():
         raise ValueError(f"X in {file} has NaN, infinity or numbers too large for float32. Replace them first.")
@@ -117,7 +115,7 @@ def _classes(y: Array, file: Path) -> tuple[Array, list[str]]:
         raise ValueError(f"y in {file} holds {y.dtype}; give classes as integers or strings.")
     classes, numbers = np.unique(values, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y in {file} holds a single class, {classes[0]}; there is nothing to tell apart.")
+        raise ValueError(f"y in {file} holds a single class, {classes[0]}; there must be at least 2.")
     whole = classes.astype(np.int64) if classes.dtype.kind == "f" else classes
     return numbers.astype(np.int64), [str(label) for label in whole]
 
