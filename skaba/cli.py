@@ -197,8 +197,11 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     bars: dict[tuple[str, int], Any] = {}
 
     def advance(stage: str, n_finished: int, n_fits: int) -> None:
-        bar = bars.get((stage, n_fits)) or bars.setdefault((stage, n_fits), tqdm(total=n_fits, desc=stage))
-        bar.update(n_finished - bar.n)
+        if (stage, n_fits) not in bars:
+            bars[stage, n_fits] = tqdm(total=n_fits, desc=stage)
+        bars[stage, n_fits].update(n_finished - bars[stage, n_fits].n)
+        if n_finished == n_fits:  # so that the next bar takes the next line
+            bars[stage, n_fits].close()
 
     logger.setLevel(logging.INFO)
     try:

@@ -11,12 +11,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from skaba.demo import CONTROLS, GRIDS
 from typer.testing import CliRunner
 
 import skaba
 from skaba.attribution import DESCRIPTIONS, METHODS
 from skaba.cli import app
-from skaba.demo import CONTROLS, GRIDS
 
 mpl.use("Agg")
 run = CliRunner().invoke

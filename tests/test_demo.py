@@ -8,11 +8,11 @@ import joblib
 import matplotlib as mpl
 import numpy as np
 import pytest
+from skaba.demo import CONTROLS, GRIDS, HEADER, Comparison, Report, Run, compare, count_fits, make_net
 from sklearn.base import clone
 
 from skaba.augmenters import GaussianNoise, RandomMapABA
 from skaba.datasets import load_digits
-from skaba.demo import CONTROLS, GRIDS, HEADER, Comparison, Report, Run, compare, count_fits, make_net
 
 mpl.use("Agg")
 METHODS = ["plain", "Challenger", "MendABA", "FastABA", "Gaussian noise", "random map"]

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from skaba import augmenters
 from skaba._own_code import own_function
 from skaba._validation import unknown_name
 from skaba.attribution import Loss
-from skaba.augmenters import (
-    ABA,
-    GaussianNoise,
-    RandomMapABA,
-    challenger,
-    fast_aba,
-    fgsm,
-    free_aba,
-    mend_aba,
-    require_augmenter,
-)
 
 PLAIN = "plain"
 LONGER = "plain, longer"
@@ -29,12 +19,12 @@ NOISE = "noise as {}"
 
 METHODS: dict[str, Callable[..., Any]] = {
     PLAIN: lambda: None,
-    "Challenger": challenger,
-    "MendABA": mend_aba,
-    "FastABA": fast_aba,
-    "FastABA-CE": partial(fast_aba, target=Loss()),
-    "FreeABA": free_aba,
-    "FGSM": fgsm,
+    "Challenger": augmenters.challenger,
+    "MendABA": augmenters.mend_aba,
+    "FastABA": augmenters.fast_aba,
+    "FastABA-CE": partial(augmenters.fast_aba, target=Loss()),
+    "FreeABA": augmenters.free_aba,
+    "FGSM": augmenters.fgsm,
 }
 
 WITH_CLASSES = frozenset({"Challenger", "MendABA", "FastABA"})
@@ -68,7 +58,7 @@ class Arm:
     @property
     def takes_norm(self) -> bool:
         """Whether its strength is the norm of its method's changes."""
-        return bool(self.like) and isinstance(self.augmenter, GaussianNoise)
+        return bool(self.like) and isinstance(self.augmenter, augmenters.GaussianNoise)
 
 
 def augmenter_of(name: str, **target: Any) -> Any:
@@ -103,7 +93,7 @@ def _own_augmenter(name: str) -> Any:
         made = make()
     except TypeError as error:
         raise ValueError(f"{name} must return an augmenter when called without arguments: {error}.") from error
-    require_augmenter(f"{name}()", made)
+    augmenters.require_augmenter(f"{name}()", made)
     return made
 
 
@@ -123,9 +113,9 @@ def controls_of(method: Arm) -> list[Arm]:
     ValueError
         If the method has no map.
     """
-    if not isinstance(method.augmenter, ABA):
+    if not isinstance(method.augmenter, augmenters.ABA):
         raise ValueError(
             f"controls_of: {method.name} is not attribution-based, so it has no map to be replaced by a random one."
         )
-    random_map = Arm(RANDOM_MAP.format(method.name), RandomMapABA.of(method.augmenter), like=method.name)
-    return [random_map, Arm(NOISE.format(method.name), GaussianNoise(), like=method.name)]
+    random_map = Arm(RANDOM_MAP.format(method.name), augmenters.RandomMapABA.of(method.augmenter), like=method.name)
+    return [random_map, Arm(NOISE.format(method.name), augmenters.GaussianNoise(), like=method.name)]

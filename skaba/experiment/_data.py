@@ -13,19 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skaba import datasets
 from skaba._validation import unknown_name
-from skaba.datasets import (
-    Plan,
-    cut,
-    draw_balanced,
-    fetch_glove,
-    fetch_mnist,
-    fetch_newsgroups,
-    fetch_ptbxl,
-    load_digits,
-    read_vectors,
-    to_bunch,
-)
 from skaba.experiment._arrays import read_arrays
 from skaba.experiment._checks import check_value
 from skaba.preprocessing import ECGScaler, WordSequences
@@ -72,7 +61,7 @@ class Data:
         if self.per_class is None:
             return X, y
         generator = np.random.default_rng(seed)
-        index = draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
+        index = datasets.draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
         return X[index], y[index]
 
 
@@ -160,11 +149,11 @@ def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None, split: i
 
 
 def _digits(folder: Path | None, split: int, *, per_class: int | None = None, subset: str = "full") -> Data:
-    return Data(load_digits(subset, random_state=split), per_class)
+    return Data(datasets.load_digits(subset, random_state=split), per_class)
 
 
 def _mnist(folder: Path | None, split: int, *, per_class: int | None = None, pool: str = "official") -> Data:
-    bunch = fetch_mnist("full", pool=pool, data_home=folder, progress=False, random_state=split)
+    bunch = datasets.fetch_mnist("full", pool=pool, data_home=folder, progress=False, random_state=split)
     return Data(bunch, per_class)
 
 
@@ -182,9 +171,9 @@ def _arrays(
     own = read_arrays((folder or Path()) / file, word_ids=layer is not None)
     if own.y.ndim == 2 and per_class is not None:
         raise ValueError(f"y in {file} has several labels per sample, so per_class cannot be drawn: leave it out.")
-    parts = cut(own.y, Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", split)
+    parts = datasets.cut(own.y, datasets.Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", split)
     splits = {name: (own.X[index], own.y[index]) for name, index in parts.items()}
-    return Data(to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
+    return Data(datasets.to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
 
 
 def _newsgroups(
@@ -197,7 +186,7 @@ def _newsgroups(
     archive: str | None = None,
     vectors: str | None = None,
 ) -> Data:
-    bunch = fetch_newsgroups(
+    bunch = datasets.fetch_newsgroups(
         "full",
         remove=("headers", "footers", "quotes"),
         archive=folder / archive if folder and archive else None,
@@ -206,9 +195,9 @@ def _newsgroups(
         random_state=split,
     )
     if folder and vectors:
-        known_words = read_vectors(folder / vectors, limit=n_words)
+        known_words = datasets.read_vectors(folder / vectors, limit=n_words)
     else:
-        known_words = fetch_glove(dimension=100, limit=n_words, data_home=folder, progress=False)
+        known_words = datasets.fetch_glove(dimension=100, limit=n_words, data_home=folder, progress=False)
     words = WordSequences(known_words, length=length).fit(bunch.X_train)
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = words.transform(bunch[part])
@@ -217,7 +206,7 @@ def _newsgroups(
 
 def _ptbxl(folder: Path | None, split: int, *, labels: str, length: int) -> Data:
     # The published folds are the split.
-    bunch = fetch_ptbxl(labels=labels, data_home=folder, progress=False)
+    bunch = datasets.fetch_ptbxl(labels=labels, data_home=folder, progress=False)
     if length > bunch.X_train.shape[2]:
         raise ValueError(f"Records of PTB-XL have {bunch.X_train.shape[2]} samples, fewer than length = {length}.")
     scaler = ECGScaler().fit(bunch.X_train)

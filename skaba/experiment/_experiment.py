@@ -128,23 +128,26 @@ class Experiment(ABC):
     def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
         """Make all fits, and return those that are reported: by arm, in the order of their seeds."""
 
-    def test_fit(self, arm: Arm, rate: float, strength: float, seed: int) -> Fit:
-        """Return a fit of the stage "test"."""
-        return Fit(TEST, arm.name, rate, strength, round(self.epochs * arm.longer), seed)
+    def tests(self, arm: Arm, rate: float, strengths: Sequence[float]) -> list[Fit]:
+        """Return an arm's fits of the stage "test"; there is one strength per seed."""
+        epochs = round(self.epochs * arm.longer)
+        return [Fit(TEST, arm.name, rate, strength, epochs, seed) for seed, strength in enumerate(strengths)]
 
-    def tested(self, fit_all: FitAll, fits: dict[str, list[Fit]]) -> dict[str, list[Fit]]:
-        """Make test fits, then those of the noise that takes the norms measured on them; return both."""
+    def tested(self, fit_all: FitAll, rate: float, strengths: Mapping[str, Sequence[float]]) -> dict[str, list[Fit]]:
+        """Make the test fits of all arms, and return them.
+
+        Controls take over the strengths of their method. Noise comes last, as it takes the norms that are measured on
+        the fits of its method.
+        """
+        arms = self.arms()
+        fits = {arm.name: self.tests(arm, rate, strengths[arm.like or arm.name]) for arm in arms if not arm.takes_norm}
         fit_all(flat(fits.values()))
-        noise = {}
-        for arm in self.arms():
+        for arm in arms:
             if arm.takes_norm:
-                method = fits[arm.like]
-                noise[arm.name] = [
-                    self.test_fit(arm, fit.learning_rate, result["norm"], fit.seed)
-                    for fit, result in zip(method, fit_all(method), strict=True)
-                ]
-        fit_all(flat([*fits.values(), *noise.values()]))
-        return fits | noise
+                norms = [result["norm"] for result in fit_all(fits[arm.like])]
+                fits[arm.name] = self.tests(arm, rate, norms)
+        fit_all(flat(fits.values()))
+        return fits
 
     def measure(self, net: Any, data: Data, fit: Fit) -> dict[str, Any]:
         """Return what is measured on a network of the stage "test"; its validation score is measured anyway."""

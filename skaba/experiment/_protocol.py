@@ -115,10 +115,5 @@ class MethodsExperiment(TunedExperiment):
     def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
         """Return the test fits of all arms."""
         rate = self.tuned_rate(fit_all)
-        strengths = {arm.name: 0.0 for arm in self.arms()} | self.tuned_strengths(fit_all, rate)
-        fits = {
-            arm.name: [self.test_fit(arm, rate, strengths[arm.like or arm.name], seed) for seed in range(self.seeds)]
-            for arm in self.arms()
-            if not arm.takes_norm
-        }
-        return self.tested(fit_all, fits)
+        strengths = dict.fromkeys(self.methods, 0.0) | self.tuned_strengths(fit_all, rate)
+        return self.tested(fit_all, rate, {name: [strength] * self.seeds for name, strength in strengths.items()})

@@ -56,6 +56,7 @@ class Demo(Experiment):
         """Return the rules of every experiment, and what the report needs."""
         return super().rules() | {
             f'methods must hold "{PLAIN}" and "{CONTROLLED}"': {PLAIN, CONTROLLED} <= set(self.methods),
+            "the learning rate is not tuned, so learning_rates must hold one": len(self.learning_rates) == 1,
             "folds must be at least 2": self.folds >= 2,
         }
 
@@ -82,13 +83,7 @@ class Demo(Experiment):
         for fold in range(self.folds):
             fit_all([fits[fold] for own in grids.values() for grid in own for fits in grid.values()])
         strengths = {name: [best(fit_all, grid) for grid in own] for name, own in grids.items()}
-        (rate,) = self.learning_rates
-        fits = {
-            arm.name: [self.test_fit(arm, rate, s, seed) for seed, s in enumerate(strengths[arm.like or arm.name])]
-            for arm in self.arms()
-            if not arm.takes_norm
-        }
-        return self.tested(fit_all, fits)
+        return self.tested(fit_all, self.learning_rates[0], strengths)
 
     def _grid(self, arm: Arm, seed: int) -> dict[float, list[Fit]]:
         """Return the fits that tune an arm, by their strength; one per fold."""
