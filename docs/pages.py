@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from skaba.experiment import Experiment, Results, markdown, read_results, with_interval
+from skaba.experiment.kinds import Benchmark
 
 RESULTS = Path("experiments/results")
 DISCUSSION = Path("experiments/discussion.md")
@@ -68,7 +69,7 @@ def answers(runs: list[tuple[Experiment, Results]]) -> str:
     header = ["experiment", "method", *(f"beats {other}?" for other in QUESTIONS)]
     rows = []
     for experiment, results in runs:
-        for method in getattr(experiment, "controls_of", []):
+        for method in experiment.controls_of if isinstance(experiment, Benchmark) else ():
             differences = experiment.differences(results, method)
             rows.append([experiment.title, method, *(answer(differences[other]) for other in QUESTIONS.values())])
     return markdown(header, rows) if rows else "No benchmark with controls was run."
