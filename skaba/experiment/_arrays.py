@@ -1,4 +1,4 @@
-"""A user's own arrays: what they may be, and what is done to them before a network sees them."""
+"""A user's own arrays, checked and made ready for a network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class OwnArrays:
 
     Parameters
     ----------
-    X : ndarray of shape (n, ...), float32, or int64 where integers are word ids
+    X : ndarray of shape (n, ...), float32, or int64 for word ids
     y : ndarray of shape (n,), int64, numbering the classes; or of shape (n, n_labels), float32, 0 or 1
     target_names : list of str
         Names of the classes, by their number in ``y``, or of the labels, by their column.
     note : str
-        Which file it was, what it holds, and what was done to it.
+        The file, what it holds, and what was done to it.
     """
 
     X: Array
@@ -44,7 +44,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
         are taken as they are. ``y`` holds one class per sample, as integers or strings, or for multi-label data one
         row of 0 and 1 per sample.
     word_ids : bool, default=False
-        Integers in ``X`` are word ids: none is scaled.
+        Whether the integers in ``X`` are word ids, which are not scaled.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
     Raises
     ------
     ValueError
-        If the file is not there or holds something else; the message says what.
+        If the file does not exist or does not hold such arrays.
     """
     X, y = _read(file)
     if X.ndim < 2 or not len(X):

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Data:
-    """A pool of training samples, of which each seed draws its own, and fixed validation and test sets.
+    """A pool of training samples, from which each seed draws, and validation and test sets.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Data:
         X, y = self.bunch.X_train, self.bunch.y_train
         if self.per_class is None:
             return X, y
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed)  # of its own, so that the draw does not depend on earlier fits
         index = datasets.draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
         return X[index], y[index]
 
@@ -143,7 +143,7 @@ def check_data(settings: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=2)
 def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None, split: int) -> Data:
-    # A process fits many networks on the same data.
+    # A process fits many networks on the same data. Large data must not pile up, so only two are kept.
     own = dict(settings)
     return LOADERS[own.pop("name")](folder, split, **own)
 

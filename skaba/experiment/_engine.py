@@ -102,6 +102,7 @@ class Run:
 
     def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[Fit, dict[str, Any]]]:
         here = Path.cwd()  # a process may have been started for an earlier run, in another folder
+        # A fit is taken from this iterator only when a process is free (pre_dispatch), so the time limit holds.
         in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
         work = (delayed(_one)(self.experiment, fit, self.resources, here) for fit in in_time)
         yield from Parallel(n_jobs=self.resources.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
@@ -166,13 +167,13 @@ def _prepared(experiment: Experiment, resources: Resources) -> tuple[Experiment,
 
 
 def _check_network(experiment: Experiment, plain: Fit, data: Data, device: str) -> None:
-    """Let a network read two samples, so that what is wrong shows before the folder is touched."""
+    """Let a network read two samples, so that errors show before the folder is touched."""
     X, _ = data.train(0)
     net = make_net(experiment, data, plain)
     where = f"module={experiment.module} on {device}"
     try:
         net.set_params(device=device).initialize()
-    except (TypeError, RuntimeError, AssertionError) as error:
+    except (TypeError, RuntimeError, AssertionError) as error:  # torch asserts that it was compiled for the device
         raise ValueError(f"The network cannot be made with {where}: {error}") from error
     try:
         shape = tuple(net.forward(X[:2]).shape)
@@ -187,9 +188,9 @@ def _check_network(experiment: Experiment, plain: Fit, data: Data, device: str) 
 
 def _one(experiment: Experiment, fit: Fit, resources: Resources, here: Path) -> tuple[Fit, dict[str, Any]]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # more threads would change the last digits, and slow the other processes down
     try:
-        with on_path(here):
+        with on_path(here):  # the user's own networks and augmenters are imported from there
             return fit, run_fit(experiment, fit, resources.data, resources.device)
     finally:
         torch.set_num_threads(threads)

@@ -175,6 +175,7 @@ def best(fit_all: FitAll, candidates: Mapping[float, Sequence[Fit]]) -> float:
     float
     """
     results = fit_all(flat(candidates.values()))
+    # Every candidate has the same number of fits: one per tuning seed, or per fold.
     scores = np.array([result["valid"] for result in results]).reshape(len(candidates), -1).mean(axis=1)
     return list(candidates)[int(scores.argmax())]
 

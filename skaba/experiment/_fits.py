@@ -82,6 +82,7 @@ def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device
 def valid_score(net: Any, data: Data) -> float:
     """Return the score on the validation set: 0 for a network whose outputs are not finite."""
     X, y = data.bunch.X_valid, data.bunch.y_valid
+    # Training with a large learning rate may diverge. Such a candidate must lose, not stop the run.
     return float(net.score(X, y)) if np.isfinite(net.predict_proba(X)).all() else 0.0
 
 
@@ -103,7 +104,7 @@ def make_net(experiment: Experiment, data: Data, fit: Fit) -> Any:
     return estimator(
         module,
         **{f"module__{key}": value for key, value in parameters.items()},
-        augmenter=clone(experiment.arm(fit.arm).augmenter, safe=False),
+        augmenter=clone(experiment.arm(fit.arm).augmenter, safe=False),  # a user's own may be a plain function
         strength=fit.strength,
         layer=data.layer,
         optimizer=torch.optim.Adam,

@@ -76,7 +76,7 @@ def read_part(out: Path, name: str) -> dict[str, Any]:
 
 def write(file: Path, content: dict[str, Any]) -> None:
     """Write JSON such that the file is there as a whole or not at all."""
-    unfinished = file.with_name(f".{file.name}")
+    unfinished = file.with_name(f".{file.name}")  # in the same folder, so that replace() only renames
     unfinished.write_text(json.dumps(content, indent=1) + "\n")
     unfinished.replace(file)
 
@@ -87,7 +87,7 @@ def _record(file: Path, experiment: Experiment, device: str, note: str) -> None:
     fits = file.with_name("fits.jsonl")
     runs = [made_with]
     if fits.is_file() and b"\n" in fits.read_bytes():  # a run without a finished fit does not bind the next one
-        deciding = json.loads(json.dumps(experiment.deciding()))
+        deciding = json.loads(json.dumps(experiment.deciding()))  # as JSON gives back what was recorded
         different = [name for name, value in deciding.items() if there["settings"].get(name) != value]
         different += ["the file of data"] if there.get("data", note) != note else []
         if different:

@@ -63,7 +63,7 @@ class Journal:
         with self.file.open("ab") as stream:
             stream.write(line.encode())
             stream.flush()
-            os.fsync(stream.fileno())
+            os.fsync(stream.fileno())  # flush() alone leaves the line in the system's cache
         self.results[fit] = result
 
     def _read(self) -> None:

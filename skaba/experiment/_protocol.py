@@ -42,7 +42,7 @@ class TunedExperiment(Experiment):
         return best(fit_all, {rate: self._tuning("learning rate", PLAIN, rate, 0.0) for rate in self.learning_rates})
 
     def tuned_strengths(self, fit_all: FitAll, rate: float) -> dict[str, float]:
-        """Tune the strength of each arm that is no control."""
+        """Tune the strength of each method; those of controls follow from it."""
         grids = {
             arm.name: {
                 strength: self._tuning("strength", arm.name, rate, strength) for strength in self.candidates(arm)

@@ -40,11 +40,13 @@ def results(done) -> Results:
 
 def plain_net(seed):
     """Return the network that every method starts from, made by hand."""
-    settings = {"optimizer": torch.optim.Adam, "lr": 0.003, "batch_size": 50, "max_epochs": 2, "train_split": None}
     return ABAClassifier(
         ConvNet,
         augmenter=None,
-        **settings,
+        max_epochs=2,
+        optimizer=torch.optim.Adam,
+        lr=0.003,
+        batch_size=50,
         iterator_train__shuffle=False,
         train_split=None,
         random_state=seed,

@@ -80,6 +80,7 @@ class Demo(Experiment):
     def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
         """Tune each method for each seed, and return the test fits of all arms."""
         grids = {arm.name: [self._grid(arm, seed) for seed in range(self.seeds)] for arm in self.arms() if not arm.like}
+        # Fold by fold, so that progress has a stage per fold.
         for fold in range(self.folds):
             fit_all([fits[fold] for own in grids.values() for grid in own for fits in grid.values()])
         strengths = {name: [best(fit_all, grid) for grid in own] for name, own in grids.items()}
@@ -171,9 +172,9 @@ def _median_epoch(net: Any) -> float:
 
 
 def _gain(results: Results, name: str, other: str) -> NDArray[Any]:
-    """Return the paired differences in points, without rounding errors between equal accuracies."""
+    """Return the paired differences in points."""
     gain: NDArray[Any] = results.scores(name) - results.scores(other)
-    return gain.round(6)
+    return gain.round(6)  # equal accuracies must not differ by rounding errors
 
 
 def _wins(results: Results, name: str, other: str) -> str:
