@@ -25,9 +25,6 @@ app = typer.Typer(help="Train networks on little data, augmented where they look
 experiments = typer.Typer(help="Rerun the papers' experiments.", no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
 
-OUT_OF_TIME = 3
-"""The exit status of an experiment whose time limit was reached before its last fit."""
-
 Out = Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")]
 Jobs = Annotated[int, typer.Option(help="Processes; -1 is one per core.")]
 
@@ -173,7 +170,7 @@ def _run(experiment: Experiment, folder: Path, resources: Resources) -> None:
                 run(experiment, folder, resources, advance)
         except OutOfTimeError as error:
             typer.echo(str(error), err=True)
-            raise typer.Exit(OUT_OF_TIME) from error
+            raise typer.Exit(3) from error  # as the help of "experiment run" says
         typer.echo(f"{experiment.title}\n\n{report(folder)}\nResults are in {folder.resolve()}")
 
 

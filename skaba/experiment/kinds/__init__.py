@@ -10,5 +10,3 @@ from skaba.experiment.kinds._groups import Groups
 from skaba.experiment.kinds._strength import Strength
 
 KINDS = {kind.kind: kind for kind in (Strength, Adjustments, Groups, Benchmark, Demo)}
-
-__all__ = ["KINDS", "Adjustments", "Benchmark", "Demo", "Groups", "Strength"]
