@@ -158,7 +158,7 @@ def _prepared(experiment: Experiment, resources: Resources) -> tuple[Experiment,
     unknown = [name for name in experiment.published if name not in arms]
     if unknown:
         raise ValueError(unknown_name("method or adjustment of [published]", unknown[0], arms))
-    (plain,) = experiment.tests(Arm(PLAIN, None), experiment.learning_rates[0], [0.0])
+    (plain,) = experiment.test_fits(Arm(PLAIN, None), experiment.learning_rates[0], [0.0])
     data = experiment.load(plain, resources.data)
     experiment = experiment.for_data(data)
     experiment.arms()  # with the settings that follow from the data

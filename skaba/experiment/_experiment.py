@@ -128,7 +128,7 @@ class Experiment(ABC):
     def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
         """Make all fits, and return those that are reported: by arm, in the order of their seeds."""
 
-    def tests(self, arm: Arm, rate: float, strengths: Sequence[float]) -> list[Fit]:
+    def test_fits(self, arm: Arm, rate: float, strengths: Sequence[float]) -> list[Fit]:
         """Return an arm's fits of the stage "test"; there is one strength per seed."""
         epochs = round(self.epochs * arm.longer)
         return [Fit(TEST, arm.name, rate, strength, epochs, seed) for seed, strength in enumerate(strengths)]
@@ -140,12 +140,14 @@ class Experiment(ABC):
         the fits of its method.
         """
         arms = self.arms()
-        fits = {arm.name: self.tests(arm, rate, strengths[arm.like or arm.name]) for arm in arms if not arm.takes_norm}
+        fits = {
+            arm.name: self.test_fits(arm, rate, strengths[arm.like or arm.name]) for arm in arms if not arm.takes_norm
+        }
         fit_all(flat(fits.values()))
         for arm in arms:
             if arm.takes_norm:
                 norms = [result["norm"] for result in fit_all(fits[arm.like])]
-                fits[arm.name] = self.tests(arm, rate, norms)
+                fits[arm.name] = self.test_fits(arm, rate, norms)
         fit_all(flat(fits.values()))
         return fits
 

@@ -107,7 +107,7 @@ def test_controls_are_those_of_the_evaluation(results):
 
 
 def test_seeds_have_training_and_test_images_of_their_own():
-    first, second = (DEMO.load(fit) for fit in DEMO.tests(DEMO.arm("plain"), 0.003, [0.0, 0.0]))
+    first, second = (DEMO.load(fit) for fit in DEMO.test_fits(DEMO.arm("plain"), 0.003, [0.0, 0.0]))
     assert first.bunch.X_train.shape == (100, 1, 8, 8)
     assert not np.array_equal(first.bunch.X_train, second.bunch.X_train)
     assert not np.array_equal(first.bunch.X_test, second.bunch.X_test)
