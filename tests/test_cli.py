@@ -5,73 +5,49 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
-import joblib
 import matplotlib as mpl
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import skaba
 from skaba.attribution import DESCRIPTIONS, METHODS
 from skaba.cli import app
-from skaba.demo import CONTROLS, GRIDS
+from skaba.experiment import list_experiments, read_experiment
 
 mpl.use("Agg")
 run = CliRunner().invoke
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A run with one strength and one epoch, and where its results are."""
+    """A demo of two short seeds, and where its results are."""
     folder = tmp_path_factory.mktemp("demo") / "new" / "results"
-    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
-        patch.setattr("skaba.demo._experiment.FOLDS", 2)
-        patch.setattr("skaba.demo._experiment.TIMED_EPOCHS", 1)
-        for name, grid in GRIDS.items():
-            patch.setitem(GRIDS, name, {**grid, "strength": grid["strength"][:1]})
-        patch.setenv("COLUMNS", "200")
-        # test_demo.py draws it; once is slow enough.
-        patch.setattr("skaba.demo._report.draw_augmentation", lambda comparison, file: file.touch())
-        result = run(app, ["demo", "--seeds", "2", "--epochs", "1", "--threads", "1", "--out", str(folder)])
+    small = replace(read_experiment("demo"), folds=2, timed_epochs=1, strengths=[0.1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skaba.experiment.read_experiment", lambda name: small)
+        # tests/experiment/test_demo.py draws them; once is slow enough.
+        patch.setattr("skaba.experiment.kinds.Demo.figures", lambda *arguments: {})
+        result = run(app, ["demo", "--seeds", "2", "--epochs", "1", "--jobs", "1", "--out", str(folder)])
     return result, folder
 
 
-def test_demo_writes_its_files_and_names_them(done):
+def test_demo_writes_its_files_and_says_where(done):
     result, folder = done
     assert result.exit_code == 0, result.output
-    names = ["augmentation.png", "results.json", "strength.png", "table.md"]
-    assert sorted(file.name for file in folder.iterdir()) == names
-    assert f"Wrote {', '.join(names)} into {folder}" in result.output
+    assert {file.name for file in folder.iterdir()} >= {"fits.jsonl", "results.json", "settings.json", "table.md"}
+    assert f"Results are in {folder}" in result.output
 
 
-def test_printed_numbers_are_those_of_the_json(done):
+def test_the_demo_prints_its_table_and_conclusion(done):
     result, folder = done
-    results = json.loads((folder / "results.json").read_text())
-    assert [(r["seed"], r["method"]) for r in results["runs"]] == [
-        (seed, method) for seed in range(2) for method in [*GRIDS, *CONTROLS]
-    ]
-    assert {"seeds": [0, 1], "epochs": 1, "threads": 1, "lr": 0.003}.items() <= results["settings"].items()
-    for method in [*GRIDS, *CONTROLS]:
-        low, high = sorted(100 * r["accuracy"] for r in results["runs"] if r["method"] == method)
-        expected = f"{(low + high) / 2:.1f} ({low:.1f}-{high:.1f})" if low < high else f"{low:.1f}"
-        row = next(line for line in result.output.splitlines() if line.strip().startswith(method))
-        assert re.split(" {2,}", row.strip())[:2] == [method, expected]
-        assert f"| {method} | {expected} |" in (folder / "table.md").read_text()
-
-
-def test_the_conclusion_is_printed(done):
-    result, folder = done
-    conclusion = json.loads((folder / "results.json").read_text())["conclusion"]
-    assert conclusion in " ".join(result.output.split())
+    assert (folder / "table.md").read_text().removeprefix("# ") in result.output
+    fits = json.loads((folder / "results.json").read_text())["fits"]
+    assert {(fit["seed"], fit["epochs"]) for own in fits.values() for fit in own} == {(0, 1), (1, 1)}
+    for name, own in fits.items():
+        assert f"| {name} | {100 * sum(fit['test'] for fit in own) / 2:.1f}" in result.output
 
 
 def test_version():
@@ -83,8 +59,8 @@ def test_help_lists_the_demo():
     assert "demo" in run(app, []).output
 
 
-@pytest.mark.parametrize("option", ["--seeds", "--epochs", "--threads"])
-def test_numbers_start_at_one(option, monkeypatch, tmp_path):
+@pytest.mark.parametrize("option", ["--seeds", "--epochs"])
+def test_numbers_start_at_one(option, tmp_path):
     result = run(app, ["demo", option, "0", "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert option in result.output
@@ -101,22 +77,20 @@ def test_out_must_not_be_a_file(tmp_path):
 
 def test_out_must_be_writable(tmp_path):
     (tmp_path / "file").write_text("precious")
-    result = run(app, ["demo", "--out", str(tmp_path / "file" / "inside")])
+    result = run(app, ["demo", "--out", str(tmp_path / "file" / "inside")], env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert "cannot write into" in result.output
+    assert "cannot be written into" in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_failed_run_keeps_the_earlier_results(tmp_path, monkeypatch):
+def test_an_error_that_is_not_the_users_is_not_hidden(tmp_path, monkeypatch):
     def fail(*arguments, **settings):
         raise RuntimeError("out of memory")
 
-    (tmp_path / "results.json").write_text("earlier")
-    monkeypatch.setattr("skaba.demo.compare", fail)
+    monkeypatch.setattr("skaba.experiment.run", fail)
     result = run(app, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
-    assert (tmp_path / "results.json").read_text() == "earlier"
+    assert isinstance(result.exception, RuntimeError)
 
 
 @pytest.mark.parametrize("options", [[], ["--wide"]])
@@ -136,6 +110,7 @@ def test_methods_says_in_a_line_what_each_is(options, columns, monkeypatch):
 
 
 HEAVY = {"torch", "numpy", "scipy", "sklearn", "skorch", "pandas", "matplotlib", "gensim", "wfdb", "joblib", "captum"}
+HEAVY |= {"tqdm", "pooch"}
 
 
 def test_the_command_imports_nothing_heavy():
@@ -147,7 +122,7 @@ def test_the_command_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "verb",
-    [(), ("demo",), ("methods",), ("judge",), ("experiment",), *(("experiment", v) for v in ("run", "report", "page"))],
+    [(), ("demo",), ("methods",), ("judge",), ("experiment",), *(("experiment", v) for v in ("list", "run", "report"))],
 )
 def test_help_answers_in_under_a_second(verb):
     """Of the processor's time, which other processes do not lengthen: a quarter of a second where this was written."""
@@ -193,7 +168,7 @@ def experiment(tmp_path, *arguments):
     return run(app, ["experiment", *(str(a).format(tmp_path) for a in arguments)], env={"COLUMNS": "200"}), out
 
 
-def test_an_experiment_is_run_reported_and_put_on_a_page(tmp_path):
+def test_an_experiment_is_run_and_reported(tmp_path):
     result, out = experiment(tmp_path, "run", "{}/small.toml", "--out", "{}/out", "--jobs", 1)
     assert result.exit_code == 0, result.output
     table = (out / "table.md").read_text()
@@ -201,10 +176,22 @@ def test_an_experiment_is_run_reported_and_put_on_a_page(tmp_path):
     assert table.split("\n", 2)[2] in result.output
     again, _ = experiment(tmp_path, "report", "{}/out")
     assert table.split("\n", 2)[2].strip() == again.output.strip()
-    (tmp_path / "discussion.md").write_text("# What we found")
-    paged, _ = experiment(tmp_path, "page", "{}", "--discussion", "{}/discussion.md", "--out", "{}/evidence.md")
-    assert paged.exit_code == 0, paged.output
-    assert "# What we found" in (tmp_path / "evidence.md").read_text()
+
+
+def test_experiments_are_listed_with_their_titles():
+    result = run(app, ["experiment", "list"])
+    assert result.exit_code == 0
+    said = dict(re.split(" {2,}", line, maxsplit=1) for line in result.output.splitlines()[2:])
+    assert said == list_experiments()
+
+
+def test_an_experiment_of_the_package_is_run_by_its_name(tmp_path, monkeypatch):
+    """From any folder, as a user of an installed package does."""
+    monkeypatch.chdir(tmp_path)
+    result = run(app, ["experiment", "run", "e4_digits", "--minutes", "0", "--jobs", "1"])
+    assert result.exit_code == 3
+    recorded = json.loads((tmp_path / "experiments" / "results" / "e4_digits-cpu" / "settings.json").read_text())
+    assert recorded["settings"]["name"] == "e4_digits"
 
 
 def test_the_log_says_what_was_done_to_the_users_data(tmp_path):
@@ -225,13 +212,14 @@ def test_the_log_says_what_was_done_to_the_users_data(tmp_path):
         (("run", "{}/nowhere.toml"), "There is no file of settings"),
         (("run", "{}/small.toml", "--scale", "huge"), "no scale named 'huge'"),
         (("report", "{}"), "holds no finished run"),
-        (("page", "{}", "--discussion", "{}/small.toml"), "holds no finished run"),
+        (("run", "e4_digit"), "There is no experiment named 'e4_digit'. Did you mean 'e4_digits'?"),
     ],
 )
 def test_what_an_experiment_cannot_do_is_said(tmp_path, arguments, message):
     result, _ = experiment(tmp_path, *arguments)
     assert result.exit_code == 2
     assert message in re.sub(r"[\s│]+", " ", result.output)
+    assert "Traceback" not in result.output
 
 
 def test_an_experiment_that_runs_out_of_time_has_a_status_of_its_own(tmp_path):

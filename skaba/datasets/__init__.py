@@ -16,6 +16,7 @@ from skaba.datasets._glove import fetch_glove
 from skaba.datasets._mnist import fetch_mnist
 from skaba.datasets._newsgroups import fetch_newsgroups
 from skaba.datasets._ptbxl import fetch_ptbxl
+from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch
 from skaba.datasets._synthetic import make_ecg, make_messages
 from skaba.datasets._tiny_imagenet import fetch_tiny_imagenet
 from skaba.datasets._vectors import read_vectors
@@ -23,6 +24,9 @@ from skaba.datasets._wfdb import load_wfdb_folder
 
 __all__ = [
     "DatasetError",
+    "Plan",
+    "cut",
+    "draw_balanced",
     "fetch_cifar10",
     "fetch_glove",
     "fetch_mnist",
@@ -34,4 +38,5 @@ __all__ = [
     "make_ecg",
     "make_messages",
     "read_vectors",
+    "to_bunch",
 ]

@@ -1,31 +1,33 @@
-"""The papers' experiments, rerun from a file of settings; results are kept as data."""
+"""The papers' experiments, rerun from a file of settings. Results are kept as data."""
 
-from skaba.experiment._arms import Arm, arms_of
+from skaba.experiment._arms import Arm
 from skaba.experiment._data import Data, load_data
-from skaba.experiment._engine import OutOfTimeError, Place, Progress, run
+from skaba.experiment._engine import OutOfTimeError, Progress, Resources, run
+from skaba.experiment._experiment import Experiment
 from skaba.experiment._fits import Fit, run_fit
 from skaba.experiment._journal import Journal
-from skaba.experiment._page import make_page
 from skaba.experiment._report import read_results, report
 from skaba.experiment._results import Results
-from skaba.experiment._settings import Settings, read_settings
+from skaba.experiment._settings import list_experiments, read_experiment
+from skaba.experiment._tables import markdown, with_interval
 
 __all__ = [
     "Arm",
     "Data",
+    "Experiment",
     "Fit",
     "Journal",
     "OutOfTimeError",
-    "Place",
     "Progress",
+    "Resources",
     "Results",
-    "Settings",
-    "arms_of",
+    "list_experiments",
     "load_data",
-    "make_page",
+    "markdown",
+    "read_experiment",
     "read_results",
-    "read_settings",
     "report",
     "run",
     "run_fit",
+    "with_interval",
 ]

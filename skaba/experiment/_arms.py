@@ -1,66 +1,34 @@
-"""What an experiment compares: methods, controls, adjustments and sets of them."""
+"""The methods that experiments compare, and the controls of a method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from skaba import augmenters
 from skaba._own_code import own_function
 from skaba._validation import unknown_name
 from skaba.attribution import Loss
-from skaba.augmenters import (
-    ABA,
-    GROUPS,
-    AdjustmentSet,
-    GaussianNoise,
-    challenger,
-    fast_aba,
-    fgsm,
-    free_aba,
-    mend_aba,
-    require_augmenter,
-)
-from skaba.experiment._settings import Settings
 
 PLAIN = "plain"
 LONGER = "plain, longer"
 RANDOM_MAP = "{}, random map"
 NOISE = "noise as {}"
 
-Make = Callable[[Settings], Any]
-
-
-def _with_target(make: Callable[..., ABA]) -> Make:
-    def made(settings: Settings) -> ABA:
-        if settings.target == "loss":
-            return make(target=Loss())
-        return make() if settings.k is None else make(k=settings.k)
-
-    return made
-
-
-METHODS: dict[str, Make] = {
-    PLAIN: lambda settings: None,
-    "Challenger": _with_target(challenger),
-    "MendABA": _with_target(mend_aba),
-    "FastABA": _with_target(fast_aba),
-    "FastABA-CE": lambda settings: fast_aba(target=Loss()),
-    "FreeABA": lambda settings: free_aba(),
-    "FGSM": lambda settings: fgsm(),
+METHODS: dict[str, Callable[..., Any]] = {
+    PLAIN: lambda: None,
+    "Challenger": augmenters.challenger,
+    "MendABA": augmenters.mend_aba,
+    "FastABA": augmenters.fast_aba,
+    "FastABA-CE": partial(augmenters.fast_aba, target=Loss()),
+    "FreeABA": augmenters.free_aba,
+    "FGSM": augmenters.fgsm,
 }
 
-# Those whose target is a class, unless the settings say that the loss is explained.
 WITH_CLASSES = frozenset({"Challenger", "MendABA", "FastABA"})
-
-SETS = {
-    "Neutral": ("neutral",),
-    "Delta": ("delta",),
-    "Epsilon": ("epsilon",),
-    "Eps.&Neu.": ("epsilon", "neutral"),
-    "Eps.&Del.": ("epsilon", "delta"),
-    "All": GROUPS,
-}
+"""The methods whose target is a class, unless the settings say that the loss is explained."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +40,69 @@ class Arm:
     name : str
     augmenter : augmenter or None
     like : str, default=""
-        A control's method: it takes over that one's strength, or the norm of its change.
+        The method that a control belongs to. The control takes over its strength, or the norm of its changes.
+    longer : float, default=1
+        Epochs, in units of the experiment's.
     """
 
     name: str
     augmenter: Any
     like: str = ""
+    longer: float = 1.0
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether its strength is tuned; that of a control follows from its method."""
+        return self.augmenter is not None and not self.like
+
+    @property
+    def takes_norm(self) -> bool:
+        """Whether its strength is the norm of its method's changes."""
+        return bool(self.like) and isinstance(self.augmenter, augmenters.GaussianNoise)
 
 
-def arms_of(settings: Settings) -> list[Arm]:
-    """Return what an experiment tunes and trains; controls come last.
+def augmenter_of(name: str, **target: Any) -> Any:
+    """Return a method's augmenter.
 
     Parameters
     ----------
-    settings : Settings
+    name : str
+        One of ``METHODS``, or ``"module:function"`` for a function that returns an augmenter.
+    **target
+        ``k=`` or ``target=`` for the methods whose target is a class.
+
+    Returns
+    -------
+    augmenter or None
+
+    Raises
+    ------
+    ValueError
+        If there is no such method, or the function returns no augmenter.
+    """
+    if ":" in name:
+        return _own_augmenter(name)
+    if name not in METHODS:
+        raise ValueError(unknown_name("method", name, METHODS) + " One of your own is named as module:function.")
+    return METHODS[name](**target) if name in WITH_CLASSES else METHODS[name]()
+
+
+def _own_augmenter(name: str) -> Any:
+    make = own_function(name, "an augmenter")
+    try:
+        made = make()
+    except TypeError as error:
+        raise ValueError(f"{name} must return an augmenter when called without arguments: {error}.") from error
+    augmenters.require_augmenter(f"{name}()", made)
+    return made
+
+
+def controls_of(method: Arm) -> list[Arm]:
+    """Return a method's controls: the same change by a random map, and noise of the same norm.
+
+    Parameters
+    ----------
+    method : Arm
 
     Returns
     -------
@@ -94,76 +111,11 @@ def arms_of(settings: Settings) -> list[Arm]:
     Raises
     ------
     ValueError
-        If a method does not exist, a function of your own returns no augmenter, or a control's method is not among the
-        methods or has no map.
-
-    Examples
-    --------
-    >>> from skaba.experiment import arms_of, read_settings
-    >>> [arm.name for arm in arms_of(read_settings("experiments/e1_digits.toml"))]
-    ['plain', 'MendABA', 'FreeABA', 'FGSM']
+        If the method has no map.
     """
-    if settings.kind == "adjustments":
-        return [Arm(str(index), _alone([index])) for index in range(27)]
-    if settings.kind == "groups":
-        return [Arm(name, _alone(members_of(name))) for name in SETS]
-    methods = {name: _augmenter(name, settings) for name in settings.methods}
-    for name in settings.controls_of:
-        if name == PLAIN or name not in methods:
-            raise ValueError(unknown_name("method to control", name, [name for name in methods if name != PLAIN]))
-        if not hasattr(methods[name], "random_map"):
-            raise ValueError(
-                f"controls_of: {name} is not attribution-based, so it has no map to be replaced by a random one."
-            )
-    return [*(Arm(name, augmenter) for name, augmenter in methods.items()), *_controls(settings, methods)]
-
-
-def arm_of(settings: Settings, name: str) -> Arm:
-    """Return an arm by its name; plain training, on which the learning rate is tuned, is always one.
-
-    Parameters
-    ----------
-    settings : Settings
-    name : str
-
-    Returns
-    -------
-    Arm
-    """
-    return {PLAIN: Arm(PLAIN, None), **{arm.name: arm for arm in arms_of(settings)}}[name]
-
-
-def _augmenter(name: str, settings: Settings) -> Any:
-    if ":" in name:
-        return _own_augmenter(name)
-    if name not in METHODS:
-        raise ValueError(unknown_name("method", name, METHODS) + " One of your own is named as module:function.")
-    return METHODS[name](settings)
-
-
-def _own_augmenter(name: str) -> Any:
-    make = own_function(name, "an augmenter")
-    try:
-        made = make()
-    except TypeError as error:
-        raise ValueError(f"{name} is to be called without arguments and return an augmenter: {error}.") from error
-    require_augmenter(f"{name}()", made)
-    return made
-
-
-def members_of(name: str) -> list[int]:
-    """Return the adjustments of one of the sets of table 3.2."""
-    return [index for group in SETS[name] for index in AdjustmentSet.group(group).adjustments if isinstance(index, int)]
-
-
-def _alone(indices: list[int]) -> ABA:
-    # As the source does in its section 3.3.3: the loss is explained, and changes are not randomized.
-    return ABA(target=Loss(), adjustments=AdjustmentSet(indices), randomize=False)
-
-
-def _controls(settings: Settings, methods: Mapping[str, Any]) -> list[Arm]:
-    arms = []
-    for name in settings.controls_of:
-        arms += [Arm(RANDOM_MAP.format(name), methods[name].random_map(), like=name)]
-        arms += [Arm(NOISE.format(name), GaussianNoise(), like=name)]
-    return [Arm(LONGER, None, like=PLAIN), *arms] if arms else []
+    if not hasattr(method.augmenter, "random_map"):
+        raise ValueError(
+            f"controls_of: {method.name} is not attribution-based, so it has no map to be replaced by a random one."
+        )
+    random_map = Arm(RANDOM_MAP.format(method.name), method.augmenter.random_map(), like=method.name)
+    return [random_map, Arm(NOISE.format(method.name), augmenters.GaussianNoise(), like=method.name)]

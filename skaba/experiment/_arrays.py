@@ -1,17 +1,15 @@
-"""A user's own arrays: what they may be, and what is done to them before a network sees them."""
+"""A user's own arrays, checked and made ready for a network."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import pooch
 from numpy.typing import NDArray
-
-from skaba.datasets._subsets import to_unit
 
 Array = NDArray[Any]
 
@@ -22,12 +20,12 @@ class OwnArrays:
 
     Parameters
     ----------
-    X : ndarray of shape (n, ...), float32, or int64 where integers are word ids
+    X : ndarray of shape (n, ...), float32, or int64 for word ids
     y : ndarray of shape (n,), int64, numbering the classes; or of shape (n, n_labels), float32, 0 or 1
     target_names : list of str
         Names of the classes, by their number in ``y``, or of the labels, by their column.
     note : str
-        Which file it was, what it holds, and what was done to it.
+        The file, what it holds, and what was done to it.
     """
 
     X: Array
@@ -46,7 +44,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
         are taken as they are. ``y`` holds one class per sample, as integers or strings, or for multi-label data one
         row of 0 and 1 per sample.
     word_ids : bool, default=False
-        Integers in ``X`` are word ids: none is scaled.
+        Whether the integers in ``X`` are word ids, which are not scaled.
 
     Returns
     -------
@@ -55,7 +53,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
     Raises
     ------
     ValueError
-        If the file is not there or holds something else; the message says what.
+        If the file does not exist or does not hold such arrays.
     """
     X, y = _read(file)
     if X.ndim < 2 or not len(X):
@@ -65,7 +63,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
     samples, done = _samples(X, file, word_ids)
     targets, names = _labels(y, file) if y.ndim == 2 and y.shape[1] > 1 else _classes(y, file)
     kind = "labels" if targets.ndim == 2 else "classes"
-    sha256 = pooch.file_hash(str(file), alg="sha256")[:12]
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     note = (
         f"{file.name} (SHA-256 {sha256}): {len(X)} samples of shape {X.shape[1:]}, {X.dtype} {done}; "
         f"{len(names)} {kind}: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
@@ -102,7 +100,7 @@ def _samples(X: Array, file: Path, word_ids: bool) -> tuple[Array, str]:
             raise ValueError(f"X in {file} holds {X.dtype}, but with layer= it must hold word ids, which are integers.")
         return X.astype(np.int64), "word ids, taken as they are"
     if X.dtype == np.uint8:
-        return to_unit(X), "divided by 255"
+        return X.astype(np.float32) / 255, "divided by 255"
     samples = X.astype(np.float32)
     if not np.isfinite(samples).all():
         raise ValueError(f"X in {file} has NaN, infinity or numbers too large for float32. Replace them first.")
@@ -117,7 +115,7 @@ def _classes(y: Array, file: Path) -> tuple[Array, list[str]]:
         raise ValueError(f"y in {file} holds {y.dtype}; give classes as integers or strings.")
     classes, numbers = np.unique(values, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y in {file} holds a single class, {classes[0]}; there is nothing to tell apart.")
+        raise ValueError(f"y in {file} holds a single class, {classes[0]}; there must be at least 2.")
     whole = classes.astype(np.int64) if classes.dtype.kind == "f" else classes
     return numbers.astype(np.int64), [str(label) for label in whole]
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skaba import datasets
 from skaba._validation import unknown_name
-from skaba.datasets import fetch_glove, fetch_mnist, fetch_newsgroups, fetch_ptbxl, load_digits, read_vectors
-from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch
 from skaba.experiment._arrays import read_arrays
+from skaba.experiment._checks import check_value
 from skaba.preprocessing import ECGScaler, WordSequences
 
 Array = NDArray[Any]
@@ -24,18 +24,18 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Data:
-    """A pool of training samples, of which each seed draws its own, and fixed validation and test sets.
+    """A pool of training samples, from which each seed draws, and validation and test sets.
 
     Parameters
     ----------
     bunch : Bunch
-        As the loaders return it, X as the network takes it.
-    per_class : int or None
-        Samples that a seed draws of each class; None takes all.
-    layer : str or None
-        Where the network is augmented.
+        As the loaders return it, with X as the network takes it.
+    per_class : int, default=None
+        Number of samples that each seed draws per class; None takes all.
+    layer : str, default=None
+        The layer whose output is augmented; None augments the input.
     module : dict
-        Parameters of the network that the data decide.
+        Parameters of the network that follow from the data.
     note : str, default=""
         Which file the user's own data come from, and what was done to them.
     """
@@ -60,21 +60,23 @@ class Data:
         X, y = self.bunch.X_train, self.bunch.y_train
         if self.per_class is None:
             return X, y
-        generator = np.random.default_rng(seed)
-        index = draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
+        generator = np.random.default_rng(seed)  # of its own, so that the draw does not depend on earlier fits
+        index = datasets.draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
         return X[index], y[index]
 
 
-def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
+def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: int = 0) -> Data:
     """Load the data that an experiment names.
 
     Parameters
     ----------
     settings : dict
-        ``name``: digits, mnist, newsgroups, ptbxl or arrays (a user's own .npz file); ``per_class``, the training
-        samples that each seed draws of each class, by default all; and what the data set itself takes.
+        ``name``: digits, mnist, newsgroups, ptbxl or arrays (a user's own .npz file); ``per_class``, the number of
+        training samples that each seed draws per class, by default all; and the data set's own settings.
     folder : Path, default=None
         Where the files are, or will be downloaded to; by default the data home.
+    split : int, default=0
+        Seeds the draw of the validation and test sets, if these are not published with the data.
 
     Returns
     -------
@@ -87,17 +89,17 @@ def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
 
     Notes
     -----
-    What the data sets take besides ``name``, with * where it must be given:
+    The settings besides ``name``; those with * are required:
 
-    * digits: ``per_class``
+    * digits: ``per_class``, ``subset``, as :func:`skaba.datasets.load_digits` takes it
     * mnist: ``per_class``, ``pool``, as :func:`skaba.datasets.fetch_mnist` takes it
     * newsgroups: ``per_class``, ``n_words`` * and ``length`` * of the word sequences, and the files ``archive`` and
       ``vectors``; without them both are downloaded as published
     * ptbxl: ``labels`` *, and ``length`` *, the number of samples from each record's start
-    * arrays: ``file`` *, a user's own .npz file of ``X`` and ``y``; ``n_valid`` * and ``n_test`` *, samples drawn from
-      it once for all seeds; ``per_class``; and ``layer``, the embedding's name in a network of one's own, if X holds
-      word ids. X of uint8 is divided by 255, other numbers are taken as they are. Labels may be any integers or
-      strings; for several labels per sample, y holds one column of 0 and 1 per label.
+    * arrays: ``file`` *, a user's own .npz file of ``X`` and ``y``; ``n_valid`` * and ``n_test`` *, the number of
+      samples drawn from it once for all seeds; ``per_class``; and ``layer``, the embedding's name in your network, if
+      X holds word ids. X of uint8 is divided by 255, other numbers are taken as they are. Labels may be any integers
+      or strings; for several labels per sample, y holds one column of 0 and 1 per label.
 
     Examples
     --------
@@ -108,7 +110,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None) -> Data:
     (30, 1, 8, 8)
     """
     check_data(settings)
-    return _cached(tuple(sorted(settings.items())), folder)
+    return _cached(tuple(sorted(settings.items())), folder, split)
 
 
 def check_data(settings: dict[str, Any]) -> None:
@@ -128,48 +130,55 @@ def check_data(settings: dict[str, Any]) -> None:
     name = own.pop("name", None)
     if name not in LOADERS:
         raise ValueError(unknown_name("data of an experiment", str(name), LOADERS))
-    known = {key: p for key, p in inspect.signature(LOADERS[name], eval_str=True).parameters.items() if key != "folder"}
+    parameters = inspect.signature(LOADERS[name], eval_str=True).parameters.items()
+    known = {key: parameter for key, parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
     for key, value in own.items():
         if key not in known:
             raise ValueError(unknown_name(f"setting of the data {name}", key, known))
-        wanted = known[key].annotation
-        if not isinstance(value, wanted) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
-            what = "a text" if wanted in (str, str | None) else "a whole number of at least 1"
-            raise ValueError(f"The setting {key} of the data {name} must be {what}, got {value!r}.")
-    missing = [key for key, p in known.items() if p.default is p.empty and key not in own]
+        check_value(f"The setting {key} of the data {name}", value, known[key].annotation)
+    missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in own]
     if missing:
         raise ValueError(f"The data {name} need more settings: {', '.join(missing)}.")
 
 
 @lru_cache(maxsize=2)
-def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None) -> Data:
-    # A process fits many networks on the same data.
+def _cached(settings: tuple[tuple[str, Any], ...], folder: Path | None, split: int) -> Data:
+    # A process fits many networks on the same data. Large data must not pile up, so only two are kept.
     own = dict(settings)
-    return LOADERS[own.pop("name")](folder, **own)
+    return LOADERS[own.pop("name")](folder, split, **own)
 
 
-def _digits(folder: Path | None, *, per_class: int | None = None) -> Data:
-    return Data(load_digits("full"), per_class)
+def _digits(folder: Path | None, split: int, *, per_class: int | None = None, subset: str = "full") -> Data:
+    return Data(datasets.load_digits(subset, random_state=split), per_class)
 
 
-def _mnist(folder: Path | None, *, per_class: int | None = None, pool: str = "official") -> Data:
-    return Data(fetch_mnist("full", pool=pool, data_home=folder, progress=False), per_class)
+def _mnist(folder: Path | None, split: int, *, per_class: int | None = None, pool: str = "official") -> Data:
+    bunch = datasets.fetch_mnist("full", pool=pool, data_home=folder, progress=False, random_state=split)
+    return Data(bunch, per_class)
 
 
 def _arrays(
-    folder: Path | None, *, file: str, n_valid: int, n_test: int, per_class: int | None = None, layer: str | None = None
+    folder: Path | None,
+    split: int,
+    *,
+    file: str,
+    n_valid: int,
+    n_test: int,
+    per_class: int | None = None,
+    layer: str | None = None,
 ) -> Data:
-    """Cut a user's own arrays; with ``layer``, the network's embedding, X holds word ids."""
+    """Split a user's own arrays. If ``layer``, the network's embedding, is given, X holds word ids."""
     own = read_arrays((folder or Path()) / file, word_ids=layer is not None)
     if own.y.ndim == 2 and per_class is not None:
         raise ValueError(f"y in {file} has several labels per sample, so per_class cannot be drawn: leave it out.")
-    parts = cut(own.y, Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", 0)
+    parts = datasets.cut(own.y, datasets.Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", split)
     splits = {name: (own.X[index], own.y[index]) for name, index in parts.items()}
-    return Data(to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
+    return Data(datasets.to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
 
 
 def _newsgroups(
     folder: Path | None,
+    split: int,
     *,
     n_words: int,
     length: int,
@@ -177,25 +186,27 @@ def _newsgroups(
     archive: str | None = None,
     vectors: str | None = None,
 ) -> Data:
-    bunch = fetch_newsgroups(
+    bunch = datasets.fetch_newsgroups(
         "full",
         remove=("headers", "footers", "quotes"),
         archive=folder / archive if folder and archive else None,
         data_home=folder,
         progress=False,
+        random_state=split,
     )
     if folder and vectors:
-        known_words = read_vectors(folder / vectors, limit=n_words)
+        known_words = datasets.read_vectors(folder / vectors, limit=n_words)
     else:
-        known_words = fetch_glove(dimension=100, limit=n_words, data_home=folder, progress=False)
+        known_words = datasets.fetch_glove(dimension=100, limit=n_words, data_home=folder, progress=False)
     words = WordSequences(known_words, length=length).fit(bunch.X_train)
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = words.transform(bunch[part])
     return Data(bunch, per_class, "embedding", {"vectors": words.embedding_matrix()})
 
 
-def _ptbxl(folder: Path | None, *, labels: str, length: int) -> Data:
-    bunch = fetch_ptbxl(labels=labels, data_home=folder, progress=False)
+def _ptbxl(folder: Path | None, split: int, *, labels: str, length: int) -> Data:
+    # The published folds are the split.
+    bunch = datasets.fetch_ptbxl(labels=labels, data_home=folder, progress=False)
     if length > bunch.X_train.shape[2]:
         raise ValueError(f"Records of PTB-XL have {bunch.X_train.shape[2]} samples, fewer than length = {length}.")
     scaler = ECGScaler().fit(bunch.X_train)

@@ -1,13 +1,13 @@
-"""One fit of an experiment, and what is measured on it."""
+"""One fit of an experiment: its network, and what is measured on it."""
 
 from __future__ import annotations
 
 import inspect
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,18 +16,14 @@ from sklearn.base import clone
 from skaba import ABAClassifier, ABAMultiLabelClassifier, modules
 from skaba._own_code import own_function
 from skaba._validation import unknown_name
-from skaba.attribution import Loss
-from skaba.augmenters import ABA, AdjustmentSet, Percentiles, fgsm
-from skaba.evaluation import PGD, expected_calibration_error, score_under_attack, size_of_changes
-from skaba.experiment._arms import Arm
-from skaba.experiment._data import Data, load_data
-from skaba.experiment._settings import Settings
+from skaba.evaluation import expected_calibration_error
+from skaba.experiment._data import Data
 
-# E1's two adjustments (Kinkel 2023, section 3.3.2).
-TEST_TIME = {
-    name: ABA(target=Loss(), selection=Percentiles(0.1, 0.9), adjustments=AdjustmentSet([adjustment]), randomize=False)
-    for name, adjustment in (("Delta", (1, 0, -1)), ("Epsilon", (-1, 0, 1)))
-}
+if TYPE_CHECKING:
+    from skaba.experiment._experiment import Experiment
+
+TEST = "test"
+"""The stage of the fits that look at the test set."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +32,8 @@ class Fit:
 
     Parameters
     ----------
-    stage : {"learning rate", "strength", "test"}
-        Only a fit of the last stage looks at the test set.
+    stage : str
+        For example "learning rate", "strength" or "test". Only a fit of the stage "test" looks at the test set.
     arm : str
     learning_rate, strength : float
     epochs : int
@@ -52,72 +48,80 @@ class Fit:
     epochs: int
     seed: int
 
+    @classmethod
+    def taken_from(cls, entry: dict[str, Any]) -> Fit:
+        """Take the fields of a fit out of a flat dict, and leave what was measured on it there."""
+        return cls(**{field.name: entry.pop(field.name) for field in fields(cls)})
 
-def run_fit(settings: Settings, arm: Arm, fit: Fit, folder: Path | None = None, device: str = "cpu") -> dict[str, Any]:
-    """Train, and measure what the fit's stage asks for.
+
+def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Train, and measure what belongs to the stage of the fit.
 
     Parameters
     ----------
-    settings : Settings
-    arm : Arm
-        The one that ``fit`` names.
+    experiment : Experiment
     fit : Fit
     folder : Path, default=None
-        Where the data are.
+        Where the data are; by default in the data home.
     device : str, default="cpu"
 
     Returns
     -------
     dict
-        ``valid`` and ``seconds``; in the stage "test" also ``test`` and whatever the settings name: ``ece``, ``FGSM``,
-        ``PGD``, ``Delta at 0.1`` and so on for the strengths at test time, and ``norm``, the root mean square of a
-        method's change, for the noise that controls it.
+        ``seconds`` of training and ``valid``, the score on the validation set; in the stage "test" also what the
+        experiment measures there.
     """
-    data = load_data(settings.data, folder)
-    net = make_net(settings, data, arm, fit).set_params(device=device)
+    data = experiment.load(fit, folder)
+    net = make_net(experiment, data, fit).set_params(device=device)
     start = time.perf_counter()
     net.fit(*data.train(fit.seed))
-    result: dict[str, Any] = {"seconds": round(time.perf_counter() - start, 2)}
-    result["valid"] = valid_score(net, data)
-    if fit.stage == "test":
-        result |= _on_test_set(settings, data, net)
-        if arm.name in settings.controls_of:
-            result["norm"] = size_of_changes(net, *data.train(fit.seed), random_state=fit.seed)
-    return result
+    result = {"seconds": round(time.perf_counter() - start, 2), "valid": valid_score(net, data)}
+    return result | experiment.measure(net, data, fit) if fit.stage == TEST else result
 
 
 def valid_score(net: Any, data: Data) -> float:
-    """Return the score on the validation set: 0 for a network that training has driven to infinity."""
+    """Return the score on the validation set: 0 for a network whose outputs are not finite."""
     X, y = data.bunch.X_valid, data.bunch.y_valid
+    # Training with a large learning rate may diverge. Such a candidate must lose, not stop the run.
     return float(net.score(X, y)) if np.isfinite(net.predict_proba(X)).all() else 0.0
 
 
-def make_net(settings: Settings, data: Data, arm: Arm, fit: Fit) -> Any:
-    """Return the estimator that a fit trains, unfitted."""
-    module, parameters = _network(settings, data)
-    kind = ABAMultiLabelClassifier if data.bunch.y_train.ndim == 2 else ABAClassifier
-    _check_keywords("setting of the optimizer", torch.optim.Adam, settings.optimizer, {"params", "lr"})
-    return kind(
+def scores_on_test(net: Any, data: Data) -> dict[str, float]:
+    """Return the score on the test set, and the calibration error unless the data have several labels per sample."""
+    X, y = data.bunch.X_test, data.bunch.y_test
+    scores = {"test": float(net.score(X, y))}
+    return scores if y.ndim == 2 else {**scores, "ece": expected_calibration_error(y, net.predict_proba(X))}
+
+
+def make_net(experiment: Experiment, data: Data, fit: Fit) -> Any:
+    """Return the estimator that a fit trains, unfitted.
+
+    Every parameter that decides the result is given here, so that kept results do not depend on defaults.
+    """
+    module, parameters = _network(experiment, data)
+    estimator = ABAMultiLabelClassifier if data.bunch.y_train.ndim == 2 else ABAClassifier
+    _check_keywords("setting of the optimizer", torch.optim.Adam, experiment.optimizer, {"params", "lr"})
+    return estimator(
         module,
         **{f"module__{key}": value for key, value in parameters.items()},
-        augmenter=clone(arm.augmenter, safe=False),
+        augmenter=clone(experiment.arm(fit.arm).augmenter, safe=False),  # a user's own may be a plain function
         strength=fit.strength,
         layer=data.layer,
         optimizer=torch.optim.Adam,
-        **{f"optimizer__{key}": value for key, value in settings.optimizer.items()},
+        **{f"optimizer__{key}": value for key, value in experiment.optimizer.items()},
         lr=fit.learning_rate,
         max_epochs=fit.epochs,
-        batch_size=settings.batch_size,
-        iterator_train__shuffle=True,
+        batch_size=experiment.batch_size,
+        iterator_train__shuffle=experiment.shuffle,
         train_split=None,
         random_state=fit.seed,
         verbose=0,
     )
 
 
-def _network(settings: Settings, data: Data) -> tuple[Any, dict[str, Any]]:
+def _network(experiment: Experiment, data: Data) -> tuple[Any, dict[str, Any]]:
     """Return the network's class, or a function that makes one, and its parameters."""
-    own = dict(settings.module)
+    own = dict(experiment.module)
     name = own.pop("name")
     if ":" in name:
         module = own_function(name, "a network")
@@ -132,7 +136,7 @@ def _network(settings: Settings, data: Data) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
-    """Refuse settings that a function does not know, or that the experiment decides itself."""
+    """Refuse settings that a function does not have, or that the experiment decides itself."""
     parameters = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in given:
@@ -140,19 +144,3 @@ def _check_keywords(what: str, function: Callable[..., Any], given: Mapping[str,
             raise ValueError(f"The {what} {name} is decided by the experiment: leave it out.")
         if name not in parameters and not takes_any:
             raise ValueError(unknown_name(what, name, parameters.keys() - taken))
-
-
-def _on_test_set(settings: Settings, data: Data, net: Any) -> dict[str, Any]:
-    X, y = data.bunch.X_test, data.bunch.y_test
-    result: dict[str, Any] = {"test": float(net.score(X, y))}
-    if y.ndim == 1:
-        result["ece"] = expected_calibration_error(y, net.predict_proba(X))
-    X, y = X[: settings.n_attacked], y[: settings.n_attacked]
-    if settings.attack:
-        result["FGSM"] = score_under_attack(net, X, y, fgsm(), settings.attack)
-        result["PGD"] = score_under_attack(net, X, y, PGD(), settings.attack)
-    if settings.test_strengths:
-        for name, adjustment in TEST_TIME.items():
-            for strength in (0.0, *settings.test_strengths):
-                result[f"{name} at {strength:g}"] = score_under_attack(net, X, y, adjustment, strength)
-    return result

@@ -1,4 +1,4 @@
-"""The folder of an experiment: whose it is, and that one run at a time works in it."""
+"""The folder of an experiment: it belongs to one experiment, and one run at a time works in it."""
 
 from __future__ import annotations
 
@@ -12,36 +12,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from skaba.experiment._settings import Settings
+from skaba.experiment._experiment import Experiment
 
 PACKAGES = ("skaba", "torch", "skorch", "scikit-learn", "numpy")
 
-# What a fit's result depends on besides the fit itself; seeds, candidates and methods may be added later.
-DECIDING = (
-    "name",
-    "scale",
-    "kind",
-    "data",
-    "module",
-    "batch_size",
-    "k",
-    "target",
-    "attack",
-    "n_attacked",
-    "test_strengths",
-    "optimizer",
-)
-
 
 @contextmanager
-def claimed(out: Path, settings: Settings, device: str, note: str = "") -> Iterator[None]:
+def claimed(out: Path, experiment: Experiment, device: str, note: str = "") -> Iterator[None]:
     """Hold a folder for one run of an experiment, and record settings, device and package versions in it.
 
     Parameters
     ----------
     out : Path
-        Made if need be.
-    settings : Settings
+        Made if it does not exist.
+    experiment : Experiment
     device : str
     note : str, default=""
         Which file the user's own data come from, and what was done to them.
@@ -49,31 +33,62 @@ def claimed(out: Path, settings: Settings, device: str, note: str = "") -> Itera
     Raises
     ------
     ValueError
-        If the folder holds fits of other settings or data, or another run is working in it.
+        If nothing can be written there, the folder holds fits of other settings or data, or another run is working
+        in it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock")  # the system frees it when the process ends, however it ends
+    # The system frees the lock when the process ends, also when it is killed.
+    lock = FileLock(out / ".lock")
     try:
+        out.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise ValueError(
             f"Another run is working in {out}. Wait for it, or choose another folder with --out."
         ) from error
+    except OSError as error:
+        raise ValueError(f"Results cannot be written into {out}: {error.strerror}.") from error
     try:
-        _record(out / "settings.json", settings, device, note)
+        _record(out / "settings.json", experiment, device, note)
         yield
     finally:
         lock.release()
 
 
-def _record(file: Path, settings: Settings, device: str, note: str) -> None:
-    wanted = json.loads(json.dumps(settings.as_dict()))
+def read_part(out: Path, name: str) -> dict[str, Any]:
+    """Return the content of one of a finished run's files.
+
+    Parameters
+    ----------
+    out : Path
+    name : {"settings.json", "results.json"}
+
+    Raises
+    ------
+    ValueError
+        If it is not there.
+    """
+    file = out / name
+    if not file.is_file():
+        raise ValueError(f"{out} holds no finished run: {name} is missing. Run the experiment first.")
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content
+
+
+def write(file: Path, content: dict[str, Any]) -> None:
+    """Write JSON such that the file is there as a whole or not at all."""
+    unfinished = file.with_name(f".{file.name}")  # in the same folder, so that replace() only renames
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(file)
+
+
+def _record(file: Path, experiment: Experiment, device: str, note: str) -> None:
     made_with = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}, "device": device}
-    there = _read(file)
+    there = _recorded(file)
     fits = file.with_name("fits.jsonl")
     runs = [made_with]
-    if fits.is_file() and b"\n" in fits.read_bytes():  # a run that finished no fit binds nobody
-        different = [name for name in DECIDING if there["settings"].get(name) != wanted[name]]
+    if fits.is_file() and b"\n" in fits.read_bytes():  # a run without a finished fit does not bind the next one
+        deciding = json.loads(json.dumps(experiment.deciding()))  # as JSON gives back what was recorded
+        different = [name for name, value in deciding.items() if there["settings"].get(name) != value]
         different += ["the file of data"] if there.get("data", note) != note else []
         if different:
             raise ValueError(
@@ -81,11 +96,11 @@ def _record(file: Path, settings: Settings, device: str, note: str) -> None:
                 "with --out, or delete this one."
             )
         runs = there["versions"] + [made_with] * (made_with not in there["versions"])
-    write(file, {"settings": wanted, **({"data": note} if note else {}), "versions": runs})
+    write(file, {"settings": experiment.as_dict(), **({"data": note} if note else {}), "versions": runs})
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Return what an earlier run recorded; a file of somebody else's is left alone."""
+def _recorded(file: Path) -> dict[str, Any]:
+    """Return what an earlier run recorded. A file that was not written by an experiment is left alone."""
     if not file.exists():
         return {"settings": {}, "versions": []}
     try:
@@ -95,10 +110,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(there, dict) or not {"settings", "versions"} <= there.keys():
         raise ValueError(f"{file} was not written by an experiment. Choose another folder with --out.")
     return there
-
-
-def write(file: Path, content: dict[str, Any]) -> None:
-    """Write JSON such that the file is there as a whole or not at all."""
-    unfinished = file.with_name(f".{file.name}")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n")
-    unfinished.replace(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from skaba.experiment._fits import Fit
 
 
 class Journal:
-    """A file with one line of JSON per finished fit, which survives being killed at any moment.
+    """A file with one line of JSON per finished fit. The process may be killed at any moment.
 
     Each line is a flat object: the fields of the fit, then what was measured on it. So
-    ``pandas.read_json(file, lines=True)`` reads the file as a table. A line that was cut off in the middle is no
-    finished fit: it is dropped when the file is opened.
+    ``pandas.read_json(file, lines=True)`` reads the file as a table. A last line that was cut off is not a finished
+    fit: it is dropped when the file is opened.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Journal:
             self._read()
 
     def add(self, fit: Fit, result: dict[str, Any]) -> None:
-        """Write a result, and return when it is on the disk.
+        """Write a result to the disk.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class Journal:
         with self.file.open("ab") as stream:
             stream.write(line.encode())
             stream.flush()
-            os.fsync(stream.fileno())
+            os.fsync(stream.fileno())  # flush() alone leaves the line in the system's cache
         self.results[fit] = result
 
     def _read(self) -> None:
@@ -75,9 +75,9 @@ class Journal:
         for number, line in enumerate(content[:complete].splitlines(), 1):
             try:
                 entry = json.loads(line)
-                fit = Fit(**{field.name: entry.pop(field.name) for field in fields(Fit)})
+                fit = Fit.taken_from(entry)
             except (json.JSONDecodeError, KeyError, AttributeError) as error:
                 raise ValueError(
-                    f"line {number} of {self.file} is damaged: delete it, and it is fitted anew."
+                    f"line {number} of {self.file} is damaged: delete it, and its fit is run again."
                 ) from error
             self.results[fit] = entry

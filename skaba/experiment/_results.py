@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
+
+from skaba.evaluation import paired_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +23,7 @@ class Results(Bunch):
     learning_rate : float
         Tuned on plain training.
     strengths : dict of str to float
-        The strength of every arm; for noise, whose strength differs between fits, the median.
+        The strength of every arm; the median where it differs between fits.
     fits : dict of str to list of dict
         The reported fits of every arm, in the order of their seeds. Each is flat: the fields of :class:`Fit`, then
         what was measured.
@@ -26,7 +31,7 @@ class Results(Bunch):
     Examples
     --------
     >>> from skaba.experiment import read_results
-    >>> settings, results = read_results("experiments/results/e4_digits-cpu")
+    >>> experiment, results = read_results("experiments/results/e4_digits-cpu")
     >>> frame = results.to_frame()
     >>> scores = frame.groupby("arm")["test"].median()
     >>> print(f"{len(frame)} fits; plain {scores['plain']:.3f}, MendABA {scores['MendABA']:.3f}")
@@ -45,3 +50,35 @@ class Results(Bunch):
         import pandas as pd  # noqa: PLC0415 (only who asks for a frame should pay for it)
 
         return pd.DataFrame([fit for fits in self.fits.values() for fit in fits])
+
+    def scores(self, arm: str, what: str = "test") -> NDArray[Any]:
+        """Return the scores of an arm in percent, one per seed.
+
+        Parameters
+        ----------
+        arm : str
+        what : str, default="test"
+            What was measured, such as "valid".
+
+        Returns
+        -------
+        ndarray of shape (n_seeds,)
+        """
+        return 100 * np.array([fit[what] for fit in self.fits[arm]])
+
+    def difference(self, arm: str, other: str) -> tuple[float, float, float]:
+        """Return how much better an arm is than another, in points.
+
+        Parameters
+        ----------
+        arm, other : str
+
+        Returns
+        -------
+        mean, low, high : float
+            The mean paired difference of the test scores, and Student's 95 % interval over the seeds: NaN if there
+            is a single seed.
+        """
+        paired = self.scores(arm) - self.scores(other)
+        interval = paired_interval(paired) if len(paired) > 1 else (math.nan, math.nan)
+        return (float(paired.mean()), *interval)

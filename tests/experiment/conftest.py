@@ -1,8 +1,11 @@
-"""An experiment that takes seconds."""
+"""Experiments that take seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from skaba.experiment.kinds import KINDS
 
 SMALL = """
 title = "small"
@@ -41,3 +44,26 @@ def small(tmp_path: Path) -> Path:
     file = tmp_path / "small.toml"
     file.write_text(SMALL)
     return file
+
+
+@pytest.fixture
+def make():
+    """Make an experiment of any kind by the settings that differ from common ones."""
+
+    def made(kind: str, **settings: Any) -> Any:
+        common = {
+            "name": "small",
+            "scale": "cpu",
+            "title": "small",
+            "data": {"name": "digits", "per_class": 2},
+            "module": {"name": "ConvNet", "width": 2},
+            "epochs": 1,
+            "batch_size": 50,
+            "learning_rates": [0.01],
+            "strengths": [0.3],
+            "seeds": 1,
+        }
+        tuned = {} if kind == "demo" else {"tuning_seeds": 1}
+        return KINDS[kind](**common | tuned | settings)
+
+    return made

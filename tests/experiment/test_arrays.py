@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skaba.experiment import Place, load_data, read_settings, run
+from skaba.experiment import Resources, load_data, read_experiment, run
 from skaba.experiment._arrays import read_arrays
 
-PLACE = Place(n_jobs=1)
+RESOURCES = Resources(n_jobs=1)
 DATA = {"name": "arrays", "file": "own.npz", "n_valid": 30, "n_test": 30}
 
 
@@ -116,7 +116,7 @@ def own(small, tmp_path):
     """Settings of an experiment on z-scored series, and where it runs."""
     saved(tmp_path, *series())
     settings = replace(
-        read_settings(small),
+        read_experiment(small),
         data={**DATA, "per_class": 10},
         module={"name": "FCN", "channels": 1},
         methods=["plain", "MendABA"],
@@ -128,16 +128,16 @@ def own(small, tmp_path):
         learning_rates=[0.003],
         strengths=[0.1],
     )
-    return settings, replace(PLACE, data=tmp_path)
+    return settings, replace(RESOURCES, data=tmp_path)
 
 
 def test_series_are_learned_at_their_own_scale(own, tmp_path, caplog):
     """At a standard deviation of 1, where all arms are far above chance, and the log says so."""
-    settings, place = own
-    data = load_data(settings.data, place.data)
+    settings, resources = own
+    data = load_data(settings.data, resources.data)
     assert data.bunch.X_train.std() == pytest.approx(1, abs=0.1)
     with caplog.at_level(logging.INFO, logger="skaba.experiment"):
-        results = run(settings, tmp_path / "out", place)
+        results = run(settings, tmp_path / "out", resources)
     assert min(fit["test"] for fits in results.fits.values() for fit in fits) > 0.8
     done = "120 samples of shape (1, 16), float64 taken as it is, as float32; 2 classes: 0, 1."
     assert [record.getMessage().split("): ")[1] for record in caplog.records] == [done]
@@ -146,49 +146,51 @@ def test_series_are_learned_at_their_own_scale(own, tmp_path, caplog):
 
 @pytest.mark.parametrize("names", [(1, 2), ("MI", "NORM"), (False, True)])
 def test_labels_do_not_change_the_results(own, tmp_path, names):
-    settings, place = own
+    settings, resources = own
     settings = replace(settings, epochs=2)
     X, y = series()
-    first = run(settings, tmp_path / "numbers", place)
+    first = run(settings, tmp_path / "numbers", resources)
     other = tmp_path / "other"
     other.mkdir()
     saved(other, X, np.array(names)[y])
-    again = run(settings, tmp_path / "names", replace(place, data=other))
+    again = run(settings, tmp_path / "names", replace(resources, data=other))
     assert again.to_frame().drop(columns="seconds").equals(first.to_frame().drop(columns="seconds"))
 
 
 def test_k_adapts_to_the_number_of_classes_unless_it_is_given(own, tmp_path):
-    settings, place = own
-    run(replace(settings, epochs=1), tmp_path / "out", place)
+    settings, resources = own
+    run(replace(settings, epochs=1), tmp_path / "out", resources)
     assert json.loads((tmp_path / "out" / "settings.json").read_text())["settings"]["k"] == 2
     with pytest.raises(ValueError, match=r"k = 4, but there are only 2 classes. Leave k out, or lower it"):
-        run(replace(settings, k=4), tmp_path / "other", place)
+        run(replace(settings, k=4), tmp_path / "other", resources)
     assert not (tmp_path / "other").exists()
 
 
 def test_several_labels_explain_the_loss(own, tmp_path):
-    settings, place = own
+    settings, resources = own
     X, y = series()
     saved(tmp_path, X, np.stack([y, 1 - y, (X[:, 0, -1] > 0)], axis=1))
     settings = replace(settings, epochs=1, data=DATA)
-    with pytest.raises(ValueError, match=r"several labels per sample, so there is no class to explain: target = .loss"):
-        run(settings, tmp_path / "out", place)
-    results = run(replace(settings, target="loss"), tmp_path / "out", place)
+    with pytest.raises(
+        ValueError, match=r"several labels per sample, so there is no class to explain: set target = .loss"
+    ):
+        run(settings, tmp_path / "out", resources)
+    results = run(replace(settings, target="loss"), tmp_path / "out", resources)
     assert "ece" not in results.fits["plain"][0]
     with pytest.raises(ValueError, match="several labels per sample, so per_class cannot be drawn"):
         load_data({**settings.data, "per_class": 3}, tmp_path)
 
 
 def test_a_file_that_was_replaced_does_not_mix_with_finished_fits(own, tmp_path):
-    settings, place = own
+    settings, resources = own
     settings = replace(settings, epochs=1)
-    run(settings, tmp_path / "out", place)
+    run(settings, tmp_path / "out", resources)
     moved = tmp_path / "moved"
     moved.mkdir()
     (tmp_path / "own.npz").rename(moved / "own.npz")
-    run(settings, tmp_path / "out", replace(place, data=moved))  # the same file somewhere else
+    run(settings, tmp_path / "out", replace(resources, data=moved))  # the same file somewhere else
     other = tmp_path / "other"
     other.mkdir()
     saved(other, *series(random_state=1))
     with pytest.raises(ValueError, match=r"results of other settings \(the file of data differ\)"):
-        run(settings, tmp_path / "out", replace(place, data=other))
+        run(settings, tmp_path / "out", replace(resources, data=other))

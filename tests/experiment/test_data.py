@@ -64,8 +64,9 @@ def test_settings_of_data_are_checked_before_any_is_loaded(own, message, monkeyp
     def load(*arguments, **settings):
         raise AssertionError("data were loaded")
 
-    for name in ("load_digits", "read_arrays", "fetch_newsgroups", "fetch_ptbxl"):
-        monkeypatch.setattr(f"skaba.experiment._data.{name}", load)
+    monkeypatch.setattr("skaba.experiment._data.read_arrays", load)
+    for name in ("load_digits", "fetch_newsgroups", "fetch_ptbxl"):
+        monkeypatch.setattr(f"skaba.datasets.{name}", load)
     with pytest.raises(ValueError, match=message):
         load_data({"name": "digits", **own})
 

@@ -1,7 +1,9 @@
 """The engine: the protocol, going on after a stop, and what it refuses."""
 
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skaba.experiment import Fit, OutOfTimeError, Place, read_results, read_settings, report, run
+from skaba.experiment import Fit, OutOfTimeError, Resources, read_experiment, read_results, report, run
 from skaba.experiment import _engine as engine
 from skaba.experiment._folder import claimed
 
-PLACE = Place(n_jobs=1)
+RESOURCES = Resources(n_jobs=1)
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def fits(monkeypatch) -> list[Fit]:
     """Record which fits are run, and give them scores that only their settings decide."""
     seen = []
 
-    def run_fit(settings, arm, fit, folder, device):
+    def run_fit(experiment, fit, folder, device):
         seen.append(fit)
         score = fit.learning_rate + fit.strength + fit.seed / 100
         return {"valid": score, "test": score / 2, "norm": 0.1 * (fit.seed + 1), "seconds": 0.0}
@@ -35,7 +37,7 @@ def fits(monkeypatch) -> list[Fit]:
 
 def test_the_protocol(small, tmp_path, fits):
     """Rate tuned on plain training, strengths on the validation set, the test set looked at once a reported fit."""
-    results = run(read_settings(small), tmp_path / "out", PLACE)
+    results = run(read_experiment(small), tmp_path / "out", RESOURCES)
     assert (results["learning_rate"], results["strengths"]["FastABA-CE"]) == (0.01, 0.3)
     stages = {stage: [fit for fit in fits if fit.stage == stage] for stage in ("learning rate", "strength", "test")}
     assert [(fit.arm, fit.learning_rate, fit.strength) for fit in stages["learning rate"]] == [
@@ -52,7 +54,7 @@ def test_the_protocol(small, tmp_path, fits):
 
 
 def test_controls_take_over_strength_norm_and_time(small, tmp_path, fits):
-    run(read_settings(small), tmp_path / "out", PLACE)
+    run(read_experiment(small), tmp_path / "out", RESOURCES)
     final = {(fit.arm, fit.seed): fit for fit in fits if fit.stage == "test"}
     assert final["FastABA-CE, random map", 1].strength == 0.3
     assert [final["noise as FastABA-CE", seed].strength for seed in (0, 1)] == [0.1, 0.2]
@@ -61,24 +63,24 @@ def test_controls_take_over_strength_norm_and_time(small, tmp_path, fits):
 
 
 def test_what_is_finished_is_not_run_again(small, tmp_path, fits):
-    settings = read_settings(small)
-    first = run(settings, tmp_path / "out", PLACE)
+    settings = read_experiment(small)
+    first = run(settings, tmp_path / "out", RESOURCES)
     n_fits = len(fits)
     assert len(set(fits)) == n_fits
-    assert run(settings, tmp_path / "out", PLACE) == first
+    assert run(settings, tmp_path / "out", RESOURCES) == first
     assert len(fits) == n_fits
 
 
 @pytest.mark.parametrize("n_lines", [0, 1, 3, 7])
 def test_a_run_that_was_stopped_goes_on(small, tmp_path, fits, n_lines):
-    settings = read_settings(small)
-    whole = run(settings, tmp_path / "whole", PLACE)
+    settings = read_experiment(small)
+    whole = run(settings, tmp_path / "whole", RESOURCES)
     journal = tmp_path / "whole" / "fits.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     (tmp_path / "whole" / "results.json").unlink()
     journal.write_text("".join(lines[:n_lines]) + lines[n_lines][:9])  # killed in the middle of a line
     del fits[:]
-    assert run(settings, tmp_path / "whole", PLACE) == whole
+    assert run(settings, tmp_path / "whole", RESOURCES) == whole
     assert len(fits) == len(lines) - n_lines
     assert sorted(journal.read_text().splitlines(keepends=True)) == sorted(lines)
 
@@ -86,14 +88,14 @@ def test_a_run_that_was_stopped_goes_on(small, tmp_path, fits, n_lines):
 def test_a_failing_fit_leaves_what_is_finished(small, tmp_path, fits, monkeypatch):
     works = engine.run_fit
 
-    def fails(settings, arm, fit, folder, device):
+    def fails(experiment, fit, folder, device):
         if fit.stage == "test":
             raise ZeroDivisionError
-        return works(settings, arm, fit, folder, device)
+        return works(experiment, fit, folder, device)
 
     monkeypatch.setattr(engine, "run_fit", fails)
     with pytest.raises(ZeroDivisionError):
-        run(read_settings(small), tmp_path / "out", PLACE)
+        run(read_experiment(small), tmp_path / "out", RESOURCES)
     assert len((tmp_path / "out" / "fits.jsonl").read_text().splitlines()) == 4
     with pytest.raises(ValueError, match=r"no finished run: results.json is missing"):
         report(tmp_path / "out")
@@ -101,21 +103,21 @@ def test_a_failing_fit_leaves_what_is_finished(small, tmp_path, fits, monkeypatc
 
 def test_no_fit_is_begun_when_the_time_is_over(small, tmp_path, fits):
     with pytest.raises(OutOfTimeError, match=r"0 of the 2 fits of this stage \(learning rate\) are finished"):
-        run(read_settings(small), tmp_path / "out", replace(PLACE, minutes=0))
+        run(read_experiment(small), tmp_path / "out", replace(RESOURCES, minutes=0))
     assert not fits
 
 
 def test_another_experiments_folder_is_refused(small, tmp_path, fits):
-    run(read_settings(small), tmp_path / "out", PLACE)
+    run(read_experiment(small), tmp_path / "out", RESOURCES)
     n_fits = len(fits)
     with pytest.raises(ValueError, match=r"results of other settings \(scale, module differ\)"):
-        run(read_settings(small, "full"), tmp_path / "out", PLACE)
+        run(read_experiment(small, "full"), tmp_path / "out", RESOURCES)
     assert len(fits) == n_fits
 
 
 @pytest.mark.parametrize("cut_off", ["", '{"stage": "lear'])
 def test_a_failed_run_without_a_fit_does_not_block_its_folder(small, tmp_path, fits, monkeypatch, cut_off):
-    settings = read_settings(small)
+    settings = read_experiment(small)
 
     def fails(*arguments):
         raise ZeroDivisionError
@@ -123,10 +125,10 @@ def test_a_failed_run_without_a_fit_does_not_block_its_folder(small, tmp_path, f
     with monkeypatch.context() as patch:
         patch.setattr(engine, "run_fit", fails)
         with pytest.raises(ZeroDivisionError):
-            run(replace(settings, batch_size=7), tmp_path / "out", PLACE)
+            run(replace(settings, batch_size=7), tmp_path / "out", RESOURCES)
     if cut_off:
         (tmp_path / "out" / "fits.jsonl").write_text(cut_off)
-    results = run(settings, tmp_path / "out", PLACE)
+    results = run(settings, tmp_path / "out", RESOURCES)
     assert read_results(tmp_path / "out") == (replace(settings, k=4), results)
 
 
@@ -134,12 +136,12 @@ def test_a_file_of_somebody_elses_is_left_alone(small, tmp_path, fits):
     for content in ("{}", "[1]", "not JSON", '{"settings": {}}'):
         (tmp_path / "settings.json").write_text(content)
         with pytest.raises(ValueError, match=r"settings.json was not written by an experiment"):
-            run(read_settings(small), tmp_path, PLACE)
+            run(read_experiment(small), tmp_path, RESOURCES)
         assert (tmp_path / "settings.json").read_text() == content
 
 
 def test_results_are_a_table_of_flat_rows(small, tmp_path, fits):
-    results = run(read_settings(small), tmp_path / "out", PLACE)
+    results = run(read_experiment(small), tmp_path / "out", RESOURCES)
     frame = results.to_frame()
     assert list(frame.columns) == [
         *("stage", "arm", "learning_rate", "strength", "epochs", "seed"),
@@ -153,22 +155,48 @@ def test_results_are_a_table_of_flat_rows(small, tmp_path, fits):
 
 
 def test_more_seeds_and_corrected_published_figures_go_on_in_the_same_folder(small, tmp_path, fits):
-    settings = read_settings(small)
-    run(settings, tmp_path / "out", PLACE)
+    settings = read_experiment(small)
+    run(settings, tmp_path / "out", RESOURCES)
     n_fits = len(fits)
-    run(replace(settings, seeds=3, published={"plain": "99.9"}), tmp_path / "out", PLACE)
+    run(replace(settings, seeds=3, published={"plain": "99.9"}), tmp_path / "out", RESOURCES)
     assert len(fits) == n_fits + 5  # one more of each arm
     assert "99.9" in (tmp_path / "out" / "settings.json").read_text()
 
 
+@pytest.mark.parametrize("name", ["e1_digits", "e2_digits", "e3_digits", "e4_digits"])
+def test_kept_results_go_on_in_their_folder(name, tmp_path, fits):
+    """What earlier versions wrote is still read, and none of its fits is run again."""
+    kept = Path(__file__).resolve().parents[2] / "experiments" / "results" / f"{name}-cpu"
+    out = shutil.copytree(kept, tmp_path / f"{name}-cpu")
+    (out / "results.json").unlink()
+    results = run(read_experiment(name), out, RESOURCES)
+    assert not fits
+    assert (out / "results.json").read_text() == (kept / "results.json").read_text()
+    assert read_results(kept)[1] == results
+
+
+def test_the_log_says_that_finished_fits_are_not_run_again(small, tmp_path, fits, caplog):
+    run(read_experiment(small), tmp_path / "out", RESOURCES)
+    with caplog.at_level(logging.INFO, logger="skaba.experiment"):
+        run(read_experiment(small), tmp_path / "out", RESOURCES)
+    assert "out holds 14 finished fits, which are not run again." in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_any_fit(small, tmp_path, fits):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ValueError, match=r"Results cannot be written into .*inside: Not a directory"):
+        run(read_experiment(small), tmp_path / "file" / "inside", RESOURCES)
+    assert not fits
+
+
 def test_two_runs_do_not_work_in_one_folder(small, tmp_path, fits):
-    settings = read_settings(small)
+    settings = read_experiment(small)
     with (
         claimed(tmp_path / "out", settings, "cpu"),
         pytest.raises(ValueError, match=r"Another run is working in .*out"),
     ):
-        run(settings, tmp_path / "out", PLACE)
-    run(settings, tmp_path / "out", PLACE)
+        run(settings, tmp_path / "out", RESOURCES)
+    run(settings, tmp_path / "out", RESOURCES)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +222,15 @@ def test_two_runs_do_not_work_in_one_folder(small, tmp_path, fits):
 )
 def test_what_is_wrong_shows_before_the_folder_is_touched(small, tmp_path, fits, change, message):
     with pytest.raises(ValueError, match=message):
-        run(replace(read_settings(small), controls_of=[], **change), tmp_path / "out", PLACE)
+        run(replace(read_experiment(small), controls_of=[], **change), tmp_path / "out", RESOURCES)
     assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="on cudda"):
-        run(read_settings(small), tmp_path / "out", replace(PLACE, device="cudda"))
+        run(read_experiment(small), tmp_path / "out", replace(RESOURCES, device="cudda"))
 
 
 def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
-    settings = read_settings(small)
-    results = run(settings, tmp_path / "out", PLACE)
+    settings = read_experiment(small)
+    results = run(settings, tmp_path / "out", RESOURCES)
     assert read_results(tmp_path / "out") == (replace(settings, k=4), results)
     recorded = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert {"skaba", "torch", "skorch", "python", "device"} <= set(recorded["versions"][0])
@@ -213,7 +241,7 @@ def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
 
 def test_progress_counts_every_fit(small, tmp_path, fits):
     told = []
-    run(read_settings(small), tmp_path / "out", PLACE, lambda *told_now: told.append(told_now))
+    run(read_experiment(small), tmp_path / "out", RESOURCES, lambda *told_now: told.append(told_now))
     assert told[:4] == [("learning rate", 1, 2), ("learning rate", 2, 2), ("strength", 1, 2), ("strength", 2, 2)]
     assert told[-1] == ("test", 10, 10)
 
@@ -221,8 +249,8 @@ def test_progress_counts_every_fit(small, tmp_path, fits):
 @pytest.mark.slow
 def test_two_real_runs_are_equal_in_processes_too(small, tmp_path):
     """Nothing but the seeds decides: one process, two processes."""
-    settings = replace(read_settings(small), learning_rates=[0.01], strengths=[0.3], seeds=1)
-    runs = [run(settings, tmp_path / str(n_jobs), Place(n_jobs=n_jobs)) for n_jobs in (1, 2)]
+    settings = replace(read_experiment(small), learning_rates=[0.01], strengths=[0.3])
+    runs = [run(settings, tmp_path / str(n_jobs), Resources(n_jobs=n_jobs)) for n_jobs in (1, 2)]
     assert _without_times(runs[0]) == _without_times(runs[1])
 
 

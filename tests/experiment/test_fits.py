@@ -9,26 +9,22 @@ import torch
 
 from skaba.augmenters import fgsm
 from skaba.evaluation import expected_calibration_error, score_under_attack
-from skaba.experiment import Fit, Place, arms_of, load_data, read_settings, run, run_fit
+from skaba.experiment import Fit, Resources, load_data, read_experiment, run, run_fit
 from skaba.experiment._fits import make_net, valid_score
-from skaba.experiment._tables import group_mean
+from skaba.experiment.kinds._adjustments import group_mean
 
 FIT = Fit("test", "FastABA-CE", 0.01, 0.3, 2, 0)
 
 
 @pytest.fixture
 def settings(small):
-    return read_settings(small)
-
-
-def arm_of(settings, name):
-    return next(arm for arm in arms_of(settings) if arm.name == name)
+    return read_experiment(small)
 
 
 def test_a_reported_fit_measures_what_the_public_functions_do(settings):
-    arm, data = arm_of(settings, FIT.arm), load_data(settings.data)
-    result = run_fit(settings, arm, FIT)
-    net = make_net(settings, data, arm, FIT).fit(*data.train(0))
+    data = load_data(settings.data)
+    result = run_fit(settings, FIT)
+    net = make_net(settings, data, FIT).fit(*data.train(0))
     X, y = data.bunch.X_test, data.bunch.y_test
     assert result["valid"] == net.score(data.bunch.X_valid, data.bunch.y_valid)
     assert result["test"] == net.score(X, y)
@@ -41,19 +37,19 @@ def test_a_reported_fit_measures_what_the_public_functions_do(settings):
 
 def test_a_fit_states_its_settings_and_takes_none_from_the_estimators_defaults(settings):
     """So kept results stay what they are when a default changes: these are the values that they were made with."""
-    net = make_net(settings, load_data(settings.data), arm_of(settings, FIT.arm), FIT)
+    net = make_net(settings, load_data(settings.data), FIT)
     stated = (net.optimizer, net.lr, net.max_epochs, net.batch_size, net.train_split, net.strength, net.random_state)
     assert stated == (torch.optim.Adam, 0.01, 2, 50, None, 0.3, 0)
     assert net.get_params()["iterator_train__shuffle"] is True
 
 
 def test_the_test_set_is_not_looked_at_while_tuning(settings):
-    assert set(run_fit(settings, arm_of(settings, FIT.arm), replace(FIT, stage="strength"))) == {"valid", "seconds"}
+    assert set(run_fit(settings, replace(FIT, stage="strength"))) == {"valid", "seconds"}
 
 
-def test_frozen_networks_are_moved_at_test_time(settings):
-    settings = replace(settings, test_strengths=[0.1, 0.3], attack=0.0)
-    result = run_fit(settings, arm_of(settings, "plain"), replace(FIT, arm="plain", strength=0.0, epochs=20))
+def test_frozen_networks_are_moved_at_test_time(make):
+    settings = make("strength", methods=["plain"], test_strengths=[0.1, 0.3], n_attacked=20)
+    result = run_fit(settings, replace(FIT, arm="plain", strength=0.0, epochs=20))
     assert "FGSM" not in result
     delta, epsilon = ([result[f"{name} at {s}"] for s in ("0", "0.1", "0.3")] for name in ("Delta", "Epsilon"))
     assert delta[0] == epsilon[0]
@@ -71,7 +67,7 @@ def test_a_network_that_diverged_is_the_worst_of_all_candidates(settings):
 def test_an_unknown_network_is_refused(settings):
     settings = replace(settings, module={"name": "ConfNet"})
     with pytest.raises(ValueError, match=r"no network of skaba.modules named 'ConfNet'. Did you mean 'ConvNet'"):
-        run_fit(settings, arm_of(settings, "plain"), FIT)
+        run_fit(settings, FIT)
 
 
 @pytest.mark.slow
@@ -81,9 +77,8 @@ def test_e1_shows_what_the_paper_found(tmp_path: Path):
     On 5 seeds of the kept results the medians at strength 0.2 are 99.0 and 29.0 against 90.4, and 49.3 (MendABA) and
     56.7 (FGSM) against plain training's 29.0: the margins here are half of that.
     """
-    file = Path(__file__).resolve().parents[2] / "experiments" / "e1_digits.toml"
-    settings = replace(read_settings(file), strengths=[0.3], seeds=2, tuning_seeds=1, test_strengths=[0.2])
-    fits = run(settings, tmp_path / "e1", Place(n_jobs=1))["fits"]
+    settings = replace(read_experiment("e1_digits"), strengths=[0.3], seeds=2, tuning_seeds=1, test_strengths=[0.2])
+    fits = run(settings, tmp_path / "e1", Resources(n_jobs=1))["fits"]
 
     def median(name, adjustment):
         return 100 * np.median([fit[f"{adjustment} at 0.2"] for fit in fits[name]])
@@ -102,7 +97,6 @@ def test_e2_on_digits_ranks_the_groups_as_the_paper_did(tmp_path: Path):
     The kept results, 3 seeds, have means of 92.3 and 86.2, and no adjustment of one group among those of the other. On
     20 Newsgroups at the scale of two cores it is the other way round, so nothing is asserted there.
     """
-    file = Path(__file__).resolve().parents[2] / "experiments" / "e2_digits.toml"
-    settings = replace(read_settings(file), strengths=[0.1], tuning_seeds=1)
-    results = run(settings, tmp_path / "e2", Place(n_jobs=1))
+    settings = replace(read_experiment("e2_digits"), strengths=[0.1], tuning_seeds=1)
+    results = run(settings, tmp_path / "e2", Resources(n_jobs=1))
     assert group_mean(results, "epsilon") > group_mean(results, "delta") + 3

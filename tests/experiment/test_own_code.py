@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from skaba.experiment import Place, arms_of, read_settings, run
+from skaba.experiment import Resources, read_experiment, run
 
-PLACE = Place(n_jobs=1)
+RESOURCES = Resources(n_jobs=1)
 NETS = """
 import torch
 from skaba.augmenters import free_aba, mend_aba
@@ -63,7 +63,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def settings(small, here):
     return replace(
-        read_settings(small),
+        read_experiment(small),
         module={"name": f"{here}:net", "hidden": 16},
         methods=["plain", f"{here}:gentle", f"{here}:shift", f"{here}:function"],
         controls_of=[f"{here}:gentle"],
@@ -76,7 +76,7 @@ def settings(small, here):
 
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_own_network_and_augmenters_run_in_every_process(settings, here, tmp_path, n_jobs):
-    results = run(settings, tmp_path / "out", Place(n_jobs=n_jobs))
+    results = run(settings, tmp_path / "out", Resources(n_jobs=n_jobs))
     assert list(results.fits) == [
         "plain",
         *(f"{here}:{name}" for name in ("gentle", "shift", "function")),
@@ -89,7 +89,7 @@ def test_own_network_and_augmenters_run_in_every_process(settings, here, tmp_pat
 
 def test_a_network_that_takes_any_keyword(settings, here, tmp_path):
     settings = replace(settings, module={"name": f"{here}:any_net", "hidden": 4}, methods=["plain"], controls_of=[])
-    assert run(settings, tmp_path / "out", PLACE).fits["plain"]
+    assert run(settings, tmp_path / "out", RESOURCES).fits["plain"]
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_a_network_that_takes_any_keyword(settings, here, tmp_path):
 def test_what_a_network_of_ones_own_cannot_be(settings, here, tmp_path, module, message):
     module = {**module, "name": module["name"].format(here)}
     with pytest.raises(ValueError, match=message):
-        run(replace(settings, module=module), tmp_path / "out", PLACE)
+        run(replace(settings, module=module), tmp_path / "out", RESOURCES)
     assert not (tmp_path / "out").exists()
 
 
 def test_what_an_augmenter_of_ones_own_cannot_be(settings, here):
     with pytest.raises(ValueError, match="is a int, not a function that makes an augmenter"):
-        arms_of(replace(settings, methods=["plain", f"{here}:number"], controls_of=[]))
+        replace(settings, methods=["plain", f"{here}:number"], controls_of=[]).arms()
     with pytest.raises(ValueError, match=r"controls_of: .*:shift is not attribution-based, so it has no map"):
-        arms_of(replace(settings, controls_of=[f"{here}:shift"]))
+        replace(settings, controls_of=[f"{here}:shift"]).arms()
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_what_an_augmenter_of_ones_own_cannot_be(settings, here):
     [
         ("five", r":five\(\)=5 must be an augmenter, such as mend_aba\(\)"),
         ("nothing", r":nothing\(\)=None must be an augmenter"),
-        ("move_all", r":move_all is to be called without arguments and return an augmenter: .*missing"),
+        ("move_all", r":move_all must return an augmenter when called without arguments: .*missing"),
     ],
 )
 def test_a_function_that_makes_no_augmenter_is_named_before_any_work(settings, here, tmp_path, function, message):
     with pytest.raises(ValueError, match=here + message):
-        run(replace(settings, methods=["plain", f"{here}:{function}"], controls_of=[]), tmp_path / "out", PLACE)
+        run(replace(settings, methods=["plain", f"{here}:{function}"], controls_of=[]), tmp_path / "out", RESOURCES)
     assert not (tmp_path / "out").exists()

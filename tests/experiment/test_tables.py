@@ -1,14 +1,16 @@
-"""Tables and page: figures of results made by hand."""
+"""Tables and figures of results that are made up."""
 
 import json
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skaba.augmenters import ADJUSTMENTS, group_of
 from skaba.evaluation import paired_interval
-from skaba.experiment import make_page, read_settings, report
+from skaba.experiment import read_experiment, report
 
 
 def fits(*scores, **more):
@@ -37,13 +39,19 @@ def written(folder, settings, results):
     return folder
 
 
+def page(folder):
+    """Return docs/pages.py's page of the runs in a folder."""
+    script = runpy.run_path(Path(__file__).resolve().parents[2] / "docs" / "pages.py")
+    return script["evidence"](folder / "results", "# Evidence", folder / "docs" / "evidence.md")
+
+
 def cells(table, start):
     line = next(line for line in table.splitlines() if line.startswith(f"| {start} |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_a_benchmark_has_means_paired_differences_and_published_figures(small, tmp_path, benchmark):
-    table = report(written(tmp_path / "run", read_settings(small), benchmark))
+    table = report(written(tmp_path / "run", read_experiment(small), benchmark))
     low, high = paired_interval(np.array([10.0, 6.0]))
     row = cells(table, "FastABA-CE")
     assert row[1:4] == ["0.3", "63.0 (3.0)", f"+8.0 [{low:+.1f}, {high:+.1f}]"]
@@ -57,14 +65,14 @@ def test_a_benchmark_has_means_paired_differences_and_published_figures(small, t
 def test_a_row_adds_up_where_a_median_would_not(small, tmp_path, benchmark):
     more = {"ece": 0.05, "FGSM": 0.5, "PGD": 0.4}
     benchmark["fits"] = {"plain": fits(0.9, 0.91, 0.4, **more), "FastABA-CE": fits(0.914, 0.914, 0.3, **more)}
-    table = report(written(tmp_path / "run", read_settings(small), benchmark))
+    table = report(written(tmp_path / "run", read_experiment(small), benchmark))
     plain, ours = cells(table, "plain"), cells(table, "FastABA-CE")
     gain = float(ours[2].split()[0]) - float(plain[2].split()[0])
     assert gain == pytest.approx(float(ours[3].split()[0]), abs=0.11)
 
 
 def test_where_nothing_is_published_there_is_no_column_for_it(small, tmp_path, benchmark):
-    settings = read_settings(small)
+    settings = read_experiment(small)
     header = report(written(tmp_path / "with", settings, benchmark)).splitlines()[0]
     table = report(written(tmp_path / "without", replace(settings, published={}), benchmark))
     assert table.splitlines()[0] == header.removesuffix(" published, median (std) |")
@@ -73,7 +81,7 @@ def test_where_nothing_is_published_there_is_no_column_for_it(small, tmp_path, b
 
 
 def test_equal_differences_are_noted_under_the_table(small, tmp_path, benchmark):
-    settings, note = read_settings(small), "An interval of no width comes from seeds with equal differences."
+    settings, note = read_experiment(small), "An interval of no width comes from seeds with equal differences."
     assert note in report(written(tmp_path / "equal", settings, benchmark))
     benchmark["fits"]["noise as FastABA-CE"] = fits(0.71, 0.7, ece=0.05, FGSM=0.5, PGD=0.4)
     assert note not in report(written(tmp_path / "other", settings, benchmark))
@@ -81,10 +89,10 @@ def test_equal_differences_are_noted_under_the_table(small, tmp_path, benchmark)
 
 def test_one_seed_has_no_interval(small, tmp_path, benchmark):
     benchmark["fits"] = {name: own[:1] for name, own in benchmark["fits"].items()}
-    row = cells(report(written(tmp_path / "results" / "run", read_settings(small), benchmark)), "FastABA-CE")
+    row = cells(report(written(tmp_path / "results" / "run", read_experiment(small), benchmark)), "FastABA-CE")
     assert row[3:7] == ["+10.0", "+10.0", "+5.0", "-11.0"]
-    page = make_page(tmp_path / "results", "# Evidence", tmp_path / "docs" / "evidence.md")
-    assert cells(page, "small | FastABA-CE")[2:] == [
+    text = page(tmp_path)
+    assert cells(text, "small | FastABA-CE")[2:] == [
         "not shown: +10.0",
         "not shown: +5.0",
         "not shown: -11.0",
@@ -92,27 +100,37 @@ def test_one_seed_has_no_interval(small, tmp_path, benchmark):
     ]
 
 
+def test_the_evidence_page_is_that_of_the_kept_results():
+    root = Path(__file__).resolve().parents[2]
+    script = runpy.run_path(root / "docs" / "pages.py")
+    kept, discussion = root / "experiments" / "results", (root / "experiments" / "discussion.md").read_text()
+    assert (
+        script["evidence"](kept, discussion, root / "docs" / "evidence.md")
+        == (root / "docs" / "evidence.md").read_text()
+    )
+
+
 def test_the_page_answers_yes_only_where_the_interval_says_so(small, tmp_path, benchmark):
-    written(tmp_path / "results" / "one", read_settings(small), benchmark)
-    page = make_page(tmp_path / "results", "# Evidence", tmp_path / "docs" / "evidence.md")
-    row = cells(page, "small | FastABA-CE")
+    written(tmp_path / "results" / "one", read_experiment(small), benchmark)
+    text = page(tmp_path)
+    row = cells(text, "small | FastABA-CE")
     assert [cell.split(":")[0] for cell in row[2:]] == ["not shown", "not shown", "no, it is worse", "not shown"]
-    assert "](../results/one/figure.png)" in page
-    assert "ConvNet (width 2), 1 epochs" in page
+    assert "](../results/one/figure.png)" in text
+    assert "ConvNet (width 2), 1 epochs" in text
 
 
 def test_a_page_of_nothing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no finished run"):
-        make_page(tmp_path, "", tmp_path / "evidence.md")
+        page(tmp_path)
 
 
 @pytest.fixture
-def single(small, tmp_path):
+def single(make, tmp_path):
     """E2 in which an Epsilon adjustment scores .8, a Delta one .2, a Neutral one .5."""
     value = {"epsilon": 0.8, "delta": 0.2, "neutral": 0.5}
     arms = {str(i): fits(value[group_of(a)] - 0.1, value[group_of(a)] + 0.1) for i, a in enumerate(ADJUSTMENTS)}
     results = {"learning_rate": 0.01, "strengths": dict.fromkeys(arms, 0.1), "fits": arms}
-    settings = replace(read_settings(small), kind="adjustments", published={"3": 50.0, "8": 60.0})
+    settings = make("adjustments", published={"3": 50.0, "8": 60.0})
     return written(tmp_path / "singles-cpu", settings, results)
 
 
@@ -133,24 +151,24 @@ def test_single_adjustments_of_which_nothing_is_published(single):
     assert cells(table, "epsilon")[1:] == ["80.0"]
 
 
-def test_a_set_is_compared_with_its_members(small, tmp_path, single):
+def test_a_set_is_compared_with_its_members(make, tmp_path, single):
     names = ["Neutral", "Delta", "Epsilon", "Eps.&Neu.", "Eps.&Del.", "All"]
     arms = {name: fits(0.6, 0.8) for name in names}
     results = {"learning_rate": 0.01, "strengths": dict.fromkeys(arms, 0.1), "fits": arms}
-    settings = replace(read_settings(small), kind="groups", averages_from="singles", published={"All": "1 / 2"})
+    settings = make("groups", averages_from="singles", published={"All": "1 / 2"})
     table = report(written(tmp_path / "sets-cpu", settings, results))
     assert cells(table, "All")[1:] == ["0.1", "70.0 (10.0)", "50.0", "1 / 2"]
     assert [cells(table, name)[3] for name in names] == ["50.0", "20.0", "80.0", "65.0", "50.0", "50.0"]
 
 
-def test_sets_without_single_ones_say_what_is_missing(small, tmp_path):
-    settings = replace(read_settings(small), kind="groups", averages_from="singles")
+def test_sets_without_single_ones_say_what_is_missing(make, tmp_path):
+    settings = make("groups", averages_from="singles")
     results = {"learning_rate": 0.01, "strengths": {}, "fits": {}}
     with pytest.raises(ValueError, match=r"singles-cpu holds no finished run"):
         report(written(tmp_path / "sets-cpu", settings, results))
 
 
-def test_strengths_at_test_time(small, tmp_path):
+def test_strengths_at_test_time(make, tmp_path):
     names = [f"{adjustment} at {strength}" for adjustment in ("Delta", "Epsilon") for strength in ("0", "0.1", "0.4")]
     curves = [[0.5, 0.7, 0.9, 0.5, 0.4, 0.2], [0.7, 0.9, 0.9, 0.7, 0.2, 0.0]]
     arms = {
@@ -159,7 +177,7 @@ def test_strengths_at_test_time(small, tmp_path):
         ]
     }
     results = {"learning_rate": 0.01, "strengths": {"plain": 0.0}, "fits": arms}
-    settings = replace(read_settings(small), kind="strength", test_strengths=[0.1, 0.4], controls_of=[])
+    settings = make("strength", methods=["plain"], test_strengths=[0.1, 0.4])
     table = report(written(tmp_path / "run", settings, results))
     assert cells(table, "plain | Delta")[2:] == ["60.0", "80.0", "90.0"]
     assert cells(table, "plain | Epsilon")[2:] == ["60.0", "30.0", "10.0"]

@@ -1,0 +1,119 @@
+"""How kinds of experiments tune and test: on a validation set first, then on the test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from skaba.attribution import Loss
+from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, augmenter_of
+from skaba.experiment._data import Data
+from skaba.experiment._experiment import Experiment, FitAll, best, flat
+from skaba.experiment._fits import Fit
+
+BASE_SEED = 1000
+"""Tuning seeds start here, so that no reported fit has been looked at before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedExperiment(Experiment):
+    """An experiment that tunes on the validation set, and reports the validation scores at the tuned strengths.
+
+    The learning rate is tuned on plain training, then the strength of each arm with this rate.
+
+    Parameters
+    ----------
+    tuning_seeds : int
+        Number of fits per candidate.
+    """
+
+    tuning_seeds: int
+
+    extendable = Experiment.extendable | {"tuning_seeds"}
+
+    def candidates(self, arm: Arm) -> list[float]:
+        """Return the strengths that are tried for an arm."""
+        return self.strengths
+
+    def tuned_rate(self, fit_all: FitAll) -> float:
+        """Tune the learning rate on plain training."""
+        if len(self.learning_rates) == 1:
+            return self.learning_rates[0]
+        return best(fit_all, {rate: self._tuning("learning rate", PLAIN, rate, 0.0) for rate in self.learning_rates})
+
+    def tuned_strengths(self, fit_all: FitAll, rate: float) -> dict[str, float]:
+        """Tune the strength of each method; those of controls follow from it."""
+        grids = {
+            arm.name: {
+                strength: self._tuning("strength", arm.name, rate, strength) for strength in self.candidates(arm)
+            }
+            for arm in self.arms()
+            if arm.is_tuned
+        }
+        # All at once, so that no process waits for the last fit of an arm.
+        fit_all([fit for grid in grids.values() for fit in flat(grid.values())])
+        return {name: best(fit_all, grid) for name, grid in grids.items()}
+
+    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
+        """Return the fits at the tuned strengths."""
+        rate = self.tuned_rate(fit_all)
+        strengths = self.tuned_strengths(fit_all, rate)
+        return {name: self._tuning("strength", name, rate, strength) for name, strength in strengths.items()}
+
+    def _tuning(self, stage: str, arm: str, rate: float, strength: float) -> list[Fit]:
+        seeds = range(BASE_SEED, BASE_SEED + self.tuning_seeds)
+        return [Fit(stage, arm, rate, strength, self.epochs, seed) for seed in seeds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodsExperiment(TunedExperiment):
+    """An experiment that tunes methods on the validation set, and tests them on new seeds.
+
+    Parameters
+    ----------
+    methods : list of str
+        Names of methods, "plain" first. ``"module:function"`` names a function of your own that is called without
+        arguments and returns an augmenter.
+    k : int, default=None
+        Number of classes that the targets of Challenger, MendABA and FastABA are drawn from; by default 4, or all if
+        there are fewer.
+    target : {"class", "loss"}, default="class"
+        ``"loss"`` explains the loss in these methods too: for data with several labels per sample.
+    n_attacked : int, default=300
+        Number of test samples that are attacked.
+    """
+
+    methods: list[str]
+    k: int | None = None
+    target: Literal["class", "loss"] = "class"
+    n_attacked: int = 300
+
+    extendable = TunedExperiment.extendable | {"methods"}
+
+    def rules(self) -> dict[str, bool]:
+        """Return the rules of every experiment, and that plain training comes first."""
+        return super().rules() | {'methods must begin with "plain"': self.methods[:1] == [PLAIN]}
+
+    def arms(self) -> list[Arm]:
+        """Return one arm per method."""
+        target: dict[str, Any] = {} if self.k is None else {"k": self.k}
+        if self.target == "loss":
+            target = {"target": Loss()}
+        return [Arm(name, augmenter_of(name, **target)) for name in self.methods]
+
+    def for_data(self, data: Data) -> MethodsExperiment:
+        """Return the experiment with its ``k`` for these data."""
+        if data.bunch.y_train.ndim == 2 and self.target == "class" and WITH_CLASSES & set(self.methods):
+            raise ValueError(
+                'The data have several labels per sample, so there is no class to explain: set target = "loss".'
+            )
+        n_classes = len(data.bunch.target_names)
+        if self.k is not None and self.k > n_classes:
+            raise ValueError(f"k = {self.k}, but there are only {n_classes} classes. Leave k out, or lower it.")
+        return replace(self, k=self.k or min(4, n_classes))
+
+    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
+        """Return the test fits of all arms."""
+        rate = self.tuned_rate(fit_all)
+        strengths = dict.fromkeys(self.methods, 0.0) | self.tuned_strengths(fit_all, rate)
+        return self.tested(fit_all, rate, {name: [strength] * self.seeds for name, strength in strengths.items()})
