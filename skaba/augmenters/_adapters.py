@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -103,7 +103,9 @@ class FromBatchFunction(Augmenter):
         self.function = function
         self.probability = probability
 
-    def _plan(self, batch: Batch, strength: float) -> Mover:
+    def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        if self.probability == 0:
+            return None
         x = batch.features()
         with _own_random_state(batch.generator, x.device), torch.no_grad():
             changed = require_same_shape(self.function(x.clone()), x, self.function).to(x)
@@ -135,13 +137,7 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
 
 def is_augmenter(function: Any) -> bool:
     """Return whether something can be called with the arguments of an augmenter."""
-    if isinstance(function, Augmenter):
-        return True
-    signature = _signature(function)
-    # A function of anything, (*args, **kwargs), takes a batch alone.
-    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
-        return False
-    return _takes(function, 3, "strength", "criterion", "generator")
+    return isinstance(function, Augmenter) or bool(_accepts(function, 3, "strength", "criterion", "generator"))
 
 
 def require_augmenter(name: str, component: Any) -> None:
@@ -159,16 +155,14 @@ def require_augmenter(name: str, component: Any) -> None:
         If it is neither an augmenter nor a function of a batch.
     """
     makes = isinstance(component, type) or component in PRESETS.values()
-    takes_batch = callable(component) and (
-        _signature(component) is None or is_augmenter(component) or _takes(component, 1)
-    )
+    takes_batch = callable(component) and (is_augmenter(component) or _accepts(component, 1) is not False)
     if takes_batch and not makes:
         return
     part = _part_of(component)
     if part is not None:
         shown, made = (component.__name__, "()") if isinstance(component, type) else (repr(component), "")
         raise ValueError(
-            f"{name}={shown} is no augmenter: it {PARTS[part][0]}. Make one with it, ABA({part}={shown}{made})."
+            f"{name}={shown} is no augmenter: it {part.does}. Make one with it, ABA({part.name}={shown}{made})."
         )
     if makes:
         raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
@@ -191,19 +185,14 @@ def require_inner(name: str, component: Any) -> None:
     validate_parameters(component)
 
 
-def _signature(function: Any) -> inspect.Signature | None:
-    """Return how something is called; None if nobody knows, as of some built-in functions."""
+def _accepts(function: Any, n_positional: int, *keywords: str) -> bool | None:
+    """Return whether a function takes so many arguments and others by name; None if its signature does not tell."""
     try:
-        return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
-    except (TypeError, ValueError):
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):  # a built-in function, or nothing that can be called
         return None
-
-
-def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
-    """Return whether something is known to take so many arguments, and others by name."""
-    signature = _signature(function)
-    if signature is None:
-        return False
+    if any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+        return None
     try:
         signature.bind(*[None] * n_positional, **dict.fromkeys(keywords))
     except TypeError:
@@ -211,45 +200,30 @@ def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
     return True
 
 
-def _draws_maps(component: Any) -> bool:
-    return _takes(_as_called(component), 3, "target", "criterion", "generator")
+class _Part(NamedTuple):
+    """A part of an ABA that may be taken for an augmenter."""
+
+    name: str
+    does: str
 
 
-def _is_target(component: Any) -> bool:
-    return _takes(_as_called(component), 2, "criterion", "generator")
-
-
-def _is(kind: type) -> Callable[[Any], bool]:
-    return lambda component: (
-        isinstance(component, kind) or (isinstance(component, type) and issubclass(component, kind))
-    )
-
-
-def _as_called(component: Any) -> Any:
-    """Return what is called in place of an instance of a class, None if instances cannot be; anything else as it is."""
-    if not isinstance(component, type):
-        return component
-    call: Any = next((vars(kind)["__call__"] for kind in component.__mro__ if "__call__" in vars(kind)), None)
-    signature = _signature(call)
-    # A method of anything, (*args, **kwargs), such as a module's, says nothing.
-    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
-        return None
-    return partial(call, None)
-
-
-def _part_of(component: Any) -> str | None:
+def _part_of(component: Any) -> _Part | None:
     """Return which part of an ABA something is, or the instances of a class are."""
-    return next((part for part, (_, is_one) in PARTS.items() if is_one(component)), None)
+    is_class = isinstance(component, type)
+    called = partial(component.__call__, None) if is_class else component
+    if _accepts(called, 3, "target", "criterion", "generator"):
+        return _Part("attribution", "draws maps")
+    if _accepts(called, 2, "criterion", "generator"):
+        return _Part("target", "says what maps explain")
+    kind = component if is_class else type(component)
+    return next((part for base, part in _PARTS.items() if issubclass(kind, base)), None)
 
 
-PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "attribution": ("draws maps", _draws_maps),
-    "target": ("says what maps explain", _is_target),
-    "selection": ("sorts features into categories", _is(Selection)),
-    "adjustments": ("says how categories move", _is(AdjustmentSet)),
-    "change": ("says what a step does to a feature", _is(Change)),
+_PARTS = {
+    Selection: _Part("selection", "sorts features into categories"),
+    AdjustmentSet: _Part("adjustments", "says how categories move"),
+    Change: _Part("change", "says what a step does to a feature"),
 }
-"""Parts of an ABA that may be taken for an augmenter: what each does, and how it is told."""
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_changed
+from skaba.attribution import as_labels
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import Mover, check_clip, clipped
 from skaba.network import described, finite, finite_samples
@@ -129,7 +130,7 @@ class Augmenter(BaseEstimator, ABC):
             raise TypeError(
                 f"{_name(self)} takes a batch as torch.Tensor, got {described(x)}: pass torch.as_tensor(x)."
             )
-        x = x.detach()
+        x, y = x.detach(), as_labels(y, x.device)
         plan = self.plan(Batch(model, x, y, criterion, generator), strength)
         if plan.move is None:
             return x
@@ -198,6 +199,30 @@ class Augmenter(BaseEstimator, ABC):
         check_clip(getattr(self, "clip", None))
 
     def _check_call(self, batch: Batch, strength: Any) -> None:
+        self._check_strength(strength)
+        if not isinstance(batch.generator, torch.Generator):
+            raise TypeError(
+                f"{_name(self)} draws at random: pass generator=torch.Generator().manual_seed(0), got "
+                f"{described(batch.generator)}."
+            )
+        x, y = batch.x, batch.y
+        if x is not None and not x.is_floating_point():
+            raise TypeError(
+                f"{_name(self)} needs floating-point samples, got {x.dtype}. Scale images to floats; augment word ids "
+                "at their embedding, with layer='embedding'."
+            )
+        if x is not None and x.dim() < 2:
+            raise ValueError(
+                f"{_name(self)} takes a batch, (n, ...), whose first axis is the samples; x has shape "
+                f"{tuple(x.shape)}. Pass x.unsqueeze(0) for a single sample."
+            )
+        if isinstance(y, Tensor) and y.shape[:1] != (batch.n_samples,):
+            raise ValueError(
+                f"y must hold one target per sample: the batch has {batch.n_samples} samples, y has shape "
+                f"{tuple(y.shape)}."
+            )
+
+    def _check_strength(self, strength: Any) -> None:
         if not isinstance(strength, Real):
             raise TypeError(f"strength={strength!r} must be a number, one for the whole batch, for example 0.1.")
         if not math.isfinite(strength):
@@ -208,13 +233,6 @@ class Augmenter(BaseEstimator, ABC):
             raise ValueError(
                 f"strength={strength!r} is too large for {_name(self)}, whose strength is {self.strength_unit}: at "
                 f"most {self.largest_strength:g}."
-            )
-        if batch.x is not None and not batch.x.is_floating_point():
-            raise TypeError(f"{_name(self)} needs floating-point samples, got {batch.x.dtype}. Scale images to floats.")
-        if not isinstance(batch.generator, torch.Generator):
-            raise TypeError(
-                f"{_name(self)} draws at random: pass generator=torch.Generator().manual_seed(0), got "
-                f"{described(batch.generator)}."
             )
 
 
@@ -228,11 +246,13 @@ class _Finished:
         self.state: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
+        version = x._version
         result = require_same_shape(self._moved(x), x, self.augmenter).to(x)
-        padding, clip = self.batch.padding, getattr(self.augmenter, "clip", None)
-        if padding is not None:
+        if x._version != version:
+            raise ValueError(f"{self.augmenter!r} wrote into the features that it was given: return a new tensor.")
+        if (padding := self.batch.padding) is not None:
             result = torch.where(padding.unsqueeze(-1), x, result)
-        return clipped(result, x, clip)
+        return clipped(result, x, getattr(self.augmenter, "clip", None))
 
     def _moved(self, x: Tensor) -> Tensor:
         # An optimiser such as LBFGS runs the network several times per step, and a checkpointed part runs twice: each

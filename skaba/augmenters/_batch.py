@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skaba.attribution import Criterion, Gradient, Target, as_labels, attributed
+from skaba.attribution import Criterion, Gradient, Target, attributed
 from skaba.network import FromLayer, answer, asking, channel_axis_of, rows_of, scaled, stretched
 
 
@@ -131,7 +131,7 @@ class Batch:
         Raises
         ------
         ValueError
-            If there is not one target per sample, the target does not fit the model, or the map does not fit the batch.
+            If the target does not fit the model, or the map does not fit the batch.
         """
         arguments: dict[str, Any] = {"target": target, "criterion": self.criterion, "generator": self.generator}
         if self.x is None and type(method) is Gradient and resolution == 1:
@@ -139,11 +139,10 @@ class Batch:
             map_ = method.at_layer(self.model, self.y, **arguments)
             return require_samples(map_, self.n_samples, self.model.layer)
         x = self.features(getattr(method, "mode", "eval"))
-        y = labels_of(x, self.y)
         if resolution == 1:
-            return attributed(method, self.model, x, y, **arguments)
+            return attributed(method, self.model, x, self.y, **arguments)
         small = scaled(x, resolution, self.channel_axis)
-        return stretched(attributed(method, self.model, small, y, **arguments), x, self.channel_axis)
+        return stretched(attributed(method, self.model, small, self.y, **arguments), x, self.channel_axis)
 
     @cached_property
     def n_outputs(self) -> int:
@@ -163,28 +162,6 @@ def require_samples(output: Tensor, n_samples: int, layer: str) -> Tensor:
         f"layer={layer!r} returns a tensor of shape {tuple(output.shape)} for {n_samples} samples; its first axis "
         "must be the samples, and features must follow. Choose another layer, or set batch_first=True."
     )
-
-
-def labels_of(x: Tensor, y: Any) -> Tensor | None:
-    """Return the labels of samples that are attributed; lists and arrays become tensors.
-
-    Raises
-    ------
-    ValueError
-        If x has no axis of samples, or y does not hold one number, or row of numbers, per sample.
-    """
-    if x.dim() < 2:
-        raise ValueError(
-            f"Attribution takes a batch, (n, ...), whose first axis is that of the samples; x has shape "
-            f"{tuple(x.shape)}. Pass x.unsqueeze(0) for a single sample."
-        )
-    labels = as_labels(y, x.device)
-    if labels is not None and labels.shape[:1] != x.shape[:1]:
-        raise ValueError(
-            f"y must hold one target per sample: the batch has {len(x)}, of shape {tuple(x.shape[1:])}, y has shape "
-            f"{tuple(labels.shape)}."
-        )
-    return labels
 
 
 def _picked(values: Any, index: Tensor) -> Any:

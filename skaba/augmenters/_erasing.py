@@ -109,12 +109,6 @@ def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:
     return inside
 
 
-def require_features(who: str, x: Tensor) -> None:
-    """Raise a ValueError unless samples have features."""
-    if x.dim() < 2:
-        raise ValueError(f"{who} needs samples (n, ...), got shape {tuple(x.shape)}. Add the axis of the features.")
-
-
 def require_places(who: str, x: Tensor) -> None:
     """Raise a ValueError unless samples have one or two axes of neighbouring places."""
     if x.dim() not in (3, 4):

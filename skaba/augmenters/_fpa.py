@@ -12,7 +12,7 @@ from torch import Tensor
 from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased
 from skaba.network import generator_on, positions
 
 
@@ -120,7 +120,6 @@ class FPA(Augmenter):
             return None
 
         def erase(x: Tensor) -> Tensor:
-            require_features("FPA", x)
             places = self._draw(x, batch.channel_axis, batch.generator)
             return erased(x, places, self.fill, strength=strength, model=batch.model, generator=batch.generator)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from skaba.attribution import Gradient, TrueClass, protected
 from skaba.augmenters._adapters import as_augmenter, replacing, require_inner
 from skaba.augmenters._augmenter import Augmenter
-from skaba.augmenters._batch import Batch, labels_of
+from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import boxes, require_places
 from skaba.augmenters.aba import Percentiles, check_parts
@@ -133,7 +133,7 @@ class KeepAugment(Augmenter):
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         x = batch.features()
         require_places("KeepAugment", x)
-        at = replace(batch, x=x, y=labels_of(x, batch.y))
+        at = replace(batch, x=x)
         if self.probability == 1:
             return replacing(batch, x, self._augmented(at, strength))
         chosen = torch.rand(len(x), generator=batch.generator) < self.probability

@@ -14,7 +14,7 @@ from torch import Tensor
 from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_places
 from skaba.network import positions
 
 ATTEMPTS = 100
@@ -100,7 +100,6 @@ class RandomErasing(Augmenter):
 
     def _plan(self, batch: Batch, strength: float) -> Mover:
         def erase(x: Tensor) -> Tensor:
-            require_features("RandomErasing", x)
             require_places("RandomErasing", x)
             sides = positions(x, batch.channel_axis)
             start, size = self._draw(len(x), sides, batch.generator)

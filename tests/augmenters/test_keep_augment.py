@@ -174,6 +174,7 @@ def test_a_lower_resolution_keeps_about_the_same_region():
 
 def test_at_an_embedding_a_stretch_of_words_is_kept():
     net = TextNet()
+    net.embedding.padding_idx = None
     model = FromLayer(net, "embedding", words())
     x = model.features() + 1
     result = augmented(KeepAugment(torch.zeros_like), x, torch.tensor([0, 1, 2, 0]), model)
@@ -207,7 +208,7 @@ def test_leaves_no_trace_in_the_model(augmentation):
         ({"augmentation": fast_aba}, r"augmentation=fast_aba makes an augmenter: call it"),
         ({"augmentation": "fpa"}, r"augmentation='fpa' is a name"),
         ({"augmentation": 3}, "augmentation=3 must be an augmenter"),
-        ({"augmentation": free_aba()}, "augmentation has reuse='epoch'"),
+        ({"augmentation": free_aba()}, r"(?s)augmentation=FreeABA\(.* uses the gradient of the training step itself"),
         ({"augmentation": FPA(p2=2)}, "'p2' parameter of FPA"),
     ],
 )

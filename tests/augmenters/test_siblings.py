@@ -104,7 +104,7 @@ def test_trains_at_an_embedding_and_spares_padding(augmenter):
 
 
 def test_parameters_are_searched():
-    grid = {"augmenter__0__p1_max": [0.1, 0.4], "augmenter__1__every": [1, 2]}
+    grid = {"augmenter__0__p1_max": [0.1, 0.4], "augmenter__1__share": [0.5, 1.0]}
     search = GridSearchCV(classifier(augmenter=Compose([FPA(), mend_aba(k=2)])), grid, cv=2).fit(X, Y)
     assert search.best_estimator_.augmenter_.augmenters[0].p1_max == search.best_params_["augmenter__0__p1_max"]
 
