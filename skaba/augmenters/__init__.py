@@ -8,6 +8,7 @@ from skaba.augmenters._compose import Compose
 from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
 from skaba.augmenters._keep_augment import KeepAugment
+from skaba.augmenters._mixing import CutMix, Mixup
 from skaba.augmenters._random_erasing import RandomErasing
 from skaba.augmenters.aba import (
     ABA,
@@ -54,10 +55,12 @@ __all__ = [
     "Change",
     "Compose",
     "Constant",
+    "CutMix",
     "Cutoff",
     "FreeABA",
     "GaussianNoise",
     "KeepAugment",
+    "Mixup",
     "Mover",
     "Percentiles",
     "Plan",

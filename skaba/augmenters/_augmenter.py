@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skaba._validation import validate_changed
 from skaba.attribution import as_labels
-from skaba.augmenters._batch import Batch
+from skaba.augmenters._batch import Batch, require_samples
 from skaba.augmenters._clipping import Mover, check_clip, clipped
 from skaba.network import described, finite, finite_samples
 
@@ -246,6 +246,8 @@ class _Finished:
         self.state: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self.batch.x is None:
+            require_samples(x, self.batch.n_samples, self.batch.model.layer)
         version = x._version
         result = require_same_shape(self._moved(x), x, self.augmenter).to(x)
         if x._version != version:

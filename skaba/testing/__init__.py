@@ -1,0 +1,6 @@
+"""Checks for your own extensions: what every augmenter must do."""
+
+from skaba.testing._augmenter import check_augmenter
+from skaba.testing._traces import trace_of, traceless
+
+__all__ = ["check_augmenter", "trace_of", "traceless"]
