@@ -9,8 +9,10 @@ from torch import nn
 
 from skaba.attribution import Gradient, Loss, MicroBatches, RandomTopClass
 from skaba.augmenters import (
+    ABA,
     FPA,
     AdjustmentSet,
+    Batch,
     Compose,
     GaussianNoise,
     KeepAugment,
@@ -25,7 +27,9 @@ from skaba.augmenters import (
     require_augmenter,
 )
 from skaba.augmenters._adapters import FromBatchFunction, is_augmenter
-from tests.tiny_nets import seeded
+from skaba.network import FromLayer
+from skaba.training import Augmentation
+from tests.tiny_nets import mlp, seeded
 
 
 def called(function, x, seed=0, strength=1, probability=1.0):
@@ -269,3 +273,72 @@ def test_kornias_augmentations():
         assert not torch.equal(called(kornia, x, seed=2), first)
     assert torch.equal(x, copy)
     assert states() == before
+
+
+# --- subclasses
+
+
+class Louder(GaussianNoise):
+    """An augmenter whose own call is what its author means."""
+
+    def __call__(self, model, x, y, *, strength, criterion, generator):
+        return super().__call__(model, x, y, strength=2 * strength, criterion=criterion, generator=generator)
+
+
+class CappedABA(ABA):
+    """MendABA that moves no feature by more than 0.1."""
+
+    def __call__(self, model, x, y, **arguments):
+        return x + (super().__call__(model, x, y, **arguments) - x).clamp(-0.1, 0.1)
+
+
+def test_an_augmenter_is_taken_as_it_is():
+    for augmenter in (GaussianNoise(), fast_aba(), Compose([])):
+        assert as_augmenter(augmenter) is augmenter
+
+
+def test_a_subclass_with_a_call_of_its_own_is_honoured():
+    x = torch.zeros(4, 6)
+    wanted = GaussianNoise()(None, x, None, strength=0.6, criterion=None, generator=seeded())
+    assert torch.equal(called(Louder(), x, strength=0.3), wanted)
+    made = as_augmenter(Louder())
+    assert (made.default_strength, made.strength_unit) == (0.1, GaussianNoise.strength_unit)
+    plan = made.plan(Batch(None, x, None, None, seeded()), 0.3)
+    assert torch.equal(plan.move(x.clone()), wanted)
+
+
+@pytest.mark.parametrize("layer", [None, "0"])
+def test_so_is_a_subclass_of_aba_in_training(layer):
+    net, x = mlp(), torch.randn(8, 6, generator=seeded())
+    seen = []
+    net[1].register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    with Augmentation(net, CappedABA(), 5.0, layer=layer, random_state=0)(x, torch.arange(8) % 4) as (inputs, _):
+        net(inputs)
+    moved = seen[-1] - net[0](x).detach() if layer else inputs - x
+    assert 0.05 < moved.abs().max() <= 0.1 + 1e-6
+
+
+def test_at_a_layer_a_functions_change_is_added_and_gradients_flow():
+    net, x = mlp(), torch.randn(8, 6, generator=seeded())
+
+    def doubled(model, x, y, *, strength, criterion, generator):
+        return 2 * x
+
+    batch = Batch(FromLayer(net, "0", x), None, None, None, seeded())
+    hidden = net[0](x)
+    for function in (doubled, lambda batch: 2 * batch):
+        moved = as_augmenter(function).plan(batch, 1.0).move(hidden)
+        torch.testing.assert_close(moved, 2 * hidden)
+        (gradient,) = torch.autograd.grad(moved.sum(), hidden)
+        assert torch.equal(gradient, torch.ones_like(hidden))  # of the output as it is, not of what was added
+
+
+def test_a_function_may_return_new_targets():
+    def flipped(model, x, y, *, strength, criterion, generator):
+        return x.flip(0), y.flip(0)
+
+    x, y = torch.randn(3, 2), torch.arange(3)
+    made = as_augmenter(flipped)
+    changed, targets = made(None, x, y, strength=1, criterion=None, generator=seeded())
+    assert torch.equal(changed, x.flip(0))
+    assert targets.tolist() == [2, 1, 0]
