@@ -18,7 +18,10 @@ from skaba._validation import validate_parameters
 from skaba.augmenters._augmenter import Augmenter, require_same_shape
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import Mover
-from skaba.augmenters.aba import PRESETS, AdjustmentSet, Change, Selection
+from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._changes import Change
+from skaba.augmenters.aba._presets import PRESETS
+from skaba.augmenters.aba._selections import Selection
 from skaba.network import per_sample
 
 

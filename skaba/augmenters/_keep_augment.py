@@ -17,7 +17,8 @@ from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.augmenters.aba import Percentiles, check_parts
+from skaba.augmenters.aba._by_category import check_parts
+from skaba.augmenters.aba._percentiles import Percentiles
 from skaba.network import described, finite, generator_on, positions, scaled, stretched, to_channels
 
 

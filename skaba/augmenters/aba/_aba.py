@@ -6,24 +6,20 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
-import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution import Gradient, RandomTopClass
-from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
+from skaba.augmenters._clipping import Clip, Mover
 from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._by_category import ByCategory, RandomOrder, check_parts
 from skaba.augmenters.aba._changes import Change, Constant
-from skaba.augmenters.aba._comparing import words_of
-from skaba.augmenters.aba._moving import check_parts, draw_steps, mover, n_categories
 from skaba.augmenters.aba._percentiles import Percentiles
 from skaba.augmenters.aba._selections import Selection, differing
 
 
-class ABA(Augmenter):
+class ABA(ByCategory):
     """Attribution-based augmentation.
 
     Every sample is attributed, its features sorted into categories from low to high
@@ -81,20 +77,11 @@ class ABA(Augmenter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ByCategory._parameter_constraints,
         "attribution": [callable],
         "target": [callable],
-        "selection": [Selection],
-        "adjustments": [AdjustmentSet],
-        "change": [callable],
-        "randomize": ["boolean"],
-        "share": [Interval(Real, 0, 1, closed="right")],
         "resolution": [Interval(Real, 0, 1, closed="right")],
-        "clip": CLIP_CONSTRAINT,
     }
-
-    default_strength: ClassVar[float] = 0.1
-    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
-    is_attribution_based: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -126,19 +113,10 @@ class ABA(Augmenter):
         RandomMapABA
             With copies of all parameters.
         """
-        names = RandomMapABA._get_param_names()
-        return RandomMapABA(**{name: clone(getattr(self, name), safe=False) for name in names})
+        return self._as(RandomMapABA)
 
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
-        steps = draw_steps(
-            self.adjustments,
-            self.selection.n_categories,
-            batch.n_samples,
-            strength=strength,
-            randomize=self.randomize,
-            share=self.share,
-            generator=batch.generator,
-        )
+        steps = self._draw_steps(batch.n_samples, strength, batch.generator)
         moves = steps.any(dim=1)
         if not moves.any():
             return None
@@ -147,17 +125,7 @@ class ABA(Augmenter):
         attribution, padding = self._attribute(batch, rows)
         steps = steps[moves].to(attribution, non_blocking=True)
         categories = self.selection.sort(attribution, wanted=differing(steps), padding=padding)
-        order = self._order(attribution, padding, batch.generator)
-        return mover(
-            categories,
-            steps,
-            self.change,
-            attribution=attribution,
-            rows=rows,
-            padding=padding,
-            order=order,
-            clip=self.clip,
-        )
+        return self._mover(categories, steps, attribution, padding, batch.generator, rows)
 
     def _attribute(self, batch: Batch, rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the maps of the samples that move, and where they have padding."""
@@ -170,22 +138,13 @@ class ABA(Augmenter):
             return attribution.index_select(0, rows), None if padding is None else padding.index_select(0, rows)
         return attribution, padding
 
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Return from which feature each takes its category, (n, n_features); None: from itself."""
-        return None
-
-    def _finished(self, move: Mover, batch: Batch) -> Mover:
-        # It writes into the features, leaves padding alone and clips, so nothing needs a copy of them as they were.
-        return move
-
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or a part is a class."""
         super()._check_consistency()
-        self.adjustments.table(n_categories(self.selection))
         check_parts(self, "attribution", "target")
 
 
-class RandomMapABA(ABA):
+class RandomMapABA(RandomOrder, ABA):
     """ABA on shuffled maps: the same changes, but not where the network looks.
 
     Each sample's map is computed as in the method, and then its entries are permuted at random. So everything that
@@ -216,29 +175,3 @@ class RandomMapABA(ABA):
     >>> fast_aba().random_map().adjustments
     AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])
     """
-
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-        return random_order(x, padding, generator)
-
-
-def random_order(x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw from which feature each takes its category: a permutation per sample, in which padding stays in its place.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, ...)
-    padding : bool Tensor or None
-        True where a sample has padding; x's shape but for the last axis.
-    generator : torch.Generator on the CPU
-
-    Returns
-    -------
-    int64 Tensor of shape (n, n_features)
-    """
-    places = torch.arange(x[0].numel())
-    order = places.repeat(len(x), 1)
-    words = None if padding is None else words_of(padding, x).cpu()
-    for row in range(len(x)):
-        own = places if words is None else places[words[row]]
-        order[row, own] = own[torch.randperm(len(own), generator=generator)]
-    return order.to(x.device)

@@ -7,19 +7,17 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution import Loss
-from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch, require_samples
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters.aba._aba import ABA, RandomMapABA, random_order
+from skaba.augmenters._clipping import Clip, Mover
+from skaba.augmenters.aba._aba import ABA, RandomMapABA
 from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._by_category import ByCategory, RandomOrder
 from skaba.augmenters.aba._category_memory import CategoryMemory
 from skaba.augmenters.aba._changes import Change, Constant, Proportional
-from skaba.augmenters.aba._moving import draw_steps, mover, n_categories
 from skaba.augmenters.aba._selections import Cutoff, Selection
 from skaba.network import finite, finite_samples, unreached, watched
 
@@ -27,7 +25,7 @@ DEFAULT_REFRESH_FRACTION = 0.2
 """Share of batches whose categories are renewed by default where the gradient at the features has to be computed."""
 
 
-class FreeABA(Augmenter):
+class FreeABA(ByCategory):
     """Attribution-based augmentation without a map of its own, one epoch late.
 
     The gradient of the loss at the features comes with the training step's own backward pass. The category of each
@@ -73,19 +71,12 @@ class FreeABA(Augmenter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "selection": [Selection],
-        "adjustments": [AdjustmentSet],
-        "change": [callable],
-        "randomize": ["boolean"],
-        "share": [Interval(Real, 0, 1, closed="right")],
+        **ByCategory._parameter_constraints,
         "renew": [Interval(Real, 0, 1, closed="right"), None],
-        "clip": CLIP_CONSTRAINT,
     }
 
-    default_strength: ClassVar[float] = 0.1
-    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
-    is_attribution_based: ClassVar[bool] = True
     needs_index: ClassVar[bool] = True
+    _with_maps: ClassVar[type[ABA]] = ABA
 
     def __init__(
         self,
@@ -113,8 +104,7 @@ class FreeABA(Augmenter):
         RandomMapFreeABA
             With copies of all parameters.
         """
-        names = RandomMapFreeABA._get_param_names()
-        return RandomMapFreeABA(**{name: clone(getattr(self, name), safe=False) for name in names})
+        return self._as(RandomMapFreeABA)
 
     def new_memory(self, data: str, n_samples: int) -> CategoryMemory:
         """Return an empty memory of the samples' categories.
@@ -135,34 +125,21 @@ class FreeABA(Augmenter):
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         memory = batch.memory
         if memory is None:
-            return self._with_own_maps()._plan(batch, strength)
+            shared = {name: getattr(self, name) for name in ByCategory._parameter_constraints}
+            return self._with_maps(target=Loss(), **shared)._plan(batch, strength)
         if memory.awaited and not memory.knows_any():
             raise unreached()
         return _ByLastVisit(self, batch, strength)
-
-    def _with_own_maps(self) -> ABA:
-        shared = ("selection", "adjustments", "change", "randomize", "share", "clip")
-        return self._asking(target=Loss(), **{name: getattr(self, name) for name in shared})
-
-    _asking: ClassVar[type[ABA]] = ABA
 
     def _recall(self, batch: Batch, strength: float, x: Tensor) -> Mover:
         """Return what moves a batch by the categories of its samples' last visit."""
         memory, index = batch.memory, batch.index
         memory.prepare(index, x, self.selection.n_categories - 1)
-        steps = draw_steps(
-            self.adjustments,
-            self.selection.n_categories,
-            len(x),
-            strength=strength,
-            randomize=self.randomize,
-            share=self.share,
-            generator=batch.generator,
-        )
+        steps = self._draw_steps(len(x), strength, batch.generator)
         categories, known = memory.recall(index)
         steps = (steps * known.unsqueeze(1)).to(x.detach(), non_blocking=True)
-        order = self._order(x, batch.padding, batch.generator)
-        return mover(categories, steps, self.change, padding=batch.padding, order=order, clip=self.clip)
+        # The features stand in the place of maps, which are not kept: no change that is allowed looks at them.
+        return self._mover(categories, steps, x.detach(), batch.padding, batch.generator)
 
     def _renews(self, batch: Batch, *, costs_a_gradient: bool) -> bool:
         """Return whether a batch's categories are to be kept, in place of those of its samples' last visit."""
@@ -180,18 +157,9 @@ class FreeABA(Augmenter):
             gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
         batch.memory.keep(batch.index, self.selection.sort(gradient, padding=batch.padding))
 
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Return from which feature each takes its category, (n, n_features); None: from itself."""
-        return None
-
-    def _finished(self, move: Mover, batch: Batch) -> Mover:
-        # As for ABA; and what is decided at the first call holds for the whole step.
-        return move
-
     def _check_consistency(self) -> None:
         """Raise a ValueError if the parameters do not fit each other."""
         super()._check_consistency()
-        self.adjustments.table(n_categories(self.selection))
         if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
             raise ValueError(
                 f"FreeABA sees gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
@@ -201,7 +169,7 @@ class FreeABA(Augmenter):
             raise ValueError("FreeABA keeps categories, not sizes: change=Proportional() needs ABA.")
 
 
-class RandomMapFreeABA(FreeABA):
+class RandomMapFreeABA(RandomOrder, FreeABA):
     """FreeABA on shuffled maps: the same changes, but not where the network looks.
 
     The categories that are kept are the method's own; they are permuted anew whenever they are recalled. See
@@ -219,10 +187,7 @@ class RandomMapFreeABA(FreeABA):
     0.5
     """
 
-    _asking: ClassVar[type[ABA]] = RandomMapABA
-
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-        return random_order(x, padding, generator)
+    _with_maps: ClassVar[type[ABA]] = RandomMapABA
 
 
 class _ByLastVisit:

@@ -9,6 +9,7 @@ from skaba import ABAClassifier
 from skaba.attribution import TrueClass
 from skaba.augmenters import (
     ABA,
+    PRESETS,
     AdjustmentSet,
     Change,
     Cutoff,
@@ -20,7 +21,6 @@ from skaba.augmenters import (
     preset,
     register_preset,
 )
-from skaba.augmenters.aba import PRESETS
 from tests.tiny_nets import conv_net, images, mlp, seeded
 
 X = np.random.default_rng(0).random((24, 6), dtype=np.float32)

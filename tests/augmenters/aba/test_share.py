@@ -8,7 +8,6 @@ from torch import nn
 
 from skaba._validation import validate_parameters
 from skaba.augmenters import ABA, AdjustmentSet, Percentiles, fgsm, mend_aba, preset
-from skaba.augmenters.aba._moving import draw_steps
 from skaba.network import FromLayer
 from tests.augmenters.aba.known_maps import Fixed, augmented
 from tests.tiny_nets import TextNet, conv_net, images, seeded, words
@@ -44,8 +43,8 @@ def test_the_model_is_asked_about_the_share_alone(name):
 
 
 def test_all_samples_have_the_same_chance():
-    generator, drawn = seeded(1), {"strength": 1.0, "randomize": True, "share": 0.25}
-    counts = sum(draw_steps(ALL_MOVE, 3, 8, generator=generator, **drawn).any(1).float() for _ in range(2000))
+    aba, generator = ABA(adjustments=ALL_MOVE, share=0.25), seeded(1)
+    counts = sum(aba._draw_steps(8, 1.0, generator).any(1).float() for _ in range(2000))
     torch.testing.assert_close(counts / 2000, torch.full((8,), 0.25), rtol=0, atol=4 * (0.25 * 0.75 / 2000) ** 0.5)
 
 
