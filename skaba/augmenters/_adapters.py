@@ -1,4 +1,4 @@
-"""What users bring to augment with: augmenters of their own, and functions of a batch alone, such as kornia's."""
+"""Functions as augmenters: with the arguments of an augmenter, or of the batch alone, as kornia's."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def as_augmenter(component: Any) -> Augmenter:
     Parameters
     ----------
     component : callable
-        An :class:`Augmenter`; a function with an augmenter's arguments; or a function that takes the batch alone, such
-        as one of kornia's. The latter draws from Python's, NumPy's and torch's global random states, which are
-        seeded for the call and put back. A strength greater than 0 only switches it on.
+        An :class:`Augmenter`; a function with the arguments of an augmenter; or a function that takes the batch alone,
+        such as kornia's. For a call of the latter, the global random states of Python, NumPy and torch are seeded, and
+        restored after it; it is applied at any strength greater than 0.
 
     Returns
     -------
@@ -47,14 +47,14 @@ def as_augmenter(component: Any) -> Augmenter:
     >>> as_augmenter(torch.ones_like)(None, torch.zeros(1, 3), None, **arguments)
     tensor([[1., 1., 1.]])
     """
-    # A subclass with a __call__ of its own means that one.
+    # A subclass that overrides __call__ expects its __call__ to be used, not plan().
     if isinstance(component, Augmenter) and type(component).__call__ is Augmenter.__call__:
         return component
     return FromFunction(component) if is_augmenter(component) else FromBatchFunction(component)
 
 
 class FromFunction(Augmenter):
-    """A function with the arguments of an augmenter, or any object that is called so.
+    """A function, or another callable, with the arguments of an augmenter.
 
     Parameters
     ----------
@@ -67,17 +67,17 @@ class FromFunction(Augmenter):
 
     @property
     def default_strength(self) -> float:  # type: ignore[override]
-        """The function's own, or 1."""
+        """The default strength that the function states, or 1."""
         return float(getattr(self.function, "default_strength", 1.0))
 
     @property
     def strength_unit(self) -> str:  # type: ignore[override]
-        """The function's own, if it states one."""
+        """The unit that the function states."""
         return str(getattr(self.function, "strength_unit", "its own"))
 
     @property
     def is_attribution_based(self) -> bool:  # type: ignore[override]
-        """The function's own answer; else whether it states no default strength."""
+        """What the function states; if it does not, whether it states no default strength."""
         return bool(getattr(self.function, "is_attribution_based", not hasattr(self.function, "default_strength")))
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
@@ -122,7 +122,7 @@ class FromBatchFunction(Augmenter):
 
 
 def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
-    """Return a function that puts features that are augmented already in the place of a batch's.
+    """Return a function that replaces the features of a batch by features that are augmented already.
 
     At a layer the change is added to the layer's output, so that gradients flow to the layers before.
 
@@ -130,7 +130,7 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
     ----------
     batch : Batch
     x, changed : Tensor of shape (n, ...)
-        The batch's features before and after.
+        The features of the batch before and after.
     """
     if batch.x is not None:
         return lambda _: changed
@@ -165,7 +165,7 @@ def require_augmenter(name: str, component: Any) -> None:
     if part is not None:
         shown, made = (component.__name__, "()") if isinstance(component, type) else (repr(component), "")
         raise ValueError(
-            f"{name}={shown} is no augmenter: it {part.does}. Make one with it, ABA({part.name}={shown}{made})."
+            f"{name}={shown} is not an augmenter: it {part.does}. Make one with it, ABA({part.name}={shown}{made})."
         )
     if makes:
         raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
@@ -182,8 +182,8 @@ def require_inner(name: str, component: Any) -> None:
     require_augmenter(name, component)
     if getattr(component, "needs_index", False):
         raise ValueError(
-            f"{name}={component!r} uses the gradient of the training step itself, which is out of reach inside another "
-            "augmenter: use it as augmenter= alone, or take one that computes its own maps, such as fast_aba()."
+            f"{name}={component!r} uses the gradient of the training step itself, which another augmenter cannot give "
+            "it: use it alone, as augmenter=, or use an augmenter that computes its own maps, such as fast_aba()."
         )
     validate_parameters(component)
 
@@ -215,23 +215,23 @@ def _part_of(component: Any) -> _Part | None:
     is_class = isinstance(component, type)
     called = partial(component.__call__, None) if is_class else component
     if _accepts(called, 3, "target", "criterion", "generator"):
-        return _Part("attribution", "draws maps")
+        return _Part("attribution", "computes maps")
     if _accepts(called, 2, "criterion", "generator"):
-        return _Part("target", "says what maps explain")
+        return _Part("target", "chooses what maps explain")
     kind = component if is_class else type(component)
     return next((part for base, part in _PARTS.items() if issubclass(kind, base)), None)
 
 
 _PARTS = {
     Selection: _Part("selection", "sorts features into categories"),
-    AdjustmentSet: _Part("adjustments", "says how categories move"),
-    Change: _Part("change", "says what a step does to a feature"),
+    AdjustmentSet: _Part("adjustments", "tells how categories move"),
+    Change: _Part("change", "turns steps into changes"),
 }
 
 
 @contextmanager
 def _own_random_state(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let a generator decide what is drawn from the global random states in the block; put them back after it."""
+    """Seed the global random states by a generator for the time of the block, and restore them after it."""
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     python, numpy = random.getstate(), np.random.get_state()
     cuda = [device] if device.type == "cuda" else []

@@ -37,9 +37,11 @@ class Plan(NamedTuple):
 class Augmenter(BaseEstimator, ABC):
     """A batch in, an augmented batch out.
 
-    A subclass writes one method, ``_plan``, and states the unit and the default of its strength. What is around it is
-    the same for all: parameters, batch and strength are checked, at strength 0 nothing happens, padding stays as it
-    is, and the result has the batch's shape, dtype and device and stays within ``clip``, if there is such a parameter.
+    A subclass writes one method, ``_plan``, and states the unit and the default of its strength. The base does the
+    rest: it checks parameters, batch and strength, changes nothing at strength 0, restores padding, checks the shape of
+    the result, brings it to the batch's dtype and device, and clips it if there is a parameter ``clip``.
+
+    :func:`skaba.testing.check_augmenter` checks an augmenter of your own.
 
     Attributes
     ----------
@@ -48,18 +50,18 @@ class Augmenter(BaseEstimator, ABC):
     strength_unit : str
         What the strength is measured in.
     largest_strength : float
-        The largest strength that makes sense; 1 for a share.
+        The largest strength that is allowed; 1 for a share.
     is_attribution_based : bool
         Whether the strength is the s of attribution-based augmentation, in units of the features; :class:`Compose`
         then applies its own strength.
     needs_index : bool
-        Whether samples are known again by their numbers from one epoch to the next; see ``new_memory``.
+        Whether the augmenter needs the samples' numbers in the training set; see ``new_memory``.
     uses_mask : bool
-        Whether masks of features that may matter decide what changes.
+        Whether masks of features that may matter decide which features change.
 
     Examples
     --------
-    An augmenter of your own, which any estimator takes, at the input as at a layer:
+    An augmenter of your own, which any estimator takes, at the input and at a layer:
 
     >>> import torch
     >>> from skaba.augmenters import Augmenter
@@ -99,14 +101,14 @@ class Augmenter(BaseEstimator, ABC):
         Parameters
         ----------
         model : nn.Module, callable or None
-            Returns logits of shape (n, n_outputs). An augmenter that looks at the model runs it in evaluation mode
-            and leaves no trace.
+            Returns logits of shape (n, n_outputs). Augmenters that use the model run it in evaluation mode and leave no
+            trace on it.
         x : floating-point Tensor of shape (n, ...)
             Left unchanged.
         y : Tensor, array-like or None
             The targets, if they are needed.
         strength : float
-            How far to go, in the augmenter's own unit; 0 changes nothing.
+            How strongly to augment, in the augmenter's own unit; 0 changes nothing.
         criterion : callable or None
             The loss, if it is needed.
         generator : torch.Generator on the CPU
@@ -115,8 +117,8 @@ class Augmenter(BaseEstimator, ABC):
         Returns
         -------
         Tensor of x's shape, or a tuple of it and the targets
-            Detached, on x's device; x itself if nothing changes. With targets if the augmenter changes these too:
-            shares of the classes (n, n_classes), or values of y's shape.
+            Detached, on x's device; x itself if nothing changes. The tuple is returned if the augmenter changes the
+            targets too: shares of the classes, (n, n_classes), or values of y's shape.
 
         Raises
         ------
@@ -166,9 +168,9 @@ class Augmenter(BaseEstimator, ABC):
     def _plan(self, batch: Batch, strength: float) -> Mover | tuple[Mover, Tensor] | None:
         """Return the function that augments the features of a batch.
 
-        It takes the features, (n, ...), and returns them augmented, in a new tensor. Gradients flow through it to the
-        layers before. None stands for no change. An augmenter that changes the targets returns a tuple of the function
-        and the new targets.
+        The function takes the features, (n, ...), and returns them augmented, in a new tensor. At a layer, gradients
+        flow through it to the layers before. Return None for no change. To change the targets as well, return a tuple
+        of the function and the new targets.
 
         Parameters
         ----------
@@ -237,7 +239,7 @@ class Augmenter(BaseEstimator, ABC):
 
 
 class _Finished:
-    """A function that augments features, with what all augmenters have in common around it."""
+    """Carries out what an augmenter planned, with the checks and repairs that all augmenters share."""
 
     def __init__(self, augmenter: Augmenter, move: Mover, batch: Batch) -> None:
         self.augmenter = augmenter
@@ -272,7 +274,7 @@ class _Finished:
 
 
 def require_same_shape(result: Any, x: Tensor, augmenter: Any) -> Tensor:
-    """Return what an augmenter made of a batch, or raise a ValueError if it is not a finite tensor of its shape."""
+    """Return an augmented batch, or raise a ValueError if it is not a finite tensor of the batch's shape."""
     if not isinstance(result, Tensor) or result.shape != x.shape:
         raise ValueError(
             f"{augmenter!r} returned {described(result)} for a batch of shape {tuple(x.shape)}; it must keep the shape."

@@ -1,4 +1,4 @@
-"""A batch as augmenters see it: at the input, or at a layer whose output is not computed yet."""
+"""The batch that augmenters work on: at the input, or at a layer whose output is not computed yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skaba.network import FromLayer, answer, asking, channel_axis_of, rows_of, s
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples that are augmented, and what may be needed to do so.
+    """The samples to augment, and what augmenters may need.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Batch:
     generator : torch.Generator on the CPU
         Decides every draw.
     memory : object or None
-        What the augmenter keeps from step to step; see :meth:`Augmenter.new_memory`.
+        What the augmenter keeps between steps; see :meth:`Augmenter.new_memory`.
     n_classes : int or None
-        How many classes there are, if it is known.
+        The number of classes, if it is known.
     """
 
     model: Any
@@ -64,7 +64,7 @@ class Batch:
     def padding(self) -> Tensor | None:
         """True where a text has no word, of the features' shape but for the last axis; None without padding.
 
-        It is known as soon as the layer has run: after ``features()`` or ``attribute()``.
+        At a layer it is known once the layer has run, for example after ``features()`` or ``attribute()``.
         """
         return self.model.padding if isinstance(self.model, FromLayer) else None
 
@@ -88,7 +88,7 @@ class Batch:
         Raises
         ------
         ValueError
-            If the layer's output does not hold one sample after the other.
+            If the first axis of the layer's output is not the samples.
         """
         if self.x is not None:
             return self.x
@@ -146,7 +146,7 @@ class Batch:
 
     @cached_property
     def n_outputs(self) -> int:
-        """How many logits the model returns per sample; where it is not known, a pass over one sample tells."""
+        """How many logits the model returns per sample; a pass over one sample if it is not known."""
         if self.n_classes is not None:
             return self.n_classes
         one = self.rows(torch.zeros(1, dtype=torch.int64, device=self.device)).with_features()
@@ -155,7 +155,7 @@ class Batch:
 
 
 def require_samples(output: Tensor, n_samples: int, layer: str) -> Tensor:
-    """Return a layer's output, or raise a ValueError if it does not hold one sample after the other."""
+    """Return a layer's output, or raise a ValueError if its first axis is not the samples."""
     if output.dim() >= 2 and len(output) == n_samples:
         return output
     raise ValueError(

@@ -16,34 +16,35 @@ from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 class Compose(Augmenter):
     """Apply augmenters one after another.
 
-    Each sees what the one before made of the batch; so an :class:`ABA` that comes last attributes the samples
-    as they will be trained on, up to its own change.
+    Each takes the batch that the one before returned. So an :class:`ABA` that comes last computes its maps of the
+    samples as the other augmenters changed them.
 
     Parameters
     ----------
     augmenters : list of callables
         Augmenters, such as ``FPA()`` or ``mend_aba()``, and functions that take a batch and return it augmented, such
-        as kornia's; what these draw from global random states is decided by the estimator's ``random_state``.
+        as kornia's. For the call of a function, the global random states are seeded by the estimator's
+        ``random_state``.
     strengths : list of float or None, default=None
-        One entry per augmenter. None: an :class:`ABA` takes the strength of the whole, any other augmenter its own
-        default, and a function is applied to every sample. A number: an augmenter's own strength, whatever that of
-        the whole is; for a function the probability that a sample is augmented. By default all are None.
+        One entry per augmenter: a number is the augmenter's strength, or for a function the probability that a sample
+        is augmented. None means the strength of the whole for an :class:`ABA`, the default strength for any other
+        augmenter, and probability 1 for a function. By default all are None.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     Notes
     -----
-    The strength of the whole applies to the attribution-based parts: each ABA, and an augmenter of your own
-    that states no ``default_strength``. At 0 nothing is augmented.
+    The strength of the whole applies to augmenters that are attribution-based: each ABA, and each function with the
+    arguments of an augmenter that states no ``default_strength``. At 0 nothing is augmented.
 
-    Parameters of the augmenters are searched by their place in the list: ``augmenter__0__p2``.
+    In a parameter search, augmenters are named by their place in the list: ``augmenter__0__p2``.
 
-    :class:`FreeABA` is refused: it needs the gradient of the training step itself, which is out of reach here.
+    :class:`FreeABA` is refused, because it needs the gradient of the training step itself.
 
     Examples
     --------
-    Holes, as published, and MendABA at a strength of 0.05:
+    Holes as published, then MendABA at a strength of 0.05:
 
     >>> from skaba import ABAClassifier
     >>> from skaba.augmenters import FPA, Compose, mend_aba
@@ -94,12 +95,12 @@ class Compose(Augmenter):
         return [None] * len(self.augmenters) if self.strengths is None else self.strengths
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters; the augmenters and their own are named by their place, ``"0"`` and ``"0__p2"``.
+        """Return the parameters; augmenters and their parameters are named by place, such as ``"0"`` and ``"0__p2"``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include the augmenters'.
+            Whether to include the augmenters and their parameters.
 
         Returns
         -------
@@ -116,19 +117,19 @@ class Compose(Augmenter):
         return parameters
 
     def set_params(self, **parameters: Any) -> Compose:
-        """Set parameters, an augmenter by its place, or parameters of one.
+        """Set parameters, augmenters, and parameters of augmenters.
 
         Parameters
         ----------
         **parameters
-            Such as ``strengths=[None, 0.1]``, or ``**{"0": FPA(), "1__every": 2}``.
+            Such as ``strengths=[None, 0.1]``, or ``**{"0": FPA(), "1__share": 0.5}``.
 
         Returns
         -------
         self
         """
         own = {name: value for name, value in parameters.items() if not name[:1].isdigit()}
-        super().set_params(**own)  # first: it may replace the list that the others speak of
+        super().set_params(**own)  # first: it may replace the list that the others refer to
         places = {name: value for name, value in parameters.items() if name.isdigit() and name in self.get_params()}
         if places:
             self.augmenters = [places.get(str(place), old) for place, old in enumerate(self.augmenters)]
@@ -144,7 +145,7 @@ class Compose(Augmenter):
         if len(strengths) != len(self.augmenters):
             raise ValueError(
                 f"strengths has {len(strengths)} entries for {len(self.augmenters)} augmenters; give one for each, or "
-                "None for all."
+                "strengths=None."
             )
         for place, (augmenter, own) in enumerate(zip(self.augmenters, strengths, strict=True)):
             largest = float("inf") if is_augmenter(augmenter) else 1

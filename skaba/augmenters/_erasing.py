@@ -1,4 +1,4 @@
-"""What augmenters that erase share: boxes of places, and what is put in their stead."""
+"""Boxes of places, and the values that replace them: what augmenters that erase have in common."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:
     Parameters
     ----------
     start, size : int64 Tensor of shape (n, n_axes)
-        A box of size 0 is empty.
+        A box of size 0 has no places.
     places : sequence of n_axes int
         The lengths of the axes.
 

@@ -1,4 +1,4 @@
-"""Attribution-based augmentation: the batch's attribution decides which features move."""
+"""Attribution-based augmentation: the attribution of each feature decides how it moves."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from skaba.augmenters.aba._selections import Selection, differing
 class ABA(ByCategory):
     """Attribution-based augmentation.
 
-    Every sample is attributed, its features sorted into categories from low to high
-    attribution, and each category moved as an adjustment says that is drawn for the
-    sample: ``x' = x + a[category] * s * r``. Labels do not change.
+    For each sample an attribution map is computed, its features are sorted into categories from low to high
+    attribution, and an adjustment a is drawn, which tells how each category moves: ``x' = x + a[category] * s * r``,
+    with the strength s and a random factor r per sample. Labels do not change.
 
     The adjustments are drawn first: no map is computed for a sample whose adjustment is all zero.
 
-    At a hidden layer, with the gradient as the method, one pass computes the layer's output and its gradient; the
-    step is added to the output in the training step's own forward pass.
+    At a hidden layer, with the gradient as the method, one pass computes the layer's output and its gradient. The step
+    is added to the output in the forward pass of the training step.
 
     Parameters
     ----------
     attribution : callable, default=None
-        The method, by default ``Gradient()``.
+        The attribution method, by default ``Gradient()``.
     target : callable, default=None
         What is explained, by default ``RandomTopClass()``.
     selection : Percentiles or Cutoff, default=None
@@ -42,18 +42,18 @@ class ABA(ByCategory):
     adjustments : AdjustmentSet, default=None
         By default MendABA's ``AdjustmentSet([1, 2, 3, 4, 5, 6])``.
     change : Constant, Proportional or Baseline, default=None
-        What a step does to a feature, by default ``Constant()``.
+        How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+        Whether r is a draw of ``|N(0, 1)|`` per sample, or 1.
     share : float, default=1.0
-        The share of a batch that is attributed and augmented, drawn at random; the rest is trained on as it is.
-        Cost falls in proportion.
+        The share of a batch that is augmented, drawn at random; no maps are computed for the rest. The cost falls in
+        proportion.
     resolution : float, default=1.0
         Below 1, maps of images, series and texts are computed on an input that is averaged to this share of each
-        spatial axis, and stretched. Cost falls with the number of places; the network must take inputs of any size.
+        spatial axis, and stretched. The cost falls with the number of places; the network must take inputs of any size.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     References
     ----------
@@ -62,7 +62,7 @@ class ABA(ByCategory):
 
     Examples
     --------
-    Two categories and one adjustment: every feature moves in the direction that raises the class's score.
+    Two categories and one adjustment: every feature moves in the direction that raises the score of the true class.
 
     >>> import torch
     >>> from skaba.augmenters import ABA, AdjustmentSet, Cutoff
@@ -106,7 +106,7 @@ class ABA(ByCategory):
         self.clip = clip
 
     def random_map(self) -> RandomMapABA:
-        """Return the control of this method: the same changes, by the sample's own map in random order.
+        """Return the control of this method: the same changes, by the sample's map in random order.
 
         Returns
         -------
@@ -128,12 +128,12 @@ class ABA(ByCategory):
         return self._mover(categories, steps, attribution, padding, batch.generator, rows)
 
     def _attribute(self, batch: Batch, rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the maps of the samples that move, and where they have padding."""
-        # In training mode BatchNorm's statistics are those of the batch, so the samples that stay take part.
+        """Return the maps of the samples that move, and where these samples have padding."""
+        # In training mode BatchNorm uses the statistics of the batch, so the samples that stay are needed too.
         whole = rows is None or getattr(self.attribution, "mode", "eval") == "train"
-        asked = batch if whole or rows is None else batch.rows(rows)
-        attribution = asked.attribute(self.attribution, self.target, self.resolution).detach()
-        padding = asked.padding
+        part = batch if whole or rows is None else batch.rows(rows)
+        attribution = part.attribute(self.attribution, self.target, self.resolution).detach()
+        padding = part.padding
         if whole and rows is not None:
             return attribution.index_select(0, rows), None if padding is None else padding.index_select(0, rows)
         return attribution, padding
@@ -145,14 +145,14 @@ class ABA(ByCategory):
 
 
 class RandomMapABA(RandomOrder, ABA):
-    """ABA on shuffled maps: the same changes, but not where the network looks.
+    """ABA on shuffled maps: the same changes at random places.
 
-    Each sample's map is computed as in the method, and then its entries are permuted at random. So everything that
-    does not depend on where a map is high stays as it is: how many features fall into each category, with ties,
-    zeros and padding, and how far they move. What a method gains over this control is what attribution is worth.
+    Each sample's map is computed as in the method, and then its entries are permuted at random. Only the places change:
+    as many features as before fall into each category, also with ties, zeros and padding, and they move as far. So the
+    gain of a method over this control is due to its maps.
 
-    All entries of a sample are permuted, over positions and channels; at an embedding's output, over
-    words and dimensions. Padding keeps its own entries, since it does not move.
+    The permutation is over all positions and channels of a sample; at an embedding's output, over words and dimensions.
+    Padding is not permuted, since it does not move.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ class RandomMapABA(RandomOrder, ABA):
 
     Notes
     -----
-    It costs what the method costs, and the draw of a permutation: 20,000 features of a text take about
-    0.17 ms per sample on a CPU. Permutations are drawn on the CPU, so that they are the same on every device.
+    The cost is that of the method plus drawing the permutations, on a CPU about 0.17 ms for 20,000 features.
+    Permutations are drawn on the CPU, so that they are the same on every device.
 
     Examples
     --------

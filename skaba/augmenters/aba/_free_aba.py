@@ -1,4 +1,4 @@
-"""FreeABA: attribution-based augmentation by the gradient that training computes anyway."""
+"""FreeABA: attribution-based augmentation by the gradient of the training step."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from skaba.augmenters.aba._selections import Cutoff, Selection
 from skaba.network import finite, finite_samples, unreached, watched
 
 DEFAULT_REFRESH_FRACTION = 0.2
-"""Share of batches whose categories are renewed by default where the gradient at the features has to be computed."""
+"""The default of ``renew`` at a layer whose gradient training does not compute anyway."""
 
 
 class FreeABA(ByCategory):
-    """Attribution-based augmentation without a map of its own, one epoch late.
+    """Attribution-based augmentation by the maps of the previous epoch, which training computes anyway.
 
-    The gradient of the loss at the features comes with the training step's own backward pass. The category of each
-    feature is kept, as one bit per boundary, until the sample is drawn again; then it decides the sample's
-    augmentation. So the map is an epoch old, of the input as it was augmented then, in training mode. At a sample's
-    first visit it is not augmented.
+    The backward pass of the training step also computes the gradient of the loss at the features. Their categories are
+    cached, as one bit per feature and boundary, and decide the sample's augmentation at its next visit. So the map is
+    one epoch old, computed in training mode, of the sample as it was augmented then. At its first visit a sample is
+    not augmented.
 
-    Samples are known by their numbers: an estimator gives them, a training loop of your own passes ``index=`` to
-    :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes a map as :class:`ABA` does.
+    Samples are identified by their numbers in the training set. Estimators provide them; in a training loop of your
+    own, pass ``index=`` to :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes maps as
+    :class:`ABA` does.
 
     Parameters
     ----------
@@ -43,19 +44,19 @@ class FreeABA(ByCategory):
     adjustments : AdjustmentSet, default=None
         By default FastABA's ``AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])``.
     change : Constant or Baseline, default=None
-        What a step does to a feature, by default ``Constant()``.
+        How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+        Whether the random factor is a draw of ``|N(0, 1)|`` per sample, or 1.
     share : float, default=1.0
         The share of a batch that is augmented, drawn at random.
     renew : float, default=None
-        The share of batches, drawn at random, whose categories are found anew; the others are augmented by the
-        categories of an earlier epoch, and no gradient at the features is computed for them. A sample's first visit
-        always counts. By default all batches, but a fifth at a hidden layer (``layer=``) if nothing before it is
-        trained, such as words embedded by frozen vectors: there that gradient would not be computed otherwise.
+        The share of batches, drawn at random, whose categories are renewed. For the others no gradient at the features
+        is computed, and the categories of an earlier epoch stay. The categories of a first visit are always cached. By
+        default all batches are renewed; at a hidden layer (``layer=``) whose preceding layers are not trained, such as
+        frozen word vectors, only a fifth, because training does not compute the gradient there.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     References
     ----------
@@ -97,7 +98,7 @@ class FreeABA(ByCategory):
         self.clip = clip
 
     def random_map(self) -> RandomMapFreeABA:
-        """Return the control of this method: the same changes, by the kept categories in random order.
+        """Return the control of this method: the same changes, by the cached categories in random order.
 
         Returns
         -------
@@ -132,17 +133,17 @@ class FreeABA(ByCategory):
         return _ByLastVisit(self, batch, strength)
 
     def _recall(self, batch: Batch, strength: float, x: Tensor) -> Mover:
-        """Return what moves a batch by the categories of its samples' last visit."""
+        """Return the function that moves a batch by the categories of the previous visit."""
         memory, index = batch.memory, batch.index
         memory.prepare(index, x, self.selection.n_categories - 1)
         steps = self._draw_steps(len(x), strength, batch.generator)
         categories, known = memory.recall(index)
         steps = (steps * known.unsqueeze(1)).to(x.detach(), non_blocking=True)
-        # The features stand in the place of maps, which are not kept: no change that is allowed looks at them.
+        # Maps are not cached, and the changes that are allowed do not read them: features stand in their place.
         return self._mover(categories, steps, x.detach(), batch.padding, batch.generator)
 
     def _renews(self, batch: Batch, *, costs_a_gradient: bool) -> bool:
-        """Return whether a batch's categories are to be kept, in place of those of its samples' last visit."""
+        """Return whether the categories of a batch replace those of the previous visit."""
         by_default = DEFAULT_REFRESH_FRACTION if costs_a_gradient else 1
         share = by_default if self.renew is None else self.renew
         if share == 1 or bool(torch.rand((), generator=batch.generator) < share):
@@ -150,9 +151,9 @@ class FreeABA(ByCategory):
         return not batch.memory.knows(batch.index)
 
     def _keep(self, batch: Batch, gradient: Tensor) -> None:
-        """Keep the categories of a batch for its next visit, from the gradient at the features or a multiple of it."""
+        """Cache the categories of a batch, from the gradient at the features or a multiple of it."""
         gradient = gradient.detach()
-        if not finite(gradient):  # as happens in mixed precision: such a sample will not move
+        if not finite(gradient):  # as happens in mixed precision: such samples will not move
             unsound = ~finite_samples(gradient)
             gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
         batch.memory.keep(batch.index, self.selection.sort(gradient, padding=batch.padding))
@@ -162,18 +163,17 @@ class FreeABA(ByCategory):
         super()._check_consistency()
         if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
             raise ValueError(
-                f"FreeABA sees gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
+                f"FreeABA uses gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
                 "size. Use Cutoff(0) or Percentiles."
             )
         if isinstance(self.change, Proportional):
-            raise ValueError("FreeABA keeps categories, not sizes: change=Proportional() needs ABA.")
+            raise ValueError("FreeABA caches categories, not maps: change=Proportional() needs ABA.")
 
 
 class RandomMapFreeABA(RandomOrder, FreeABA):
-    """FreeABA on shuffled maps: the same changes, but not where the network looks.
+    """FreeABA on shuffled maps: the same changes at random places.
 
-    The categories that are kept are the method's own; they are permuted anew whenever they are recalled. See
-    :class:`RandomMapABA`.
+    The categories are cached as in the method, and permuted at random at each visit. See :class:`RandomMapABA`.
 
     Parameters
     ----------
@@ -191,9 +191,9 @@ class RandomMapFreeABA(RandomOrder, FreeABA):
 
 
 class _ByLastVisit:
-    """Moves a batch by the categories of its samples' last visit, and has the next ones kept.
+    """Moves a batch by the categories of the previous visit, and has those of this visit cached.
 
-    What is drawn is drawn at the first call: an optimiser may run the network several times per step.
+    All draws are made at the first call, since an optimiser may run the network several times per step.
     """
 
     def __init__(self, augmenter: FreeABA, batch: Batch, strength: float) -> None:
@@ -214,7 +214,7 @@ class _ByLastVisit:
         at_layer = batch.x is None
         if at_layer:
             require_samples(x, batch.n_samples, batch.model.layer)
-        # If something before a layer is trained, the gradient at its output is computed in any case.
+        # If layers before are trained, the gradient at this layer's output is computed anyway.
         self.renews = self.augmenter._renews(batch, costs_a_gradient=at_layer and not x.requires_grad)
         move = self.augmenter._recall(batch, self.strength, x)
         batch.memory.awaited = self.renews

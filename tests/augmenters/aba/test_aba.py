@@ -454,10 +454,10 @@ def test_a_clone_is_independent():
 @pytest.mark.parametrize(
     ("adjustments", "selection", "message"),
     [
-        ([(1, 0, 1)], Cutoff(), "speaks of 3 categories, but the selection makes 2"),
-        ([(1, -1)], Percentiles(0.1, 0.9), "speaks of 2 categories, but the selection makes 3"),
-        ([3], Percentiles(0.2, 0.4, 0.6, 0.8), "speaks of 3 categories, but the selection makes 5"),
-        ([3], Percentiles(), "speaks of 3 categories, but the selection makes 1"),
+        ([(1, 0, 1)], Cutoff(), "is for 3 categories, but the selection makes 2"),
+        ([(1, -1)], Percentiles(0.1, 0.9), "is for 2 categories, but the selection makes 3"),
+        ([3], Percentiles(0.2, 0.4, 0.6, 0.8), "is for 3 categories, but the selection makes 5"),
+        ([3], Percentiles(), "is for 3 categories, but the selection makes 1"),
     ],
 )
 def test_adjustments_must_match_the_selection(adjustments, selection, message):

@@ -157,7 +157,7 @@ def test_room_that_is_there_is_not_made_again():
 
 def test_samples_of_another_shape_are_refused():
     memory = prepared(4, 9, 2)
-    with pytest.raises(ValueError, match=r"need samples of one shape; one had \(9,\), this has \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"samples must have one shape; earlier ones had \(9,\), these have \(3, 3\)"):
         memory.prepare(torch.tensor([0]), torch.empty(1, 3, 3), 2)
 
 
@@ -170,7 +170,7 @@ def test_too_early():
         lambda: memory.recall(torch.tensor([0])),
         lambda: memory.keep(torch.tensor([0]), Categories(masks(1, 1, 9), 9)),
     ):
-        with pytest.raises(ValueError, match="memory of categories is empty: call prepare first"):
+        with pytest.raises(ValueError, match="cache of categories is empty: call prepare first"):
             use()
 
 

@@ -198,7 +198,7 @@ def test_called_as_a_function_it_asks_for_a_map_all_the_same():
     [
         ({"selection": Cutoff(0.1)}, r"Cutoff\(0\.1\) would depend on the batch size\. Use Cutoff\(0\) or Percentiles"),
         ({"selection": Cutoff(-1)}, "would depend on the batch size"),
-        ({"change": Proportional()}, r"keeps categories, not sizes: change=Proportional\(\) needs ABA"),
+        ({"change": Proportional()}, r"caches categories, not maps: change=Proportional\(\) needs ABA"),
         ({"selection": Percentiles(0.2, 0.4, 0.6, 0.8)}, "adjustment"),
     ],
 )

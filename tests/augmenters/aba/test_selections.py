@@ -338,9 +338,9 @@ def column(*values):
         ([None, 0.5], r"must return 2 numbers or tensors .* of shapes \['NoneType', \(\)\]"),
         ([float("nan"), 0.5], r"boundaries\(\) returned NaN"),
         ([0.5, column(1.0, float("nan"))], r"boundaries\(\) returned NaN"),
-        ([0.5, 0.1], r"returned some that descend; they must ascend"),
-        ([column(0.1, 0.5), column(0.4, 0.4)], r"returned some that descend; they must ascend"),
-        ([column(0.1, 0.5), 0.4], r"returned some that descend; they must ascend"),
+        ([0.5, 0.1], r"returned descending boundaries; they must ascend"),
+        ([column(0.1, 0.5), column(0.4, 0.4)], r"returned descending boundaries; they must ascend"),
+        ([column(0.1, 0.5), 0.4], r"returned descending boundaries; they must ascend"),
     ],
 )
 def test_boundaries_that_bound_nothing_are_refused(found, message):
