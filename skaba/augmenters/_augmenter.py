@@ -250,9 +250,9 @@ class _Finished:
     def __call__(self, x: Tensor) -> Tensor:
         if self.batch.x is None:
             require_samples(x, self.batch.n_samples, self.batch.model.layer)
-        version = x._version
+        version = _version(x)
         result = require_same_shape(self._moved(x), x, self.augmenter).to(x)
-        if x._version != version:
+        if _version(x) != version:
             raise ValueError(f"{self.augmenter!r} wrote into the features that it was given: return a new tensor.")
         if (padding := self.batch.padding) is not None:
             result = torch.where(padding.unsqueeze(-1), x, result)
@@ -283,6 +283,11 @@ def require_same_shape(result: Any, x: Tensor, augmenter: Any) -> Tensor:
         n_bad = int((~finite_samples(result)).sum())
         raise ValueError(f"{augmenter!r} returned NaN or infinity, in {n_bad} of {len(x)} samples.")
     return result
+
+
+def _version(x: Tensor) -> int:
+    """Return how often a tensor has been written into; torch does not count it in inference mode."""
+    return 0 if x.is_inference() else x._version
 
 
 def _name(augmenter: Augmenter) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -79,6 +80,11 @@ class Compose(Augmenter):
         """Unit of the first augmenter that the strength of the whole applies to."""
         units = (as_augmenter(augmenter).strength_unit for augmenter in self._scaled())
         return next(units, "none: at 0 nothing is augmented")
+
+    @property
+    def largest_strength(self) -> float:  # type: ignore[override]
+        """The smallest among the augmenters that the strength of the whole applies to."""
+        return min((as_augmenter(augmenter).largest_strength for augmenter in self._scaled()), default=math.inf)
 
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)

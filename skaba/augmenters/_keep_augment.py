@@ -132,6 +132,11 @@ class KeepAugment(Augmenter):
         """That of the inner augmentation."""
         return as_augmenter(self.augmentation).strength_unit
 
+    @property
+    def largest_strength(self) -> float:  # type: ignore[override]
+        """That of the inner augmentation."""
+        return as_augmenter(self.augmentation).largest_strength
+
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         x = batch.features()
         require_places("KeepAugment", x)

@@ -181,7 +181,9 @@ def check_strength(checked: _Checked, make: Make) -> None:
     _require(x.data_ptr() == case.x.data_ptr() and torch.equal(x, case.x), "the result at strength 0 is not x itself")
     _require(y is case.y, "the targets at strength 0 are not y itself")
     largest = checked.augmenter.largest_strength
-    checked.call(case, strength=min(largest, 2 * checked.strength))
+    larger = min(largest, 2 * checked.strength)
+    refused = _raises((TypeError, ValueError), lambda: checked.call(case, strength=larger))
+    _require(not refused, f"strength={larger} is refused, but largest_strength is {largest}")
     beyond = [] if math.isinf(largest) else [2 * largest]
     for bad in (-0.1, math.nan, math.inf, "0.1", *beyond):
         refused = _raises((TypeError, ValueError), lambda bad=bad: checked.call(case, strength=bad))  # type: ignore[misc]

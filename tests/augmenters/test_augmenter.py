@@ -73,6 +73,11 @@ def test_strength_0_none_and_an_empty_batch_are_x_itself():
         assert called(Never(), x, strength=strength).data_ptr() == x.data_ptr()
 
 
+def test_it_runs_in_inference_mode_too():
+    with torch.inference_mode():
+        assert torch.equal(called(Fade(), torch.ones(2, 3)), torch.ones(2, 3) * (1 - 0.5 * share_lost()))
+
+
 def test_clip_is_kept_by_the_base():
     x = torch.tensor([[0.5, 1.0, 3.0]])
     within = called(Fade(clip=(0.8, 2.0)), x, strength=1.0, seed=1)

@@ -103,6 +103,7 @@ def test_the_default_strength_is_that_of_the_part_that_is_scaled():
     assert [compose.default_strength for compose in kept] == [0.1, 1.0, 1.0]
     assert Compose([Compose([FPA(), fast_aba()])]).default_strength == 0.1
     assert Compose([FPA(), mend_aba()]).strength_unit == mend_aba().strength_unit
+    assert [Compose(parts).largest_strength for parts in ([FPA(), mend_aba()], [FPA()], [])] == [float("inf")] * 3
 
 
 def test_an_aba_attributes_what_came_before_it():

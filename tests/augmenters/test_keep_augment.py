@@ -145,6 +145,7 @@ def test_the_probability_says_how_many_samples_are_augmented_and_asked_about(aug
 def test_its_strength_is_that_of_what_is_inside():
     assert [KeepAugment(inside).default_strength for inside in (fast_aba(), FPA(), torch.zeros_like)] == [0.1, 1, 1]
     assert KeepAugment(FPA()).strength_unit == FPA.strength_unit
+    assert [KeepAugment(inside).largest_strength for inside in (fast_aba(), FPA())] == [float("inf"), 1.0]
 
 
 def test_strength_0_asks_nobody():

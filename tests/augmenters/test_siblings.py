@@ -47,6 +47,7 @@ CHECKED = {
     "CutMix": CutMix(),
     "free_aba": free_aba(),
     "control of free_aba": free_aba().random_map(),
+    "KeepAugment of FPA": KeepAugment(FPA(p1_max=0.5, probability=1)),
     "clipped": mend_aba(k=2, change=Proportional(), clip=(-1, 1)),
     **{name: preset(name, k=2) for name in ("challenger", "mend_aba", "fast_aba")},
 }

@@ -123,6 +123,15 @@ class Unchecked(Noise):
         return super()._plan(batch, 1.0)
 
 
+class Narrow(Noise):
+    """Refuses a strength that it says it allows."""
+
+    def _plan(self, batch, strength):
+        if strength > 0.5:
+            raise ValueError("too much")
+        return super()._plan(batch, strength)
+
+
 class Doubles(Noise):
     """Prints a parameter as it is not."""
 
@@ -161,6 +170,7 @@ MISTAKES = [
     (Unfinished(), "on the network 'text': padding has changed"),
     (Forgets(), "the same generator gave two results"),
     (Unchecked(), "strength=-0.1 is not refused"),
+    (Narrow(), "strength=1.0 is refused, but largest_strength is inf"),
     (Doubles(), "a copy prints as"),
     (Redraws(), "two forward passes of one step are augmented differently"),
     (GrowsWhere0(), "the result at strength 0 is not x itself"),
