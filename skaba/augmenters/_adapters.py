@@ -132,7 +132,7 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
     x, changed : Tensor of shape (n, ...)
         The features of the batch before and after.
     """
-    if batch.x is not None:
+    if batch.x is not None and not batch.is_preview:
         return lambda _: changed
     change = changed - x
     return lambda output: output + change

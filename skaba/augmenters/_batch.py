@@ -38,6 +38,8 @@ class Batch:
         What the augmenter keeps between steps; see :meth:`Augmenter.new_memory`.
     n_classes : int or None
         The number of classes, if it is known.
+    is_preview : bool
+        Whether x is a layer's output that was computed ahead: the forward pass will compute and augment its own.
     """
 
     model: Any
@@ -49,6 +51,7 @@ class Batch:
     index: Tensor | None = None
     memory: Any = None
     n_classes: int | None = None
+    is_preview: bool = False
 
     @property
     def n_samples(self) -> int:
@@ -96,7 +99,7 @@ class Batch:
 
     def with_features(self) -> Batch:
         """Return the batch with its features computed."""
-        return self if self.x is not None else replace(self, x=self.features())
+        return self if self.x is not None else replace(self, x=self.features(), is_preview=True)
 
     def rows(self, index: Tensor) -> Batch:
         """Return some of the samples.

@@ -8,8 +8,10 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
-from skaba.augmenters._adapters import FromBatchFunction, as_augmenter, is_augmenter, replacing, require_inner
-from skaba.augmenters._augmenter import Augmenter
+from torch import Tensor
+
+from skaba.augmenters._adapters import FromBatchFunction, as_augmenter, is_augmenter, require_inner
+from skaba.augmenters._augmenter import Augmenter, Plan
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 
@@ -91,11 +93,23 @@ class Compose(Augmenter):
         return [augmenter for augmenter, own in pairs if own is None and _is_scaled(augmenter)]
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
-        before = batch.features()
-        at = replace(batch, x=before)
+        at, moves = batch.with_features(), []
         for augmenter, own in zip(self.augmenters, self._strengths(), strict=True):
-            at = _augmented(at, augmenter, own, strength)
-        return replacing(batch, before, at.features()), at.y
+            plan = _planned(at, augmenter, own, strength)
+            if plan.move is not None:
+                moves.append(plan.move)
+                at = replace(at, x=plan.move(at.features().clone()))
+            at = replace(at, y=plan.y)
+        if batch.x is not None:
+            return (lambda _: at.features()), at.y
+
+        # At a layer all augmenters run again, on the output of the forward pass: gradients flow through them.
+        def move(x: Tensor) -> Tensor:
+            for each in moves:
+                x = each(x.clone())
+            return x
+
+        return move, at.y
 
     def _strengths(self) -> Sequence[float | None]:
         return [None] * len(self.augmenters) if self.strengths is None else self.strengths
@@ -167,14 +181,11 @@ def _is_scaled(augmenter: Any) -> bool:
     return as_augmenter(augmenter).is_attribution_based
 
 
-def _augmented(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Batch:
-    """Return a batch after one of the augmenters."""
+def _planned(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Plan:
+    """Return how one of the augmenters changes a batch."""
     if not is_augmenter(augmenter):
-        made: Augmenter = FromBatchFunction(augmenter, 1.0 if own is None else own)
-    else:
-        made = as_augmenter(augmenter)
-        by_default = strength if _is_scaled(augmenter) else made.default_strength
-        strength = by_default if own is None else own
-    x = batch.features()
-    plan = made.plan(batch, strength)
-    return replace(batch, x=x if plan.move is None else plan.move(x.clone()), y=plan.y)
+        return FromBatchFunction(augmenter, 1.0 if own is None else own).plan(batch, strength)
+    made = as_augmenter(augmenter)
+    if own is None:
+        own = strength if _is_scaled(augmenter) else made.default_strength
+    return made.plan(batch, own)

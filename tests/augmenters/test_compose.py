@@ -8,6 +8,7 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.augmenters import (
     FPA,
+    Batch,
     Compose,
     GaussianNoise,
     Percentiles,
@@ -130,6 +131,26 @@ def test_at_an_embedding():
     result = augmented(Compose([FPA(p1_max=1, probability=1), fast_aba(k=2)]), x, torch.tensor([0, 1, 2, 0]), model)
     assert result.shape == x.shape
     assert not torch.equal(result, x)
+
+
+def test_at_a_layer_each_part_works_on_the_output_of_the_forward_pass():
+    """In training mode dropout before the layer drops, which the features that are looked at ahead do not show."""
+    net = nn.Sequential(nn.Linear(5, 6), nn.Dropout(0.5), nn.Linear(6, 3)).train()
+    x, y = torch.randn(8, 5, generator=seeded()), torch.arange(8) % 3
+    parts = [FPA(p1_max=1, probability=1), lambda batch: batch + 1, mend_aba(k=2)]
+    batch = Batch(FromLayer(net, "1", x), None, y, nn.CrossEntropyLoss(), seeded())
+    move = Compose(parts).plan(batch, 0.5).move
+    output = (2 * net[1](net[0](x).detach())).requires_grad_()
+    first, second = move(output * 1), move(output * 1)
+    assert torch.equal(first, second)
+    (gradient,) = torch.autograd.grad(first.sum(), output)
+    kept = gradient == 1
+    assert torch.equal(gradient == 0, ~kept)
+    assert 0 < kept.float().mean() < 1
+    # What was erased is the same whatever the output was; what was kept moves with it.
+    other = move(output + 10)
+    torch.testing.assert_close(other[~kept], first[~kept])
+    torch.testing.assert_close(other[kept], first[kept] + 10)
 
 
 # --- parameters

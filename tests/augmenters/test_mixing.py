@@ -234,8 +234,9 @@ def test_the_default_strength_and_its_unit_are_stated(mixing):
 # --- at a layer
 
 
+@pytest.mark.parametrize("mixing", [Mixup(), Compose([Mixup()], [1.0])], ids=["alone", "in Compose"])
 @pytest.mark.parametrize("layer", ["1", "3"])
-def test_manifold_mixup_sends_gradients_through_both_samples(layer):
+def test_manifold_mixup_sends_gradients_through_both_samples(layer, mixing):
     net, x, y = mlp(), torch.randn(8, 6, generator=seeded()), torch.arange(8) % 4
 
     def gradients(forward):
@@ -243,7 +244,7 @@ def test_manifold_mixup_sends_gradients_through_both_samples(layer):
         forward()
         return [parameter.grad.clone() for parameter in net.parameters()]
 
-    augmentation = Augmentation(net, Mixup(), 1.0, layer=layer, random_state=0)
+    augmentation = Augmentation(net, mixing, 1.0, layer=layer, random_state=0)
     shares = []
 
     def ours():
