@@ -8,36 +8,28 @@ from skaba.augmenters._compose import Compose
 from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
 from skaba.augmenters._keep_augment import KeepAugment
+from skaba.augmenters._mixing import CutMix, Mixup
 from skaba.augmenters._random_erasing import RandomErasing
-from skaba.augmenters.aba import (
-    ABA,
-    ADJUSTMENTS,
-    GROUPS,
+from skaba.augmenters.aba._aba import ABA, RandomMapABA
+from skaba.augmenters.aba._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
+from skaba.augmenters.aba._categories import Categories
+from skaba.augmenters.aba._category_memory import CategoryMemory
+from skaba.augmenters.aba._changes import Baseline, Change, Constant, Proportional
+from skaba.augmenters.aba._free_aba import FreeABA, RandomMapFreeABA
+from skaba.augmenters.aba._percentiles import Percentiles
+from skaba.augmenters.aba._presets import (
     PRESETS,
-    AdjustmentSet,
-    Baseline,
-    Categories,
-    CategoryMemory,
-    Change,
-    Constant,
-    Cutoff,
-    FreeABA,
-    Percentiles,
-    Proportional,
-    RandomMapABA,
-    RandomMapFreeABA,
-    Selection,
     challenger,
     challenger_original,
     fast_aba,
     fgsm,
     free_aba,
-    group_of,
     mend_aba,
     preset,
     preset_that_explains,
     register_preset,
 )
+from skaba.augmenters.aba._selections import Cutoff, Selection
 
 __all__ = [
     "ABA",
@@ -54,10 +46,12 @@ __all__ = [
     "Change",
     "Compose",
     "Constant",
+    "CutMix",
     "Cutoff",
     "FreeABA",
     "GaussianNoise",
     "KeepAugment",
+    "Mixup",
     "Mover",
     "Percentiles",
     "Plan",

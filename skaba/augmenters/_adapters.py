@@ -1,4 +1,4 @@
-"""What users bring to augment with: augmenters of their own, and functions of a batch alone, such as kornia's."""
+"""Functions as augmenters: with the arguments of an augmenter, or of the batch alone, as kornia's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from skaba._validation import validate_parameters
 from skaba.augmenters._augmenter import Augmenter, require_same_shape
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import Mover
-from skaba.augmenters.aba import PRESETS, AdjustmentSet, Change, Selection
+from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._changes import Change
+from skaba.augmenters.aba._presets import PRESETS
+from skaba.augmenters.aba._selections import Selection
 from skaba.network import per_sample
 
 
@@ -28,9 +31,9 @@ def as_augmenter(component: Any) -> Augmenter:
     Parameters
     ----------
     component : callable
-        An :class:`Augmenter`; a function with an augmenter's arguments; or a function that takes the batch alone, such
-        as one of kornia's. The latter draws from Python's, NumPy's and torch's global random states, which are
-        seeded for the call and put back. A strength greater than 0 only switches it on.
+        An :class:`Augmenter`; a function with the arguments of an augmenter; or a function that takes the batch alone,
+        such as kornia's. For a call of the latter, the global random states of Python, NumPy and torch are seeded, and
+        restored after it; it is applied at any strength greater than 0.
 
     Returns
     -------
@@ -44,14 +47,14 @@ def as_augmenter(component: Any) -> Augmenter:
     >>> as_augmenter(torch.ones_like)(None, torch.zeros(1, 3), None, **arguments)
     tensor([[1., 1., 1.]])
     """
-    # A subclass with a __call__ of its own means that one.
+    # A subclass that overrides __call__ expects its __call__ to be used, not plan().
     if isinstance(component, Augmenter) and type(component).__call__ is Augmenter.__call__:
         return component
     return FromFunction(component) if is_augmenter(component) else FromBatchFunction(component)
 
 
 class FromFunction(Augmenter):
-    """A function with the arguments of an augmenter, or any object that is called so.
+    """A function, or another callable, with the arguments of an augmenter.
 
     Parameters
     ----------
@@ -64,17 +67,17 @@ class FromFunction(Augmenter):
 
     @property
     def default_strength(self) -> float:  # type: ignore[override]
-        """The function's own, or 1."""
+        """The default strength that the function states, or 1."""
         return float(getattr(self.function, "default_strength", 1.0))
 
     @property
     def strength_unit(self) -> str:  # type: ignore[override]
-        """The function's own, if it states one."""
+        """The unit that the function states."""
         return str(getattr(self.function, "strength_unit", "its own"))
 
     @property
     def is_attribution_based(self) -> bool:  # type: ignore[override]
-        """The function's own answer; else whether it states no default strength."""
+        """What the function states; if it does not, whether it states no default strength."""
         return bool(getattr(self.function, "is_attribution_based", not hasattr(self.function, "default_strength")))
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
@@ -103,7 +106,9 @@ class FromBatchFunction(Augmenter):
         self.function = function
         self.probability = probability
 
-    def _plan(self, batch: Batch, strength: float) -> Mover:
+    def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        if self.probability == 0:
+            return None
         x = batch.features()
         with _own_random_state(batch.generator, x.device), torch.no_grad():
             changed = require_same_shape(self.function(x.clone()), x, self.function).to(x)
@@ -117,7 +122,7 @@ class FromBatchFunction(Augmenter):
 
 
 def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
-    """Return a function that puts features that are augmented already in the place of a batch's.
+    """Return a function that replaces the features of a batch by features that are augmented already.
 
     At a layer the change is added to the layer's output, so that gradients flow to the layers before.
 
@@ -125,9 +130,9 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
     ----------
     batch : Batch
     x, changed : Tensor of shape (n, ...)
-        The batch's features before and after.
+        The features of the batch before and after.
     """
-    if batch.x is not None:
+    if batch.x is not None and not batch.is_preview:
         return lambda _: changed
     change = changed - x
     return lambda output: output + change
@@ -135,13 +140,7 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
 
 def is_augmenter(function: Any) -> bool:
     """Return whether something can be called with the arguments of an augmenter."""
-    if isinstance(function, Augmenter):
-        return True
-    signature = _signature(function)
-    # A function of anything, (*args, **kwargs), takes a batch alone.
-    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
-        return False
-    return _takes(function, 3, "strength", "criterion", "generator")
+    return isinstance(function, Augmenter) or bool(_accepts(function, 3, "strength", "criterion", "generator"))
 
 
 def require_augmenter(name: str, component: Any) -> None:
@@ -159,16 +158,14 @@ def require_augmenter(name: str, component: Any) -> None:
         If it is neither an augmenter nor a function of a batch.
     """
     makes = isinstance(component, type) or component in PRESETS.values()
-    takes_batch = callable(component) and (
-        _signature(component) is None or is_augmenter(component) or _takes(component, 1)
-    )
+    takes_batch = callable(component) and (is_augmenter(component) or _accepts(component, 1) is not False)
     if takes_batch and not makes:
         return
     part = _part_of(component)
     if part is not None:
         shown, made = (component.__name__, "()") if isinstance(component, type) else (repr(component), "")
         raise ValueError(
-            f"{name}={shown} is no augmenter: it {PARTS[part][0]}. Make one with it, ABA({part}={shown}{made})."
+            f"{name}={shown} is not an augmenter: it {part.does}. Make one with it, ABA({part.name}={shown}{made})."
         )
     if makes:
         raise ValueError(f"{name}={component.__name__} makes an augmenter: call it, {component.__name__}().")
@@ -185,25 +182,20 @@ def require_inner(name: str, component: Any) -> None:
     require_augmenter(name, component)
     if getattr(component, "needs_index", False):
         raise ValueError(
-            f"{name}={component!r} uses the gradient of the training step itself, which is out of reach inside another "
-            "augmenter: use it as augmenter= alone, or take one that computes its own maps, such as fast_aba()."
+            f"{name}={component!r} uses the gradient of the training step itself, which another augmenter cannot give "
+            "it: use it alone, as augmenter=, or use an augmenter that computes its own maps, such as fast_aba()."
         )
     validate_parameters(component)
 
 
-def _signature(function: Any) -> inspect.Signature | None:
-    """Return how something is called; None if nobody knows, as of some built-in functions."""
+def _accepts(function: Any, n_positional: int, *keywords: str) -> bool | None:
+    """Return whether a function takes so many arguments and others by name; None if its signature does not tell."""
     try:
-        return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
-    except (TypeError, ValueError):
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):  # a built-in function, or nothing that can be called
         return None
-
-
-def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
-    """Return whether something is known to take so many arguments, and others by name."""
-    signature = _signature(function)
-    if signature is None:
-        return False
+    if any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+        return None
     try:
         signature.bind(*[None] * n_positional, **dict.fromkeys(keywords))
     except TypeError:
@@ -211,50 +203,35 @@ def _takes(function: Any, n_positional: int, *keywords: str) -> bool:
     return True
 
 
-def _draws_maps(component: Any) -> bool:
-    return _takes(_as_called(component), 3, "target", "criterion", "generator")
+class _Part(NamedTuple):
+    """A part of an ABA that may be taken for an augmenter."""
+
+    name: str
+    does: str
 
 
-def _is_target(component: Any) -> bool:
-    return _takes(_as_called(component), 2, "criterion", "generator")
-
-
-def _is(kind: type) -> Callable[[Any], bool]:
-    return lambda component: (
-        isinstance(component, kind) or (isinstance(component, type) and issubclass(component, kind))
-    )
-
-
-def _as_called(component: Any) -> Any:
-    """Return what is called in place of an instance of a class, None if instances cannot be; anything else as it is."""
-    if not isinstance(component, type):
-        return component
-    call: Any = next((vars(kind)["__call__"] for kind in component.__mro__ if "__call__" in vars(kind)), None)
-    signature = _signature(call)
-    # A method of anything, (*args, **kwargs), such as a module's, says nothing.
-    if signature is None or any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
-        return None
-    return partial(call, None)
-
-
-def _part_of(component: Any) -> str | None:
+def _part_of(component: Any) -> _Part | None:
     """Return which part of an ABA something is, or the instances of a class are."""
-    return next((part for part, (_, is_one) in PARTS.items() if is_one(component)), None)
+    is_class = isinstance(component, type)
+    called = partial(component.__call__, None) if is_class else component
+    if _accepts(called, 3, "target", "criterion", "generator"):
+        return _Part("attribution", "computes maps")
+    if _accepts(called, 2, "criterion", "generator"):
+        return _Part("target", "chooses what maps explain")
+    kind = component if is_class else type(component)
+    return next((part for base, part in _PARTS.items() if issubclass(kind, base)), None)
 
 
-PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "attribution": ("draws maps", _draws_maps),
-    "target": ("says what maps explain", _is_target),
-    "selection": ("sorts features into categories", _is(Selection)),
-    "adjustments": ("says how categories move", _is(AdjustmentSet)),
-    "change": ("says what a step does to a feature", _is(Change)),
+_PARTS = {
+    Selection: _Part("selection", "sorts features into categories"),
+    AdjustmentSet: _Part("adjustments", "tells how categories move"),
+    Change: _Part("change", "turns steps into changes"),
 }
-"""Parts of an ABA that may be taken for an augmenter: what each does, and how it is told."""
 
 
 @contextmanager
 def _own_random_state(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let a generator decide what is drawn from the global random states in the block; put them back after it."""
+    """Seed the global random states by a generator for the time of the block, and restore them after it."""
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     python, numpy = random.getstate(), np.random.get_state()
     cuda = [device] if device.type == "cuda" else []

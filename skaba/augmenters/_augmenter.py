@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_changed
-from skaba.augmenters._batch import Batch
+from skaba.attribution import as_labels
+from skaba.augmenters._batch import Batch, require_samples
 from skaba.augmenters._clipping import Mover, check_clip, clipped
 from skaba.network import described, finite, finite_samples
 
@@ -36,9 +37,11 @@ class Plan(NamedTuple):
 class Augmenter(BaseEstimator, ABC):
     """A batch in, an augmented batch out.
 
-    A subclass writes one method, ``_plan``, and states the unit and the default of its strength. What is around it is
-    the same for all: parameters, batch and strength are checked, at strength 0 nothing happens, padding stays as it
-    is, and the result has the batch's shape, dtype and device and stays within ``clip``, if there is such a parameter.
+    A subclass writes one method, ``_plan``, and states the unit and the default of its strength. The base does the
+    rest: it checks parameters, batch and strength, changes nothing at strength 0, restores padding, checks the shape of
+    the result, brings it to the batch's dtype and device, and clips it if there is a parameter ``clip``.
+
+    :func:`skaba.testing.check_augmenter` checks an augmenter of your own.
 
     Attributes
     ----------
@@ -47,18 +50,18 @@ class Augmenter(BaseEstimator, ABC):
     strength_unit : str
         What the strength is measured in.
     largest_strength : float
-        The largest strength that makes sense; 1 for a share.
+        The largest strength that is allowed; 1 for a share.
     is_attribution_based : bool
         Whether the strength is the s of attribution-based augmentation, in units of the features; :class:`Compose`
         then applies its own strength.
     needs_index : bool
-        Whether samples are known again by their numbers from one epoch to the next; see ``new_memory``.
+        Whether the augmenter needs the samples' numbers in the training set; see ``new_memory``.
     uses_mask : bool
-        Whether masks of features that may matter decide what changes.
+        Whether masks of features that may matter decide which features change.
 
     Examples
     --------
-    An augmenter of your own, which any estimator takes, at the input as at a layer:
+    An augmenter of your own, which any estimator takes, at the input and at a layer:
 
     >>> import torch
     >>> from skaba.augmenters import Augmenter
@@ -98,14 +101,14 @@ class Augmenter(BaseEstimator, ABC):
         Parameters
         ----------
         model : nn.Module, callable or None
-            Returns logits of shape (n, n_outputs). An augmenter that looks at the model runs it in evaluation mode
-            and leaves no trace.
+            Returns logits of shape (n, n_outputs). Augmenters that use the model run it in evaluation mode and leave no
+            trace on it.
         x : floating-point Tensor of shape (n, ...)
             Left unchanged.
         y : Tensor, array-like or None
             The targets, if they are needed.
         strength : float
-            How far to go, in the augmenter's own unit; 0 changes nothing.
+            How strongly to augment, in the augmenter's own unit; 0 changes nothing.
         criterion : callable or None
             The loss, if it is needed.
         generator : torch.Generator on the CPU
@@ -114,8 +117,8 @@ class Augmenter(BaseEstimator, ABC):
         Returns
         -------
         Tensor of x's shape, or a tuple of it and the targets
-            Detached, on x's device; x itself if nothing changes. With targets if the augmenter changes these too:
-            shares of the classes (n, n_classes), or values of y's shape.
+            Detached, on x's device; x itself if nothing changes. The tuple is returned if the augmenter changes the
+            targets too: shares of the classes, (n, n_classes), or values of y's shape.
 
         Raises
         ------
@@ -129,7 +132,7 @@ class Augmenter(BaseEstimator, ABC):
             raise TypeError(
                 f"{_name(self)} takes a batch as torch.Tensor, got {described(x)}: pass torch.as_tensor(x)."
             )
-        x = x.detach()
+        x, y = x.detach(), as_labels(y, x.device)
         plan = self.plan(Batch(model, x, y, criterion, generator), strength)
         if plan.move is None:
             return x
@@ -165,9 +168,9 @@ class Augmenter(BaseEstimator, ABC):
     def _plan(self, batch: Batch, strength: float) -> Mover | tuple[Mover, Tensor] | None:
         """Return the function that augments the features of a batch.
 
-        It takes the features, (n, ...), and returns them augmented, in a new tensor. Gradients flow through it to the
-        layers before. None stands for no change. An augmenter that changes the targets returns a tuple of the function
-        and the new targets.
+        The function takes the features, (n, ...), and returns them augmented, in a new tensor. At a layer, gradients
+        flow through it to the layers before. Return None for no change. To change the targets as well, return a tuple
+        of the function and the new targets.
 
         Parameters
         ----------
@@ -198,6 +201,30 @@ class Augmenter(BaseEstimator, ABC):
         check_clip(getattr(self, "clip", None))
 
     def _check_call(self, batch: Batch, strength: Any) -> None:
+        self._check_strength(strength)
+        if not isinstance(batch.generator, torch.Generator):
+            raise TypeError(
+                f"{_name(self)} draws at random: pass generator=torch.Generator().manual_seed(0), got "
+                f"{described(batch.generator)}."
+            )
+        x, y = batch.x, batch.y
+        if x is not None and not x.is_floating_point():
+            raise TypeError(
+                f"{_name(self)} needs floating-point samples, got {x.dtype}. Scale images to floats; augment word ids "
+                "at their embedding, with layer='embedding'."
+            )
+        if x is not None and x.dim() < 2:
+            raise ValueError(
+                f"{_name(self)} takes a batch, (n, ...), whose first axis is the samples; x has shape "
+                f"{tuple(x.shape)}. Pass x.unsqueeze(0) for a single sample."
+            )
+        if isinstance(y, Tensor) and y.shape[:1] != (batch.n_samples,):
+            raise ValueError(
+                f"y must hold one target per sample: the batch has {batch.n_samples} samples, y has shape "
+                f"{tuple(y.shape)}."
+            )
+
+    def _check_strength(self, strength: Any) -> None:
         if not isinstance(strength, Real):
             raise TypeError(f"strength={strength!r} must be a number, one for the whole batch, for example 0.1.")
         if not math.isfinite(strength):
@@ -209,17 +236,10 @@ class Augmenter(BaseEstimator, ABC):
                 f"strength={strength!r} is too large for {_name(self)}, whose strength is {self.strength_unit}: at "
                 f"most {self.largest_strength:g}."
             )
-        if batch.x is not None and not batch.x.is_floating_point():
-            raise TypeError(f"{_name(self)} needs floating-point samples, got {batch.x.dtype}. Scale images to floats.")
-        if not isinstance(batch.generator, torch.Generator):
-            raise TypeError(
-                f"{_name(self)} draws at random: pass generator=torch.Generator().manual_seed(0), got "
-                f"{described(batch.generator)}."
-            )
 
 
 class _Finished:
-    """A function that augments features, with what all augmenters have in common around it."""
+    """Carries out what an augmenter planned, with the checks and repairs that all augmenters share."""
 
     def __init__(self, augmenter: Augmenter, move: Mover, batch: Batch) -> None:
         self.augmenter = augmenter
@@ -228,11 +248,15 @@ class _Finished:
         self.state: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self.batch.x is None:
+            require_samples(x, self.batch.n_samples, self.batch.model.layer)
+        version = _version(x)
         result = require_same_shape(self._moved(x), x, self.augmenter).to(x)
-        padding, clip = self.batch.padding, getattr(self.augmenter, "clip", None)
-        if padding is not None:
+        if _version(x) != version:
+            raise ValueError(f"{self.augmenter!r} wrote into the features that it was given: return a new tensor.")
+        if (padding := self.batch.padding) is not None:
             result = torch.where(padding.unsqueeze(-1), x, result)
-        return clipped(result, x, clip)
+        return clipped(result, x, getattr(self.augmenter, "clip", None))
 
     def _moved(self, x: Tensor) -> Tensor:
         # An optimiser such as LBFGS runs the network several times per step, and a checkpointed part runs twice: each
@@ -250,7 +274,7 @@ class _Finished:
 
 
 def require_same_shape(result: Any, x: Tensor, augmenter: Any) -> Tensor:
-    """Return what an augmenter made of a batch, or raise a ValueError if it is not a finite tensor of its shape."""
+    """Return an augmented batch, or raise a ValueError if it is not a finite tensor of the batch's shape."""
     if not isinstance(result, Tensor) or result.shape != x.shape:
         raise ValueError(
             f"{augmenter!r} returned {described(result)} for a batch of shape {tuple(x.shape)}; it must keep the shape."
@@ -259,6 +283,11 @@ def require_same_shape(result: Any, x: Tensor, augmenter: Any) -> Tensor:
         n_bad = int((~finite_samples(result)).sum())
         raise ValueError(f"{augmenter!r} returned NaN or infinity, in {n_bad} of {len(x)} samples.")
     return result
+
+
+def _version(x: Tensor) -> int:
+    """Return how often a tensor has been written into; torch does not count it in inference mode."""
+    return 0 if x.is_inference() else x._version
 
 
 def _name(augmenter: Augmenter) -> str:

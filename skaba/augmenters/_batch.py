@@ -1,4 +1,4 @@
-"""A batch as augmenters see it: at the input, or at a layer whose output is not computed yet."""
+"""The batch that augmenters work on: at the input, or at a layer whose output is not computed yet."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skaba.attribution import Criterion, Gradient, Target, as_labels, attributed
+from skaba.attribution import Criterion, Gradient, Target, attributed
 from skaba.network import FromLayer, answer, asking, channel_axis_of, rows_of, scaled, stretched
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples that are augmented, and what may be needed to do so.
+    """The samples to augment, and what augmenters may need.
 
     Parameters
     ----------
@@ -35,9 +35,11 @@ class Batch:
     generator : torch.Generator on the CPU
         Decides every draw.
     memory : object or None
-        What the augmenter keeps from step to step; see :meth:`Augmenter.new_memory`.
+        What the augmenter keeps between steps; see :meth:`Augmenter.new_memory`.
     n_classes : int or None
-        How many classes there are, if it is known.
+        The number of classes, if it is known.
+    is_preview : bool
+        Whether x is a layer's output that was computed ahead: the forward pass will compute and augment its own.
     """
 
     model: Any
@@ -49,6 +51,7 @@ class Batch:
     index: Tensor | None = None
     memory: Any = None
     n_classes: int | None = None
+    is_preview: bool = False
 
     @property
     def n_samples(self) -> int:
@@ -64,7 +67,7 @@ class Batch:
     def padding(self) -> Tensor | None:
         """True where a text has no word, of the features' shape but for the last axis; None without padding.
 
-        It is known as soon as the layer has run: after ``features()`` or ``attribute()``.
+        At a layer it is known once the layer has run, for example after ``features()`` or ``attribute()``.
         """
         return self.model.padding if isinstance(self.model, FromLayer) else None
 
@@ -88,7 +91,7 @@ class Batch:
         Raises
         ------
         ValueError
-            If the layer's output does not hold one sample after the other.
+            If the first axis of the layer's output is not the samples.
         """
         if self.x is not None:
             return self.x
@@ -96,7 +99,7 @@ class Batch:
 
     def with_features(self) -> Batch:
         """Return the batch with its features computed."""
-        return self if self.x is not None else replace(self, x=self.features())
+        return self if self.x is not None else replace(self, x=self.features(), is_preview=True)
 
     def rows(self, index: Tensor) -> Batch:
         """Return some of the samples.
@@ -131,7 +134,7 @@ class Batch:
         Raises
         ------
         ValueError
-            If there is not one target per sample, the target does not fit the model, or the map does not fit the batch.
+            If the target does not fit the model, or the map does not fit the batch.
         """
         arguments: dict[str, Any] = {"target": target, "criterion": self.criterion, "generator": self.generator}
         if self.x is None and type(method) is Gradient and resolution == 1:
@@ -139,15 +142,14 @@ class Batch:
             map_ = method.at_layer(self.model, self.y, **arguments)
             return require_samples(map_, self.n_samples, self.model.layer)
         x = self.features(getattr(method, "mode", "eval"))
-        y = labels_of(x, self.y)
         if resolution == 1:
-            return attributed(method, self.model, x, y, **arguments)
+            return attributed(method, self.model, x, self.y, **arguments)
         small = scaled(x, resolution, self.channel_axis)
-        return stretched(attributed(method, self.model, small, y, **arguments), x, self.channel_axis)
+        return stretched(attributed(method, self.model, small, self.y, **arguments), x, self.channel_axis)
 
     @cached_property
     def n_outputs(self) -> int:
-        """How many logits the model returns per sample; where it is not known, a pass over one sample tells."""
+        """How many logits the model returns per sample; a pass over one sample if it is not known."""
         if self.n_classes is not None:
             return self.n_classes
         one = self.rows(torch.zeros(1, dtype=torch.int64, device=self.device)).with_features()
@@ -156,35 +158,13 @@ class Batch:
 
 
 def require_samples(output: Tensor, n_samples: int, layer: str) -> Tensor:
-    """Return a layer's output, or raise a ValueError if it does not hold one sample after the other."""
+    """Return a layer's output, or raise a ValueError if its first axis is not the samples."""
     if output.dim() >= 2 and len(output) == n_samples:
         return output
     raise ValueError(
         f"layer={layer!r} returns a tensor of shape {tuple(output.shape)} for {n_samples} samples; its first axis "
         "must be the samples, and features must follow. Choose another layer, or set batch_first=True."
     )
-
-
-def labels_of(x: Tensor, y: Any) -> Tensor | None:
-    """Return the labels of samples that are attributed; lists and arrays become tensors.
-
-    Raises
-    ------
-    ValueError
-        If x has no axis of samples, or y does not hold one number, or row of numbers, per sample.
-    """
-    if x.dim() < 2:
-        raise ValueError(
-            f"Attribution takes a batch, (n, ...), whose first axis is that of the samples; x has shape "
-            f"{tuple(x.shape)}. Pass x.unsqueeze(0) for a single sample."
-        )
-    labels = as_labels(y, x.device)
-    if labels is not None and labels.shape[:1] != x.shape[:1]:
-        raise ValueError(
-            f"y must hold one target per sample: the batch has {len(x)}, of shape {tuple(x.shape[1:])}, y has shape "
-            f"{tuple(labels.shape)}."
-        )
-    return labels
 
 
 def _picked(values: Any, index: Tensor) -> Any:

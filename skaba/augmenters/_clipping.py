@@ -13,7 +13,7 @@ Clip = Sequence[Any]
 """``(low, high)``: numbers, or arrays that broadcast to a sample."""
 
 Mover = Callable[[Tensor], Tensor]
-"""Takes features, the input or a layer's output, that may be written into, and returns them augmented."""
+"""Takes features, which are the input or the output of a layer, and returns them augmented."""
 
 CLIP_CONSTRAINT: list[Any] = [tuple, list, None]
 
@@ -21,8 +21,8 @@ CLIP_CONSTRAINT: list[Any] = [tuple, list, None]
 def clipped(x_augmented: Tensor, x: Tensor, clip: Clip | None) -> Tensor:
     """Return augmented samples, clipped so that no feature has moved out of a range.
 
-    A feature that lay outside already may stay where it was or move towards the range, but not away from it. So what
-    is not augmented never changes, and padding does not either.
+    A feature that was outside before may stay or move towards the range, but not away from it. So features that are not
+    augmented, such as padding, never change.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def clipped(x_augmented: Tensor, x: Tensor, clip: Clip | None) -> Tensor:
 
 
 def clipping(move: Mover, clip: Clip | None) -> Mover:
-    """Return what augments a batch in place and clips it; no gradient flows through either change."""
+    """Return a function that augments a batch in place and clips it; no gradient flows through either change."""
     return move if clip is None else partial(_moved_within, move, clip)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
-from skaba.augmenters._adapters import FromBatchFunction, as_augmenter, is_augmenter, replacing, require_inner
-from skaba.augmenters._augmenter import Augmenter
+from torch import Tensor
+
+from skaba.augmenters._adapters import FromBatchFunction, as_augmenter, is_augmenter, require_inner
+from skaba.augmenters._augmenter import Augmenter, Plan
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 
@@ -16,34 +19,35 @@ from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 class Compose(Augmenter):
     """Apply augmenters one after another.
 
-    Each sees what the one before made of the batch; so an :class:`ABA` that comes last attributes the samples
-    as they will be trained on, up to its own change.
+    Each takes the batch that the one before returned. So an :class:`ABA` that comes last computes its maps of the
+    samples as the other augmenters changed them.
 
     Parameters
     ----------
     augmenters : list of callables
         Augmenters, such as ``FPA()`` or ``mend_aba()``, and functions that take a batch and return it augmented, such
-        as kornia's; what these draw from global random states is decided by the estimator's ``random_state``.
+        as kornia's. For the call of a function, the global random states are seeded by the estimator's
+        ``random_state``.
     strengths : list of float or None, default=None
-        One entry per augmenter. None: an :class:`ABA` takes the strength of the whole, any other augmenter its own
-        default, and a function is applied to every sample. A number: an augmenter's own strength, whatever that of
-        the whole is; for a function the probability that a sample is augmented. By default all are None.
+        One entry per augmenter: a number is the augmenter's strength, or for a function the probability that a sample
+        is augmented. None means the strength of the whole for an :class:`ABA`, the default strength for any other
+        augmenter, and probability 1 for a function. By default all are None.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     Notes
     -----
-    The strength of the whole applies to the attribution-based parts: each ABA, and an augmenter of your own
-    that states no ``default_strength``. At 0 nothing is augmented.
+    The strength of the whole applies to augmenters that are attribution-based: each ABA, and each function with the
+    arguments of an augmenter that states no ``default_strength``. At 0 nothing is augmented.
 
-    Parameters of the augmenters are searched by their place in the list: ``augmenter__0__p2``.
+    In a parameter search, augmenters are named by their place in the list: ``augmenter__0__p2``.
 
-    :class:`FreeABA` is refused: it needs the gradient of the training step itself, which is out of reach here.
+    :class:`FreeABA` is refused, because it needs the gradient of the training step itself.
 
     Examples
     --------
-    Holes, as published, and MendABA at a strength of 0.05:
+    Holes as published, then MendABA at a strength of 0.05:
 
     >>> from skaba import ABAClassifier
     >>> from skaba.augmenters import FPA, Compose, mend_aba
@@ -79,27 +83,44 @@ class Compose(Augmenter):
         units = (as_augmenter(augmenter).strength_unit for augmenter in self._scaled())
         return next(units, "none: at 0 nothing is augmented")
 
+    @property
+    def largest_strength(self) -> float:  # type: ignore[override]
+        """The smallest among the augmenters that the strength of the whole applies to."""
+        return min((as_augmenter(augmenter).largest_strength for augmenter in self._scaled()), default=math.inf)
+
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)
         return [augmenter for augmenter, own in pairs if own is None and _is_scaled(augmenter)]
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
-        before = batch.features()
-        at = replace(batch, x=before)
+        at, moves = batch.with_features(), []
         for augmenter, own in zip(self.augmenters, self._strengths(), strict=True):
-            at = _augmented(at, augmenter, own, strength)
-        return replacing(batch, before, at.features()), at.y
+            plan = _planned(at, augmenter, own, strength)
+            if plan.move is not None:
+                moves.append(plan.move)
+                at = replace(at, x=plan.move(at.features().clone()))
+            at = replace(at, y=plan.y)
+        if batch.x is not None:
+            return (lambda _: at.features()), at.y
+
+        # At a layer all augmenters run again, on the output of the forward pass: gradients flow through them.
+        def move(x: Tensor) -> Tensor:
+            for each in moves:
+                x = each(x.clone())
+            return x
+
+        return move, at.y
 
     def _strengths(self) -> Sequence[float | None]:
         return [None] * len(self.augmenters) if self.strengths is None else self.strengths
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters; the augmenters and their own are named by their place, ``"0"`` and ``"0__p2"``.
+        """Return the parameters; augmenters and their parameters are named by place, such as ``"0"`` and ``"0__p2"``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include the augmenters'.
+            Whether to include the augmenters and their parameters.
 
         Returns
         -------
@@ -116,7 +137,7 @@ class Compose(Augmenter):
         return parameters
 
     def set_params(self, **parameters: Any) -> Compose:
-        """Set parameters, an augmenter by its place, or parameters of one.
+        """Set parameters, augmenters, and parameters of augmenters.
 
         Parameters
         ----------
@@ -128,7 +149,7 @@ class Compose(Augmenter):
         self
         """
         own = {name: value for name, value in parameters.items() if not name[:1].isdigit()}
-        super().set_params(**own)  # first: it may replace the list that the others speak of
+        super().set_params(**own)  # first: it may replace the list that the others refer to
         places = {name: value for name, value in parameters.items() if name.isdigit() and name in self.get_params()}
         if places:
             self.augmenters = [places.get(str(place), old) for place, old in enumerate(self.augmenters)]
@@ -144,7 +165,7 @@ class Compose(Augmenter):
         if len(strengths) != len(self.augmenters):
             raise ValueError(
                 f"strengths has {len(strengths)} entries for {len(self.augmenters)} augmenters; give one for each, or "
-                "None for all."
+                "strengths=None."
             )
         for place, (augmenter, own) in enumerate(zip(self.augmenters, strengths, strict=True)):
             largest = float("inf") if is_augmenter(augmenter) else 1
@@ -160,14 +181,11 @@ def _is_scaled(augmenter: Any) -> bool:
     return as_augmenter(augmenter).is_attribution_based
 
 
-def _augmented(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Batch:
-    """Return a batch after one of the augmenters."""
+def _planned(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Plan:
+    """Return how one of the augmenters changes a batch."""
     if not is_augmenter(augmenter):
-        made: Augmenter = FromBatchFunction(augmenter, 1.0 if own is None else own)
-    else:
-        made = as_augmenter(augmenter)
-        by_default = strength if _is_scaled(augmenter) else made.default_strength
-        strength = by_default if own is None else own
-    x = batch.features()
-    plan = made.plan(batch, strength)
-    return replace(batch, x=x if plan.move is None else plan.move(x.clone()), y=plan.y)
+        return FromBatchFunction(augmenter, 1.0 if own is None else own).plan(batch, strength)
+    made = as_augmenter(augmenter)
+    if own is None:
+        own = strength if _is_scaled(augmenter) else made.default_strength
+    return made.plan(batch, own)

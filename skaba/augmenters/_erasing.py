@@ -22,7 +22,7 @@ from skaba.network import (
     to_channels,
 )
 
-__all__ = ["FILL_CONSTRAINT", "Fill", "boxes", "erased", "require_features", "require_places"]
+__all__ = ["FILL_CONSTRAINT", "Fill", "boxes", "erased", "require_places"]
 
 FILL_CONSTRAINT: list[Any] = [Interval(Real, None, None, closed="neither"), StrOptions(set(fill_names(OF_BATCH)))]
 
@@ -64,7 +64,7 @@ def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:
     Parameters
     ----------
     start, size : int64 Tensor of shape (n, n_axes)
-        A box of size 0 is empty.
+        A box of size 0 has no places.
     places : sequence of n_axes int
         The lengths of the axes.
 
@@ -79,12 +79,6 @@ def boxes(start: Tensor, size: Tensor, places: Sequence[int]) -> Tensor:
         along = [len(start), *(length if other == axis else 1 for other in range(len(places)))]
         inside = inside & ((at >= first) & (at < end)).reshape(along)
     return inside
-
-
-def require_features(who: str, x: Tensor) -> None:
-    """Raise a ValueError unless samples have features."""
-    if x.dim() < 2:
-        raise ValueError(f"{who} needs samples (n, ...), got shape {tuple(x.shape)}. Add the axis of the features.")
 
 
 def require_places(who: str, x: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Feature perturbation augmentation: places are erased at random, so that erasing them says something."""
+"""Feature perturbation augmentation: places are erased at random, so that the network learns to handle missing ones."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ from torch import Tensor
 from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased, require_features
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, erased
 from skaba.network import generator_on, positions
 
 
 class FPA(Augmenter):
     """Feature perturbation augmentation: erase pixels and small squares at random.
 
-    A network that has never seen missing pixels may answer to the hole instead of to what is missing, and
-    then curves that mask the features of a map in order (:mod:`skaba.evaluation.fidelity`) judge the network,
-    not the map. Trained with FPA it knows holes. No model is asked.
+    A network that was trained without missing pixels may react to the hole rather than to the missing information.
+    Curves that mask features in the order of a map (:mod:`skaba.evaluation.fidelity`) then measure the network instead
+    of the map. FPA trains the network on samples with holes. It does not use the model.
 
-    A batch is perturbed with a probability, and for a perturbed batch one share of places is drawn uniformly up
-    to ``p1_max``. Each place of each sample is erased with that probability, in all its channels; with
-    probability ``p2`` an erased place is the first corner of a square that is erased too, of a side
-    drawn from 1 to ``max_side``. Squares end at the border.
+    A batch is perturbed with probability ``probability``. For each perturbed batch one share is drawn uniformly from 0
+    to ``p1_max``, and each place of each sample is erased with this probability, in all channels. With probability
+    ``p2`` an erased place is the first corner of an erased square, whose side is drawn from 1 to ``max_side``. Squares
+    end at the border.
 
-    A place is a pixel of an image, a time step of a series (a square is a stretch of time), a word at an
-    embedding's output. A table's features have no neighbours and are erased one by one.
+    A place is a pixel of an image, a time step of a series, or a word at an embedding's output; a square of a series or
+    a text is a stretch. The features of a table have no neighbours and are erased one by one.
 
     Parameters
     ----------
     p1_max : float, default=0.25
-        The largest share of places that is drawn.
+        The largest share of erased places.
     p2 : float, default=0.1
-        How many of the erased places start a square.
+        The probability that an erased place starts a square.
     max_side : int, default=3
-        The largest side of a square, in places.
+        The longest side of a square, in places.
     probability : float, default=0.5
-        How many batches are perturbed.
+        The probability that a batch is perturbed.
     fill : float or {"zero", "mean", "min", "max", "random", "blur"}, default="zero"
-        What replaces a place: a number; the batch's mean, minimum or maximum of the channel (of a table, the
-        feature); normal noise of the channel's mean and deviation; or the sample blurred. Choose the fill that
-        later masks features.
+        The value of erased places: a number; the batch's mean, minimum or maximum of the channel (for a table: of the
+        feature); normal noise with the channel's mean and standard deviation; or the blurred sample. Choose the fill
+        that you will evaluate with.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     See Also
     --------
-    RandomErasing : One larger rectangle a sample.
+    RandomErasing : One larger rectangle per sample.
 
     Notes
     -----
-    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1, the default, erases, as
-    published.
+    The strength is the share of the way from the feature to the fill, at most 1: 0 changes nothing; 1, the default,
+    replaces the feature, as published.
 
-    The defaults are the published ones for CIFAR10; for ImageNet and Food101 they are ``FPA(0.3, 0.01, 10)``.
-    The algorithm as printed draws squares at every place; the text draws them at erased places, and so does this.
+    The defaults are those published for CIFAR10; for ImageNet and Food101 use ``FPA(0.3, 0.01, 10)``. In the paper the
+    printed algorithm draws squares at every place, but the text at erased places only, as this class does.
 
-    With a small network on few images, networks bear holes better, but the published gain in fidelity showed in
-    part only: ``docs/fpa.md``.
+    Our small networks, trained on few images, became more robust to holes, but reached only a part of the published
+    gain in fidelity: see ``docs/fpa.md``.
 
     References
     ----------
@@ -120,7 +120,6 @@ class FPA(Augmenter):
             return None
 
         def erase(x: Tensor) -> Tensor:
-            require_features("FPA", x)
             places = self._draw(x, batch.channel_axis, batch.generator)
             return erased(x, places, self.fill, strength=strength, model=batch.model, generator=batch.generator)
 
@@ -140,20 +139,20 @@ class FPA(Augmenter):
 
 
 def covered(sides: Tensor, max_side: int) -> Tensor:
-    """Return which places squares cover that start at a place each and run towards higher indices.
+    """Return which places are covered by squares.
 
     Parameters
     ----------
     sides : int Tensor of shape (n, *places)
-        0 where no square starts.
+        The side of the square whose first corner is at the place; 0 for no square.
     max_side : int
-        No side is larger.
+        The longest side.
 
     Returns
     -------
     bool Tensor of sides' shape
     """
-    # What is left of a square after a step along some of the axes: one less. The largest that reaches a place wins.
+    # The remaining side of the largest square that reaches each place: one less with each step along some of the axes.
     left = sides
     for _ in range(min(max_side, max(sides.shape[1:])) - 1):
         reached = left
@@ -164,7 +163,7 @@ def covered(sides: Tensor, max_side: int) -> Tensor:
 
 
 def _shifted(values: Tensor, axis: int) -> Tensor:
-    """Move values by one place along an axis; what comes in is 0."""
+    """Move values by one place along an axis, and fill with 0."""
     moved = values.roll(1, axis)
     moved.select(axis, 0).zero_()
     return moved

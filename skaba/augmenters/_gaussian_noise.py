@@ -1,4 +1,4 @@
-"""The control that needs no model."""
+"""Gaussian noise: the control that does not use the model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from skaba.network import normal_like
 class GaussianNoise(Augmenter):
     """Add normal noise to the input: ``x' = x + s * N(0, 1)``.
 
-    The oldest input regularizer, and a control for attribution: change everywhere, not where the
-    model looks. The strength is the noise's standard deviation; set it to the root mean square of
-    a method's changes to compare at the same norm.
+    The oldest regularizer of inputs, and a control for attribution: all features change, wherever the model looks. The
+    strength is the standard deviation of the noise. To compare it with another augmenter, set it to the root mean
+    square of that augmenter's changes.
 
     Parameters
     ----------
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     References
     ----------

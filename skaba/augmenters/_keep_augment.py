@@ -1,4 +1,4 @@
-"""KeepAugment: an augmentation that leaves alone what the network looks at."""
+"""KeepAugment: augmentation outside the region that matters to the network."""
 
 from __future__ import annotations
 
@@ -14,68 +14,70 @@ from torch import Tensor
 from skaba.attribution import Gradient, TrueClass, protected
 from skaba.augmenters._adapters import as_augmenter, replacing, require_inner
 from skaba.augmenters._augmenter import Augmenter
-from skaba.augmenters._batch import Batch, labels_of
+from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.augmenters.aba import Percentiles, check_parts
+from skaba.augmenters.aba._by_category import check_parts
+from skaba.augmenters.aba._percentiles import Percentiles
 from skaba.network import described, finite, generator_on, positions, scaled, stretched, to_channels
 
 
 class KeepAugment(Augmenter):
     """Augment a sample everywhere but in a region that matters to the network.
 
-    The opposite of :class:`ABA`: there attribution says what is changed, here what is kept. All regions of one
-    size are scored by the sum of the map's absolute values, of each place the largest among its channels.
-    One is drawn uniformly from those that score high (``variant="paste"``) or low (``"cut"``).
+    :class:`ABA` changes features according to their attribution; KeepAugment keeps features according to it. The
+    importance of a place is the largest absolute value of the map among its channels, and the score of a region is the
+    sum over its places. One region per sample is drawn uniformly from all regions of one size whose score is high
+    (``variant="paste"``) or low (``"cut"``).
 
     Parameters
     ----------
     augmentation : callable
-        An augmenter, such as ``RandomErasing()``, or any function that takes a batch and returns it augmented,
-        such as kornia's or torchvision's. What it draws from Python's, NumPy's and torch's global random states
-        is decided by the estimator's ``random_state``, and the states are left as they were.
+        An augmenter, such as ``RandomErasing()``, or any function that takes a batch and returns it augmented, such as
+        kornia's or torchvision's. Such a function may draw from the global random states of Python, NumPy and torch:
+        they are seeded by the estimator's ``random_state`` for the call, and restored after it.
     variant : {"paste", "cut"}, default="paste"
-        ``"paste"``, selective paste: the whole sample is augmented, and a region that matters is pasted back.
-        ``"cut"``, selective cut: only a region that does not matter is augmented.
+        With ``"paste"`` (selective paste) the whole sample is augmented, and a region that matters is pasted back.
+        With ``"cut"`` (selective cut) only a region that does not matter is augmented;
         ``KeepAugment(torch.zeros_like, variant="cut")`` is KeepCutout.
     size : float, default=0.5
-        The region's share of each spatial axis.
+        The length of the region as a share of each spatial axis.
     quantile : float, default=0.6
-        How high a region has to score to be pasted, or may score to be cut, as a quantile of the scores of all
-        regions of the sample.
+        The quantile of the scores of a sample's regions that a region must reach to be pasted, or must not exceed to be
+        cut.
     resolution : float, default=1.0
-        Below 1, maps are asked at this share of each spatial axis, on an averaged input, and stretched. Cost
-        falls with the number of places; the network must take inputs of any size.
+        Below 1, maps are computed on an input that is averaged to this share of each spatial axis, and stretched. The
+        cost falls with the number of places; the network must take inputs of any size.
     attribution : callable, default=None
-        The method, by default ``Gradient()``.
+        The attribution method, by default ``Gradient()``.
     target : callable, default=None
-        What is explained, by default ``TrueClass()``. Several labels and real targets have no true class: there
-        set ``Loss()``.
+        What is explained, by default ``TrueClass()``. Multi-label and regression targets have no true class: use
+        ``Loss()`` for them.
     probability : float, default=1.0
-        Probability that a sample is augmented. No map is computed for the others.
+        The probability that a sample is augmented. No map is computed for the others.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     Notes
     -----
-    The strength is that of the augmentation inside, and so are its unit and its default. A function of the batch
-    alone has none: it is applied at any strength but 0.
+    The strength, its unit and its default are those of the inner augmentation. A function of the batch alone has no
+    strength: it is applied at any strength greater than 0.
 
-    Regions are drawn for each sample anew. Scores equal to the quantile count both as high and as low, so a
-    map without differences (a network that ignores its input) makes every region eligible.
+    A score equal to the quantile counts both as high and as low. So if all scores are equal, as for a network that
+    ignores its input, every region can be drawn.
 
-    The paper's other saving, maps from the loss of an additional early output, needs a network that has one: pass
-    an ``attribution`` that asks it.
+    The paper also computes cheaper maps, from the loss of an additional early output. This needs a network that has
+    one: pass an ``attribution`` that uses it.
 
     References
     ----------
     Gong et al. (2021), "KeepAugment: A Simple Information-Preserving Data Augmentation Approach", CVPR,
-    section 3. The region's size and the quantile are this library's defaults; 0.5 is Cutout's 16 of 32 pixels.
+    section 3. The defaults of ``size`` and ``quantile`` are this library's; 0.5 is Cutout's 16 of 32 pixels.
 
     Examples
     --------
-    Everything becomes 0 but the half that the network looks at:
+    Everything is set to 0 except for the half that the network uses:
 
     >>> import torch
     >>> from skaba.augmenters import KeepAugment
@@ -122,18 +124,23 @@ class KeepAugment(Augmenter):
 
     @property
     def default_strength(self) -> float:  # type: ignore[override]
-        """That of the augmentation inside."""
+        """That of the inner augmentation."""
         return as_augmenter(self.augmentation).default_strength
 
     @property
     def strength_unit(self) -> str:  # type: ignore[override]
-        """That of the augmentation inside."""
+        """That of the inner augmentation."""
         return as_augmenter(self.augmentation).strength_unit
+
+    @property
+    def largest_strength(self) -> float:  # type: ignore[override]
+        """That of the inner augmentation."""
+        return as_augmenter(self.augmentation).largest_strength
 
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         x = batch.features()
         require_places("KeepAugment", x)
-        at = replace(batch, x=x, y=labels_of(x, batch.y))
+        at = replace(batch, x=x)
         if self.probability == 1:
             return replacing(batch, x, self._augmented(at, strength))
         chosen = torch.rand(len(x), generator=batch.generator) < self.probability
@@ -150,13 +157,14 @@ class KeepAugment(Augmenter):
         plan = as_augmenter(self.augmentation).plan(batch, strength)
         if plan.y is not batch.y:
             raise ValueError(
-                f"KeepAugment cannot keep a part of samples whose targets change: augmentation={self.augmentation!r}."
+                f"KeepAugment cannot keep a part of samples whose targets change: use {self.augmentation!r} alone, or "
+                "in Compose."
             )
         changed = x if plan.move is None else plan.move(x.clone())
         return torch.where(region, x, changed) if self.variant == "paste" else torch.where(region, changed, x)
 
     def _attribute(self, batch: Batch) -> Tensor:
-        """Return maps with all places of the samples; they may have a single channel."""
+        """Return the samples' maps, which may have a single channel."""
         x = batch.features()
         if self.resolution == 1:
             return self._map(batch, x)
@@ -177,7 +185,7 @@ class KeepAugment(Augmenter):
         return checked
 
     def _region(self, importance: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a region of each sample: bool, of the shape (n, *places) of what matters how much."""
+        """Draw a region per sample, given the importance of each place: bool, (n, *places)."""
         places = importance.shape[1:]
         size = [max(1, round(self.size * length)) for length in places]
         sums = importance

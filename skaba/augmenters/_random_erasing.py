@@ -14,45 +14,45 @@ from torch import Tensor
 from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_features, require_places
+from skaba.augmenters._erasing import FILL_CONSTRAINT, Fill, boxes, erased, require_places
 from skaba.network import positions
 
 ATTEMPTS = 100
-"""Rectangles that are drawn for a sample; the first that fits is taken."""
+"""How many rectangles are drawn per sample; the first that fits is taken."""
 
 
 class RandomErasing(Augmenter):
-    """Overwrite a rectangle of a sample, drawn at random: the hand-made sibling of erasing by attribution.
+    """Overwrite a random rectangle of a sample.
 
-    Of an image the rectangle's share of the area and its aspect ratio are drawn uniformly, then a place where it
-    fits. Of a series, or of a text at its embedding, it is a stretch. No model is asked.
+    For an image, the rectangle's share of the area and its aspect ratio are drawn uniformly, then a position where it
+    fits. For a series, or a text at its embedding, it is a stretch. The model is not used.
 
     Parameters
     ----------
     probability : float, default=0.5
-        How many samples are changed.
+        The probability that a sample is changed.
     min_area, max_area : float, default=0.02 and 0.4
         The smallest and largest share of the area, or of the length.
     min_aspect : float, default=0.3
-        The smallest ratio of height to width; the largest is its inverse. Series have none.
+        The smallest ratio of height to width; the largest is its inverse. Not used for series and texts.
     fill : float or {"zero", "mean", "min", "max", "random", "blur"}, default="random"
-        What replaces a place: a number; the batch's mean, minimum or maximum of the channel; normal noise of
-        the channel's mean and deviation (the paper: uniform noise over all grey values); or the sample blurred.
+        The value of erased places: a number; the batch's mean, minimum or maximum of the channel; normal noise with the
+        channel's mean and standard deviation (in the paper: uniform noise over all grey values); or the blurred sample.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     See Also
     --------
-    FPA : Many small holes.
+    FPA : Many small holes per sample.
 
     Notes
     -----
-    The strength is the share of the way to the fill, at most 1: 0 is no augmentation, and 1, the default, erases, as
-    published.
+    The strength is the share of the way from the feature to the fill, at most 1: 0 changes nothing; 1, the default,
+    replaces the feature, as published.
 
-    A sample stays as it is if none of a hundred rectangles fits, which happens where even small areas are less
-    than a place or longer than the sample.
+    A sample is not changed if none of a hundred rectangles fits. This happens if the area is less than one place, or
+    the rectangle longer than the sample.
 
     References
     ----------
@@ -100,7 +100,6 @@ class RandomErasing(Augmenter):
 
     def _plan(self, batch: Batch, strength: float) -> Mover:
         def erase(x: Tensor) -> Tensor:
-            require_features("RandomErasing", x)
             require_places("RandomErasing", x)
             sides = positions(x, batch.channel_axis)
             start, size = self._draw(len(x), sides, batch.generator)
@@ -110,7 +109,7 @@ class RandomErasing(Augmenter):
         return erase
 
     def _draw(self, n_samples: int, sides: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return each sample's box, its start and its size, of shape (n, n_axes); the size is 0 for no box."""
+        """Draw a box per sample; return starts and sizes, (n, n_axes). A size of 0 means no box."""
         shape = n_samples, ATTEMPTS
         area = math.prod(sides) * _uniform(shape, self.min_area, self.max_area, generator)
         if len(sides) == 1:
@@ -127,7 +126,7 @@ class RandomErasing(Augmenter):
         return start, size * chosen.unsqueeze(1)
 
     def _check_consistency(self) -> None:
-        """Raise a ValueError if there is no area to draw."""
+        """Raise a ValueError if the smallest area is larger than the largest."""
         super()._check_consistency()
         if self.min_area > self.max_area:
             raise ValueError(

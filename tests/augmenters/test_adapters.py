@@ -5,13 +5,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from skaba.augmenters._calling import is_augmenter
 from torch import nn
 
 from skaba.attribution import Gradient, Loss, MicroBatches, RandomTopClass
 from skaba.augmenters import (
+    ABA,
     FPA,
     AdjustmentSet,
+    Batch,
     Compose,
     GaussianNoise,
     KeepAugment,
@@ -19,19 +20,21 @@ from skaba.augmenters import (
     Proportional,
     RandomErasing,
     RandomMapABA,
-    augmented_by,
-    default_strength,
+    as_augmenter,
     fast_aba,
     free_aba,
     mend_aba,
     require_augmenter,
 )
-from tests.tiny_nets import seeded
+from skaba.augmenters._adapters import FromBatchFunction, is_augmenter
+from skaba.network import FromLayer
+from skaba.training import Augmentation
+from tests.tiny_nets import mlp, seeded
 
 
-def called(function, x, seed=0, strength=1, **parameters):
-    asked = {"strength": strength, "criterion": None, "generator": seeded(seed)}
-    return augmented_by(function, None, x, None, **asked, **parameters)
+def called(function, x, seed=0, strength=1, probability=1.0):
+    augmenter = FromBatchFunction(function, probability) if probability < 1 else as_augmenter(function)
+    return augmenter(None, x, None, strength=strength, criterion=None, generator=seeded(seed))
 
 
 def noisy(x):
@@ -56,7 +59,7 @@ def test_the_generator_decides_what_a_function_draws():
 def test_a_generator_that_goes_on_draws_anew():
     generator = seeded()
     twice = [
-        augmented_by(noisy, None, torch.zeros(2), None, strength=1, criterion=None, generator=generator)
+        as_augmenter(noisy)(None, torch.zeros(2, 1), None, strength=1, criterion=None, generator=generator)
         for _ in range(2)
     ]
     assert not torch.equal(*twice)
@@ -92,10 +95,9 @@ def test_a_function_has_no_strength_and_0_calls_nobody():
     assert torch.equal(called(lambda batch: 1 / 0, x, strength=0), x)
 
 
-@pytest.mark.parametrize("function", [lambda batch: batch + 1, GaussianNoise()], ids=["function", "augmenter"])
-def test_the_probability_is_the_share_of_samples(function):
+def test_the_probability_is_the_share_of_samples():
     x = torch.zeros(2000, 2)
-    changed = called(function, x, strength=0.3, probability=0.2) != 0
+    changed = called(lambda batch: batch + 1, x, strength=0.3, probability=0.2) != 0
     assert torch.equal(changed[:, 0], changed[:, 1])
     assert 0.17 < changed[:, 0].float().mean() < 0.23
 
@@ -161,20 +163,20 @@ def test_what_is_not_finite_is_refused_and_named(bad):
     [
         (
             Gradient(),
-            r"Gradient\(\) is no augmenter: it draws maps\. Make one with it, ABA\(attribution=",
+            r"Gradient\(\) is not an augmenter: it computes maps\. Make one with it, ABA\(attribution=",
         ),
-        (lambda model, x, y, *, target, criterion, generator: x, r"draws maps.* ABA\(attribution="),
-        (RandomTopClass(), r"says what maps explain\. Make one with it, ABA\(target=RandomTopClass\(\)\)"),
+        (lambda model, x, y, *, target, criterion, generator: x, r"computes maps.* ABA\(attribution="),
+        (RandomTopClass(), r"chooses what maps explain\. Make one with it, ABA\(target=RandomTopClass\(\)\)"),
         (Loss(), r"ABA\(target=Loss\(\)\)"),
         (Percentiles(0.1, 0.9), r"sorts features into categories\..* ABA\(selection=Percentiles\(0\.1, 0\.9\)\)"),
-        (AdjustmentSet([3]), r"says how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
+        (AdjustmentSet([3]), r"tells how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
         (Proportional(), r"ABA\(change=Proportional\(\)\)"),
         (
             Gradient,
-            r"augmenter=Gradient is no augmenter: it draws maps\..* ABA\(attribution=Gradient\(\)\)",
+            r"augmenter=Gradient is not an augmenter: it computes maps\..* ABA\(attribution=Gradient\(\)\)",
         ),
-        (MicroBatches, r"it draws maps\. Make one with it, ABA\(attribution=MicroBatches\(\)\)"),
-        (RandomTopClass, r"says what maps explain\..* ABA\(target=RandomTopClass\(\)\)"),
+        (MicroBatches, r"it computes maps\. Make one with it, ABA\(attribution=MicroBatches\(\)\)"),
+        (RandomTopClass, r"chooses what maps explain\..* ABA\(target=RandomTopClass\(\)\)"),
         (Percentiles, r"sorts features into categories\..* ABA\(selection=Percentiles\(\)\)"),
         (Proportional, r"ABA\(change=Proportional\(\)\)"),
         (mend_aba, r"mend_aba makes an augmenter: call it, mend_aba\(\)"),
@@ -216,7 +218,7 @@ def test_what_can(component):
     ],
 )
 def test_every_augmenter_states_its_usual_strength_and_its_unit(augmenter, wanted):
-    assert default_strength(augmenter) == wanted
+    assert as_augmenter(augmenter).default_strength == wanted
     if not callable(getattr(augmenter, "forward", None)) and hasattr(augmenter, "get_params"):
         assert isinstance(augmenter.strength_unit, str)
         assert "strength" not in augmenter.get_params()
@@ -271,3 +273,72 @@ def test_kornias_augmentations():
         assert not torch.equal(called(kornia, x, seed=2), first)
     assert torch.equal(x, copy)
     assert states() == before
+
+
+# --- subclasses
+
+
+class Louder(GaussianNoise):
+    """An augmenter whose own call is what its author means."""
+
+    def __call__(self, model, x, y, *, strength, criterion, generator):
+        return super().__call__(model, x, y, strength=2 * strength, criterion=criterion, generator=generator)
+
+
+class CappedABA(ABA):
+    """MendABA that moves no feature by more than 0.1."""
+
+    def __call__(self, model, x, y, **arguments):
+        return x + (super().__call__(model, x, y, **arguments) - x).clamp(-0.1, 0.1)
+
+
+def test_an_augmenter_is_taken_as_it_is():
+    for augmenter in (GaussianNoise(), fast_aba(), Compose([])):
+        assert as_augmenter(augmenter) is augmenter
+
+
+def test_a_subclass_with_a_call_of_its_own_is_honoured():
+    x = torch.zeros(4, 6)
+    wanted = GaussianNoise()(None, x, None, strength=0.6, criterion=None, generator=seeded())
+    assert torch.equal(called(Louder(), x, strength=0.3), wanted)
+    made = as_augmenter(Louder())
+    assert (made.default_strength, made.strength_unit) == (0.1, GaussianNoise.strength_unit)
+    plan = made.plan(Batch(None, x, None, None, seeded()), 0.3)
+    assert torch.equal(plan.move(x.clone()), wanted)
+
+
+@pytest.mark.parametrize("layer", [None, "0"])
+def test_so_is_a_subclass_of_aba_in_training(layer):
+    net, x = mlp(), torch.randn(8, 6, generator=seeded())
+    seen = []
+    net[1].register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    with Augmentation(net, CappedABA(), 5.0, layer=layer, random_state=0)(x, torch.arange(8) % 4) as (inputs, _):
+        net(inputs)
+    moved = seen[-1] - net[0](x).detach() if layer else inputs - x
+    assert 0.05 < moved.abs().max() <= 0.1 + 1e-6
+
+
+def test_at_a_layer_a_functions_change_is_added_and_gradients_flow():
+    net, x = mlp(), torch.randn(8, 6, generator=seeded())
+
+    def doubled(model, x, y, *, strength, criterion, generator):
+        return 2 * x
+
+    batch = Batch(FromLayer(net, "0", x), None, None, None, seeded())
+    hidden = net[0](x)
+    for function in (doubled, lambda batch: 2 * batch):
+        moved = as_augmenter(function).plan(batch, 1.0).move(hidden)
+        torch.testing.assert_close(moved, 2 * hidden)
+        (gradient,) = torch.autograd.grad(moved.sum(), hidden)
+        assert torch.equal(gradient, torch.ones_like(hidden))  # of the output as it is, not of what was added
+
+
+def test_a_function_may_return_new_targets():
+    def flipped(model, x, y, *, strength, criterion, generator):
+        return x.flip(0), y.flip(0)
+
+    x, y = torch.randn(3, 2), torch.arange(3)
+    made = as_augmenter(flipped)
+    changed, targets = made(None, x, y, strength=1, criterion=None, generator=seeded())
+    assert torch.equal(changed, x.flip(0))
+    assert targets.tolist() == [2, 1, 0]

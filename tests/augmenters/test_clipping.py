@@ -11,7 +11,7 @@ from skaba._validation import validate_parameters
 from skaba.attribution import Loss
 from skaba.augmenters import (
     FPA,
-    CategoryMemory,
+    Batch,
     Compose,
     GaussianNoise,
     KeepAugment,
@@ -24,6 +24,7 @@ from skaba.augmenters import (
 )
 from skaba.augmenters._clipping import clipped
 from skaba.network import FromLayer
+from tests.augmenters.aba.visits import recalled, remembered
 from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 CRITERION = torch.nn.CrossEntropyLoss()
@@ -98,14 +99,14 @@ def test_bounds_may_differ_from_feature_to_feature():
 
 @pytest.mark.parametrize("layer", ["embedding", "convolution"])
 def test_at_a_layer(layer):
-    """By ``shift``, as an estimator does, and as a function of the layer's features."""
+    """By ``plan``, as an estimator does, and as a function of the layer's features."""
     net, ids, y = TextNet().eval(), words(12), torch.arange(12) % 3
     rest = FromLayer(net, layer, ids)
     x, aba = rest.features(), mend_aba(target=Loss(), clip=(-0.3, 0.3))
     asked = {"strength": 1.0, "criterion": CRITERION}
     direct = aba(rest, x, y, generator=seeded(), **asked)
-    move = aba.shift(FromLayer(net, layer, ids), y, generator=seeded(), **asked)
-    torch.testing.assert_close(move(x.clone()), direct)
+    plan = aba.plan(Batch(FromLayer(net, layer, ids), None, y, CRITERION, seeded()), 1.0)
+    torch.testing.assert_close(plan.move(x.clone()), direct)
     free = clone(aba).set_params(clip=None)(rest, x, y, generator=seeded(), **asked)
     torch.testing.assert_close(direct, by_hand(free, x, -0.3, 0.3))
     assert not torch.equal(direct, free)
@@ -117,8 +118,8 @@ def test_gradients_reach_what_comes_before_as_if_nothing_had_moved():
     aba, hidden = mend_aba(target=Loss(), clip=(0, 0.1)), torch.randn(4, 5, requires_grad=True)
     net = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(5, 3))
     rest = FromLayer(net, "0", hidden.detach())
-    move = aba.shift(rest, torch.arange(4) % 3, strength=1.0, criterion=CRITERION, generator=seeded())
-    move(hidden * 1).sum().backward()
+    plan = aba.plan(Batch(rest, None, torch.arange(4) % 3, CRITERION, seeded()), 1.0)
+    plan.move(hidden * 1).sum().backward()
     assert torch.equal(hidden.grad, torch.ones(4, 5))
 
 
@@ -126,10 +127,8 @@ def test_what_is_recalled_is_clipped_too():
     gradient, x, index = torch.randn(9, 7, generator=seeded()), torch.rand(9, 7), torch.arange(9)
     moved = {}
     for clip in (None, (0, 1)):
-        aba, memory = free_aba(clip=clip), CategoryMemory()
-        memory.allocate(9, (7,), 1, torch.device("cpu"))
-        aba.keep(memory, index, gradient)
-        moved[clip] = aba.recall(memory, index, x, strength=1.0, generator=seeded())(x.clone())
+        aba = free_aba(clip=clip)
+        moved[clip] = recalled(aba, remembered(aba, gradient), index, x, strength=1.0)
     assert torch.equal(moved[0, 1], moved[None].clamp(0, 1))
     assert not torch.equal(moved[0, 1], moved[None])
 

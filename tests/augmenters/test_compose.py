@@ -8,6 +8,7 @@ from torch import nn
 from skaba._validation import validate_parameters
 from skaba.augmenters import (
     FPA,
+    Batch,
     Compose,
     GaussianNoise,
     Percentiles,
@@ -103,6 +104,7 @@ def test_the_default_strength_is_that_of_the_part_that_is_scaled():
     assert [compose.default_strength for compose in kept] == [0.1, 1.0, 1.0]
     assert Compose([Compose([FPA(), fast_aba()])]).default_strength == 0.1
     assert Compose([FPA(), mend_aba()]).strength_unit == mend_aba().strength_unit
+    assert [Compose(parts).largest_strength for parts in ([FPA(), mend_aba()], [FPA()], [])] == [float("inf")] * 3
 
 
 def test_an_aba_attributes_what_came_before_it():
@@ -131,6 +133,26 @@ def test_at_an_embedding():
     assert not torch.equal(result, x)
 
 
+def test_at_a_layer_each_part_works_on_the_output_of_the_forward_pass():
+    """In training mode dropout before the layer drops, which the features that are looked at ahead do not show."""
+    net = nn.Sequential(nn.Linear(5, 6), nn.Dropout(0.5), nn.Linear(6, 3)).train()
+    x, y = torch.randn(8, 5, generator=seeded()), torch.arange(8) % 3
+    parts = [FPA(p1_max=1, probability=1), lambda batch: batch + 1, mend_aba(k=2)]
+    batch = Batch(FromLayer(net, "1", x), None, y, nn.CrossEntropyLoss(), seeded())
+    move = Compose(parts).plan(batch, 0.5).move
+    output = (2 * net[1](net[0](x).detach())).requires_grad_()
+    first, second = move(output * 1), move(output * 1)
+    assert torch.equal(first, second)
+    (gradient,) = torch.autograd.grad(first.sum(), output)
+    kept = gradient == 1
+    assert torch.equal(gradient == 0, ~kept)
+    assert 0 < kept.float().mean() < 1
+    # What was erased is the same whatever the output was; what was kept moves with it.
+    other = move(output + 10)
+    torch.testing.assert_close(other[~kept], first[~kept])
+    torch.testing.assert_close(other[kept], first[kept] + 10)
+
+
 # --- parameters
 
 
@@ -151,8 +173,8 @@ def test_an_augmenter_is_replaced_before_its_parameters_are_set():
     assert compose.augmenters[0].min_area == 0.1
     assert compose.augmenters[1].selection == Percentiles(0.5)
     assert isinstance(parts[0], FPA)  # the user's list stays
-    compose.set_params(**{"0__every": 3, "augmenters": [mend_aba()]})
-    assert [part.every for part in compose.augmenters] == [3]
+    compose.set_params(**{"0__share": 0.5, "augmenters": [mend_aba()]})
+    assert [part.share for part in compose.augmenters] == [0.5]
 
 
 @pytest.mark.parametrize("name", ["2", "2__p2", "0__nothing", "nothing"])
@@ -171,7 +193,10 @@ def test_a_clone_shares_nothing():
 @pytest.mark.parametrize(
     ("compose", "message"),
     [
-        (Compose([FPA(), free_aba()]), r"augmenters\[1\] has reuse='epoch'"),
+        (
+            Compose([FPA(), free_aba()]),
+            r"(?s)augmenters\[1\]=FreeABA\(.* uses the gradient of the training step itself",
+        ),
         (Compose([FPA]), r"augmenters\[0\]=FPA makes an augmenter: call it, FPA\(\)"),
         (Compose([mend_aba]), r"augmenters\[0\]=mend_aba makes an augmenter"),
         (Compose(["mend_aba"]), r"""is a name: make the augmenter, for example preset\("mend_aba"\)"""),

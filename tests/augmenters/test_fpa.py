@@ -125,7 +125,7 @@ def test_parameters_that_are_not_allowed_are_named(parameters, name):
 
 
 def test_samples_without_features_and_whole_numbers_are_refused():
-    with pytest.raises(ValueError, match=r"FPA needs samples \(n, ...\), got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"FPA takes a batch, \(n, \.\.\.\).* x has shape \(3,\)"):
         perturbed(FPA(), torch.ones(3))
     with pytest.raises(TypeError, match=r"FPA needs floating-point samples, got torch\.uint8"):
         perturbed(FPA(), torch.ones(3, 1, 4, 4, dtype=torch.uint8))

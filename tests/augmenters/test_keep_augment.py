@@ -10,7 +10,6 @@ from scipy.stats import chisquare
 from skaba.attribution import Gradient, Loss, TrueClass
 from skaba.augmenters import FPA, GaussianNoise, KeepAugment, fast_aba, free_aba
 from skaba.network import FromLayer
-from skaba.testing import trace_of
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 
@@ -146,6 +145,7 @@ def test_the_probability_says_how_many_samples_are_augmented_and_asked_about(aug
 def test_its_strength_is_that_of_what_is_inside():
     assert [KeepAugment(inside).default_strength for inside in (fast_aba(), FPA(), torch.zeros_like)] == [0.1, 1, 1]
     assert KeepAugment(FPA()).strength_unit == FPA.strength_unit
+    assert [KeepAugment(inside).largest_strength for inside in (fast_aba(), FPA())] == [float("inf"), 1.0]
 
 
 def test_strength_0_asks_nobody():
@@ -175,20 +175,13 @@ def test_a_lower_resolution_keeps_about_the_same_region():
 
 def test_at_an_embedding_a_stretch_of_words_is_kept():
     net = TextNet()
+    net.embedding.padding_idx = None
     model = FromLayer(net, "embedding", words())
     x = model.features() + 1
     result = augmented(KeepAugment(torch.zeros_like), x, torch.tensor([0, 1, 2, 0]), model)
     kept = (result == x).all(2)
     assert kept.sum(1).tolist() == [4] * 4  # half of 7 words, rounded
     assert (result[~kept] == 0).all()
-
-
-@pytest.mark.parametrize("augmentation", [GaussianNoise(), FPA(probability=1), fast_aba(k=2), torch.zeros_like])
-def test_leaves_no_trace_in_the_model(augmentation):
-    net = conv_net()
-    before = trace_of(net)
-    augmented(KeepAugment(augmentation), images(), torch.tensor([0, 1, 2]), net)
-    assert trace_of(net) == before
 
 
 @pytest.mark.parametrize(
@@ -208,7 +201,7 @@ def test_leaves_no_trace_in_the_model(augmentation):
         ({"augmentation": fast_aba}, r"augmentation=fast_aba makes an augmenter: call it"),
         ({"augmentation": "fpa"}, r"augmentation='fpa' is a name"),
         ({"augmentation": 3}, "augmentation=3 must be an augmenter"),
-        ({"augmentation": free_aba()}, "augmentation has reuse='epoch'"),
+        ({"augmentation": free_aba()}, r"(?s)augmentation=FreeABA\(.* uses the gradient of the training step itself"),
         ({"augmentation": FPA(p2=2)}, "'p2' parameter of FPA"),
     ],
 )

@@ -79,7 +79,9 @@ def test_a_sample_that_no_rectangle_fits_stays():
 
 
 def test_at_an_embedding_a_stretch_of_words_is_erased():
-    model = FromLayer(TextNet(), "embedding", words())
+    net = TextNet()
+    net.embedding.padding_idx = None
+    model = FromLayer(net, "embedding", words())
     x = model.features() + 1
     result = RandomErasing(probability=1, min_area=0.4, max_area=0.4, fill="zero")(
         model, x, None, strength=1, criterion=None, generator=seeded()

@@ -1,4 +1,4 @@
-"""Attribution-based augmentation: the batch's attribution decides which features move."""
+"""Attribution-based augmentation: the attribution of each feature decides how it moves."""
 
 from __future__ import annotations
 
@@ -6,39 +6,35 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
-import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution import Gradient, RandomTopClass
-from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
+from skaba.augmenters._clipping import Clip, Mover
 from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._by_category import ByCategory, RandomOrder, check_parts
 from skaba.augmenters.aba._changes import Change, Constant
-from skaba.augmenters.aba._comparing import words_of
-from skaba.augmenters.aba._moving import check_parts, draw_steps, mover, n_categories
 from skaba.augmenters.aba._percentiles import Percentiles
 from skaba.augmenters.aba._selections import Selection, differing
 
 
-class ABA(Augmenter):
+class ABA(ByCategory):
     """Attribution-based augmentation.
 
-    Every sample is attributed, its features sorted into categories from low to high
-    attribution, and each category moved as an adjustment says that is drawn for the
-    sample: ``x' = x + a[category] * s * r``. Labels do not change.
+    For each sample an attribution map is computed, its features are sorted into categories from low to high
+    attribution, and an adjustment a is drawn, which tells how each category moves: ``x' = x + a[category] * s * r``,
+    with the strength s and a random factor r per sample. Labels do not change.
 
     The adjustments are drawn first: no map is computed for a sample whose adjustment is all zero.
 
-    At a hidden layer, with the gradient as the method, one pass computes the layer's output and its gradient; the
-    step is added to the output in the training step's own forward pass.
+    At a hidden layer, with the gradient as the method, one pass computes the layer's output and its gradient. The step
+    is added to the output in the forward pass of the training step.
 
     Parameters
     ----------
     attribution : callable, default=None
-        The method, by default ``Gradient()``.
+        The attribution method, by default ``Gradient()``.
     target : callable, default=None
         What is explained, by default ``RandomTopClass()``.
     selection : Percentiles or Cutoff, default=None
@@ -46,18 +42,18 @@ class ABA(Augmenter):
     adjustments : AdjustmentSet, default=None
         By default MendABA's ``AdjustmentSet([1, 2, 3, 4, 5, 6])``.
     change : Constant, Proportional or Baseline, default=None
-        What a step does to a feature, by default ``Constant()``.
+        How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+        Whether r is a draw of ``|N(0, 1)|`` per sample, or 1.
     share : float, default=1.0
-        The share of a batch that is attributed and augmented, drawn at random; the rest is trained on as it is.
-        Cost falls in proportion.
+        The share of a batch that is augmented, drawn at random; no maps are computed for the rest. The cost falls in
+        proportion.
     resolution : float, default=1.0
         Below 1, maps of images, series and texts are computed on an input that is averaged to this share of each
-        spatial axis, and stretched. Cost falls with the number of places; the network must take inputs of any size.
+        spatial axis, and stretched. The cost falls with the number of places; the network must take inputs of any size.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     References
     ----------
@@ -66,7 +62,7 @@ class ABA(Augmenter):
 
     Examples
     --------
-    Two categories and one adjustment: every feature moves in the direction that raises the class's score.
+    Two categories and one adjustment: every feature moves in the direction that raises the score of the true class.
 
     >>> import torch
     >>> from skaba.augmenters import ABA, AdjustmentSet, Cutoff
@@ -81,20 +77,11 @@ class ABA(Augmenter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ByCategory._parameter_constraints,
         "attribution": [callable],
         "target": [callable],
-        "selection": [Selection],
-        "adjustments": [AdjustmentSet],
-        "change": [callable],
-        "randomize": ["boolean"],
-        "share": [Interval(Real, 0, 1, closed="right")],
         "resolution": [Interval(Real, 0, 1, closed="right")],
-        "clip": CLIP_CONSTRAINT,
     }
-
-    default_strength: ClassVar[float] = 0.1
-    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
-    is_attribution_based: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -119,26 +106,17 @@ class ABA(Augmenter):
         self.clip = clip
 
     def random_map(self) -> RandomMapABA:
-        """Return the control of this method: the same changes, by the sample's own map in random order.
+        """Return the control of this method: the same changes, by the sample's map in random order.
 
         Returns
         -------
         RandomMapABA
             With copies of all parameters.
         """
-        names = RandomMapABA._get_param_names()
-        return RandomMapABA(**{name: clone(getattr(self, name), safe=False) for name in names})
+        return self._as(RandomMapABA)
 
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
-        steps = draw_steps(
-            self.adjustments,
-            self.selection.n_categories,
-            batch.n_samples,
-            strength=strength,
-            randomize=self.randomize,
-            share=self.share,
-            generator=batch.generator,
-        )
+        steps = self._draw_steps(batch.n_samples, strength, batch.generator)
         moves = steps.any(dim=1)
         if not moves.any():
             return None
@@ -147,53 +125,34 @@ class ABA(Augmenter):
         attribution, padding = self._attribute(batch, rows)
         steps = steps[moves].to(attribution, non_blocking=True)
         categories = self.selection.sort(attribution, wanted=differing(steps), padding=padding)
-        order = self._order(attribution, padding, batch.generator)
-        return mover(
-            categories,
-            steps,
-            self.change,
-            attribution=attribution,
-            rows=rows,
-            padding=padding,
-            order=order,
-            clip=self.clip,
-        )
+        return self._mover(categories, steps, attribution, padding, batch.generator, rows)
 
     def _attribute(self, batch: Batch, rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the maps of the samples that move, and where they have padding."""
-        # In training mode BatchNorm's statistics are those of the batch, so the samples that stay take part.
+        """Return the maps of the samples that move, and where these samples have padding."""
+        # In training mode BatchNorm uses the statistics of the batch, so the samples that stay are needed too.
         whole = rows is None or getattr(self.attribution, "mode", "eval") == "train"
-        asked = batch if whole or rows is None else batch.rows(rows)
-        attribution = asked.attribute(self.attribution, self.target, self.resolution).detach()
-        padding = asked.padding
+        part = batch if whole or rows is None else batch.rows(rows)
+        attribution = part.attribute(self.attribution, self.target, self.resolution).detach()
+        padding = part.padding
         if whole and rows is not None:
             return attribution.index_select(0, rows), None if padding is None else padding.index_select(0, rows)
         return attribution, padding
 
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Return from which feature each takes its category, (n, n_features); None: from itself."""
-        return None
-
-    def _finished(self, move: Mover, batch: Batch) -> Mover:
-        # It writes into the features, leaves padding alone and clips, so nothing needs a copy of them as they were.
-        return move
-
     def _check_consistency(self) -> None:
         """Raise a ValueError if the adjustments do not match the selection, or a part is a class."""
         super()._check_consistency()
-        self.adjustments.table(n_categories(self.selection))
         check_parts(self, "attribution", "target")
 
 
-class RandomMapABA(ABA):
-    """ABA on shuffled maps: the same changes, but not where the network looks.
+class RandomMapABA(RandomOrder, ABA):
+    """ABA on shuffled maps: the same changes at random places.
 
-    Each sample's map is computed as in the method, and then its entries are permuted at random. So everything that
-    does not depend on where a map is high stays as it is: how many features fall into each category, with ties,
-    zeros and padding, and how far they move. What a method gains over this control is what attribution is worth.
+    Each sample's map is computed as in the method, and then its entries are permuted at random. Only the places change:
+    as many features as before fall into each category, also with ties, zeros and padding, and they move as far. So the
+    gain of a method over this control is due to its maps.
 
-    All entries of a sample are permuted, over positions and channels; at an embedding's output, over
-    words and dimensions. Padding keeps its own entries, since it does not move.
+    The permutation is over all positions and channels of a sample; at an embedding's output, over words and dimensions.
+    Padding is not permuted, since it does not move.
 
     Parameters
     ----------
@@ -207,8 +166,8 @@ class RandomMapABA(ABA):
 
     Notes
     -----
-    It costs what the method costs, and the draw of a permutation: 20,000 features of a text take about
-    0.17 ms per sample on a CPU. Permutations are drawn on the CPU, so that they are the same on every device.
+    The cost is that of the method plus drawing the permutations, on a CPU about 0.17 ms for 20,000 features.
+    Permutations are drawn on the CPU, so that they are the same on every device.
 
     Examples
     --------
@@ -216,29 +175,3 @@ class RandomMapABA(ABA):
     >>> fast_aba().random_map().adjustments
     AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])
     """
-
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-        return random_order(x, padding, generator)
-
-
-def random_order(x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw from which feature each takes its category: a permutation per sample, in which padding stays in its place.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, ...)
-    padding : bool Tensor or None
-        True where a sample has padding; x's shape but for the last axis.
-    generator : torch.Generator on the CPU
-
-    Returns
-    -------
-    int64 Tensor of shape (n, n_features)
-    """
-    places = torch.arange(x[0].numel())
-    order = places.repeat(len(x), 1)
-    words = None if padding is None else words_of(padding, x).cpu()
-    for row in range(len(x)):
-        own = places if words is None else places[words[row]]
-        order[row, own] = own[torch.randperm(len(own), generator=generator)]
-    return order.to(x.device)

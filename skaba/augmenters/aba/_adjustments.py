@@ -1,4 +1,4 @@
-"""Adjustments: how each category of features is moved, and the sets they are drawn from."""
+"""Adjustments: how far each category moves, and the sets that they are drawn from."""
 
 from __future__ import annotations
 
@@ -59,9 +59,8 @@ def group_of(adjustment: Adjustment) -> str:
     Returns
     -------
     {"epsilon", "delta", "neutral"}
-        The sign of ``high - low``: positive is Epsilon, which makes the prediction harder
-        if the target is the loss; negative is Delta; zero is Neutral. With a class's score as
-        target Epsilon and Delta change places.
+        By the sign of ``high - low``: positive is Epsilon, which makes the prediction harder if the target is the loss;
+        negative is Delta; zero is Neutral. If the target is the score of a class, Epsilon and Delta swap roles.
 
     References
     ----------
@@ -80,24 +79,24 @@ def group_of(adjustment: Adjustment) -> str:
 
 
 class AdjustmentSet:
-    """A set of adjustments, one of which is drawn for every sample.
+    """A set of adjustments, from which one is drawn per sample.
 
-    An immutable value: it compares, prints and pickles.
+    It is immutable; equal sets compare equal.
 
     Parameters
     ----------
     adjustments : sequence of int or of tuples of float
-        Indices of the paper's 27 three-category adjustments, or vectors with one number
-        a category, from the lowest to the highest. An adjustment that appears twice is
-        drawn twice as often. With two categories an index stands for its low and high parts.
+        Indices of the paper's 27 adjustments of three categories, or vectors with one number per category, from the
+        lowest to the highest. An adjustment that appears twice is drawn twice as often. With two categories, an index
+        stands for the first and last number of its adjustment.
     probabilities : sequence of float, default=None
-        How often each is drawn; sums to 1. By default all alike.
+        The probability of each adjustment; they sum to 1. By default all are equal.
 
     Raises
     ------
     ValueError
-        If the set is empty, an index is not 0 to 26, the vectors differ in length or are not
-        finite, or the probabilities do not fit.
+        If the set is empty, an index is not from 0 to 26, the vectors differ in length or are not finite, or the
+        probabilities do not fit.
 
     References
     ----------
@@ -130,7 +129,7 @@ class AdjustmentSet:
         if len(lengths) > 1:
             raise ValueError(
                 f"The adjustments have different lengths {sorted(lengths)} (an index stands for 3); "
-                "all must have one number a category."
+                "all must have one number per category."
             )
         self.probabilities = _checked_probabilities(probabilities, len(self.adjustments))
 
@@ -172,7 +171,7 @@ class AdjustmentSet:
         Parameters
         ----------
         n_categories : int
-            Of the selection that they are used with.
+            The number of categories of the selection.
 
         Returns
         -------
@@ -228,7 +227,7 @@ def _checked(adjustment: int | Sequence[float]) -> int | Adjustment:
         raise ValueError(f"An adjustment is an index from 0 to 26 or a vector of numbers, got {adjustment!r}.")
     vector = tuple(value.item() if hasattr(value, "item") else value for value in adjustment)
     if not vector or not all(isinstance(value, Real) and math.isfinite(value) for value in vector):
-        raise ValueError(f"An adjustment must hold one finite number a category, got {vector}.")
+        raise ValueError(f"An adjustment must hold one finite number per category, got {vector}.")
     return vector
 
 
@@ -248,7 +247,7 @@ def _checked_probabilities(probabilities: Sequence[float] | None, n: int) -> tup
 
 @lru_cache(maxsize=256)
 def _table(adjustments: tuple[int | Adjustment, ...], n_categories: int) -> Tensor:
-    # Kept, because a training step asks for it and a set never changes.
+    # Cached, because every training step needs it; sets do not change.
     return torch.tensor([_row(adjustment, n_categories) for adjustment in adjustments])
 
 
@@ -258,7 +257,7 @@ def _row(adjustment: int | Adjustment, n_categories: int) -> list[float]:
         vector = (vector[0], vector[-1])
     if len(vector) != n_categories:
         raise ValueError(
-            f"The adjustment {adjustment} speaks of {len(vector)} categories, but the selection makes "
+            f"The adjustment {adjustment} is for {len(vector)} categories, but the selection makes "
             f"{n_categories}. Give vectors of length {n_categories}, or change the selection."
         )
     return [float(value) for value in vector]

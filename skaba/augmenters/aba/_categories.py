@@ -1,4 +1,4 @@
-"""Categories of a batch's features, and the steps by which they move a batch."""
+"""The categories of a batch's features, and moving the batch by them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 PIECE = 2**14
-"""Features that a CPU works on at once, so that intermediate results stay in its caches."""
+"""How many features a CPU works on at once, so that intermediate results stay in its caches."""
 
 
 class Categories:
@@ -28,7 +28,8 @@ class Categories:
         For each boundary, the features below it.
     n_features : int
     blank : bool Tensor of shape (n,), default=None
-        Samples whose map ranks nothing: constant (``Percentiles``) or all 0 (``Cutoff``). None if there are none.
+        Samples that do not move because their map does not rank features: it is constant (``Percentiles``) or all 0
+        (``Cutoff``). None if there are none.
 
     Examples
     --------
@@ -45,7 +46,7 @@ class Categories:
         self.blank = blank
 
     def mark_blank(self, rows: Tensor, blank: Tensor) -> None:
-        """Mark those samples among ``rows``, int64 (m,), whose map ranks nothing: ``blank``, bool (m,)."""
+        """Mark samples that do not move: ``blank``, bool (m,), for the samples ``rows``, int64 (m,)."""
         if self.blank is None:
             self.blank = torch.zeros(len(self.below[0]), dtype=torch.bool, device=blank.device)
         self.blank[rows] = blank
@@ -59,15 +60,15 @@ class Categories:
         return torch.tensor([[np.count_nonzero(mask) for mask in masks] for masks in rows], dtype=torch.int64)
 
     def permuted(self, order: Tensor) -> Categories:
-        """Return the categories of each sample in another order: where each is taken from, int64 (n, n_features)."""
+        """Return the categories in another order: from which feature each is taken, int64 (n, n_features)."""
         return Categories([mask.gather(1, order) for mask in self.below], self.n_features, self.blank)
 
     def silenced(self, by_category: Tensor) -> Tensor:
-        """Return values per category, (n, n_categories), with 0 for samples whose map ranks nothing."""
+        """Return values per category, (n, n_categories), with 0 for samples that do not move."""
         return by_category if self.blank is None else by_category.masked_fill(self.blank.unsqueeze(1), 0)
 
     def steps(self, by_category: Tensor) -> Tensor:
-        """Give every feature the value of its category.
+        """Return the value of each feature's category.
 
         Parameters
         ----------
@@ -89,10 +90,10 @@ class Categories:
         Parameters
         ----------
         x : Tensor of shape (m, ...)
-            Is written into without autograd's knowledge: what is added has no gradient.
+            Written into; autograd does not record the change.
         by_category : Tensor of shape (n, n_categories)
         rows : int64 Tensor of shape (n,), default=None
-            Which samples of x move, each once; by default all, with m = n.
+            Which samples of x move, without repetition; by default all, with m = n.
         padding : bool Tensor, default=None
             True where the n samples have padding; the features' shape but for the last axis.
 
@@ -112,7 +113,7 @@ class Categories:
         return x
 
     def _move_in_pieces(self, x: Any, by_category: Any, rows: Any, padding: Any) -> None:
-        # All pieces use the same two buffers: steps of a whole batch would be new memory, which costs more than a sum.
+        # All pieces share two buffers: allocating the steps of a whole batch would cost more than adding them.
         below, n_features = [mask.numpy() for mask in self.below], self.n_features
         parting = by_category[:, :-1] - by_category[:, 1:]
         padding = None if padding is None or not padding.any() else padding
@@ -120,7 +121,7 @@ class Categories:
         for piece, boundaries in pieces(parting != 0, n_features):
             step = by_category[piece, -1:]
             for boundary in reversed(boundaries):
-                buffers = buffers[::-1]  # the one that does not hold the sum so far
+                buffers = buffers[::-1]  # the buffer that does not hold the current sum
                 out = buffers[0, : len(step)]
                 term = np.multiply(below[boundary][piece], parting[piece, boundary, None], out=out)
                 step = np.add(term, step, out=term)
@@ -133,15 +134,15 @@ class Categories:
 
 
 def _add(x: Any, at: Any, changes: Any) -> None:
-    """Add changes to some samples, each named once."""
+    """Add changes to some samples, given without repetition."""
     if isinstance(at, slice) or len(at) > 1:
         x[at] += changes
     else:
-        x[at[0]] += changes[0]  # a view: NumPy would copy an array of rows twice
+        x[at[0]] += changes[0]  # a view: indexing with an array would copy twice
 
 
 def pieces(needed: Any, n_features: int) -> Iterator[tuple[slice, list[int]]]:
-    """Return the parts of a batch that a CPU works on in turn, and which boundaries each needs.
+    """Yield the parts of a batch that a CPU works on in turn, and which boundaries each needs.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def piece_size(n_features: int) -> int:
 
 
 def numpy_reads(values: Tensor) -> bool:
-    """Return whether NumPy can work on a tensor's memory: it compares and broadcasts several times as fast as torch."""
+    """Return whether NumPy can use the tensor's memory: it compares and broadcasts several times as fast as torch."""
     return values.device.type == "cpu" and values.dtype != torch.bfloat16
 
 

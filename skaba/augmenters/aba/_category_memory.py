@@ -1,4 +1,4 @@
-"""Categories that are kept from one visit of a sample to the next."""
+"""The cache of categories from one visit of a sample to the next."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from skaba.augmenters.aba._categories import Categories
 
 
 class CategoryMemory:
-    """For every sample and boundary, which features lay below it: one bit each.
+    """Caches which features lie below each boundary, as one bit per sample, boundary and feature.
 
-    Two categories take 1 bit per feature, three take 2. Memory is taken when the first batch comes.
+    Two categories take 1 bit per feature, three take 2. Memory is allocated at the first batch.
 
     Parameters
     ----------
     data : str, default=""
-        A name for the data that the samples belong to: what is kept of other data is of no use.
+        A name for the data that the samples belong to.
     n_samples : int, default=0
-        The number of samples, if it is known: memory for all is taken at once. Else it grows with the largest number.
+        The number of samples, if it is known: memory for all is allocated at once. Otherwise it grows with the largest
+        sample number.
     announce : callable, default=None
-        Is called with a sentence that says how much memory is taken, before it is taken.
+        Called with a message about the memory before it is allocated.
 
     Attributes
     ----------
@@ -33,11 +34,11 @@ class CategoryMemory:
         The shape of a sample.
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
     blank : bool Tensor of shape (n_samples,), or None
-        Which samples had a map that ranks nothing; see :class:`Categories`.
+        Which samples do not move; see :class:`Categories`.
     known : bool Tensor of shape (n_samples,) on the CPU, or None
         Which samples have been visited.
     awaited : bool
-        Whether the last step was to keep categories.
+        Whether the last step should have cached categories.
 
     Examples
     --------
@@ -65,7 +66,7 @@ class CategoryMemory:
 
     @property
     def n_bytes(self) -> int:
-        """How much memory it takes."""
+        """The size in bytes."""
         return sum(tensor.numel() for tensor in (self.bits, self.blank, self.known) if tensor is not None)
 
     def prepare(self, index: Tensor, x: Tensor, n_boundaries: int) -> None:
@@ -82,7 +83,7 @@ class CategoryMemory:
         Raises
         ------
         ValueError
-            If samples have another shape than those of an earlier batch: what was kept would not fit them.
+            If the samples' shape differs from that of earlier batches.
         """
         shape = tuple(x.shape[1:])
         if self.bits is not None and shape != self.shape:
@@ -96,7 +97,7 @@ class CategoryMemory:
         if n_needed <= n_kept:
             return
         self.shape = shape
-        # Where the number of samples is not known, room grows by halves: that takes few copies.
+        # If the number of samples is not known, the size grows by half each time, so that few copies are made.
         n_samples = self.n_samples if n_needed <= self.n_samples else max(n_needed, n_kept * 3 // 2)
         self._grow(n_samples, n_boundaries, x.device)
 
@@ -111,14 +112,14 @@ class CategoryMemory:
             )
         bits = torch.zeros(size, dtype=torch.uint8, device=device)
         blank = torch.zeros(n_samples, dtype=torch.bool, device=device)
-        known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, where the samples' numbers are
+        known = torch.zeros(n_samples, dtype=torch.bool)  # on the CPU, as the samples' numbers
         if self.bits is not None:
             old_bits, old_blank, old_known = self._allocated()
             bits[:, : len(old_known)], blank[: len(old_known)], known[: len(old_known)] = old_bits, old_blank, old_known
         self.bits, self.blank, self.known = bits, blank, known
 
     def recall(self, index: Tensor) -> tuple[Categories, Tensor]:
-        """Return what is known of some samples.
+        """Return the cached categories of some samples.
 
         Parameters
         ----------
@@ -128,6 +129,7 @@ class CategoryMemory:
         -------
         Categories of n samples
         known : bool Tensor of shape (n,)
+            Which of them have been visited.
         """
         bits, blank, known = self._allocated()
         index = index.cpu()
@@ -145,7 +147,7 @@ class CategoryMemory:
         return self.known is not None and bool(self._allocated()[2][index.cpu()].all())
 
     def keep(self, index: Tensor, categories: Categories) -> None:
-        """Keep what was found of some samples, in place of what was known.
+        """Cache the categories of some samples, in place of earlier ones.
 
         Parameters
         ----------
@@ -155,13 +157,13 @@ class CategoryMemory:
         Raises
         ------
         ValueError
-            If they are of other features or boundaries than there is room for.
+            If the number of features or boundaries does not fit.
         """
         bits, blank, known = self._allocated()
         n_features = math.prod(self.shape)
         if (len(categories.below), categories.n_features) != (len(bits), n_features):
             raise ValueError(
-                f"The memory has room for {len(bits)} boundaries of {n_features} features, not "
+                f"The cache has room for {len(bits)} boundaries of {n_features} features, not "
                 f"{len(categories.below)} of {categories.n_features}."
             )
         there = index.to(bits.device, non_blocking=True)
@@ -172,16 +174,16 @@ class CategoryMemory:
 
     def _allocated(self) -> tuple[Tensor, Tensor, Tensor]:
         if self.bits is None or self.blank is None or self.known is None:
-            raise ValueError("The memory of categories is empty: call prepare first.")
-        self.known = self.known.cpu()  # a file that is loaded onto a device has everything there
+            raise ValueError("The cache of categories is empty: call prepare first.")
+        self.known = self.known.cpu()  # loading a file onto a device moves it there
         return self.bits, self.blank, self.known
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is kept; ``save_params(f_categories=...)`` writes it."""
+        """Return the state, which ``save_params(f_categories=...)`` writes."""
         return {name: value for name, value in vars(self).items() if name != "announce"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` returned."""
+        """Load what ``state_dict`` returned."""
         vars(self).update(state)
 
 

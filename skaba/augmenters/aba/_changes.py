@@ -1,4 +1,4 @@
-"""Changes: what a step does to a feature."""
+"""Changes: how a step changes a feature."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 class Change(ABC, BaseEstimator):
-    """Turns a batch, its map and a step a feature into what is to be added to the batch."""
+    """Turns a batch, its map and a step per feature into the change of the batch."""
 
     @abstractmethod
     def __call__(self, x: Tensor, attribution: Tensor, step: Tensor) -> Tensor:
-        """Return how far features move.
+        """Return the change of the features.
 
         Parameters
         ----------
@@ -28,7 +28,7 @@ class Change(ABC, BaseEstimator):
         Returns
         -------
         Tensor of shape (n, n_features) or (n, 1)
-            What is to be added to x.
+            Added to x.
         """
 
 
@@ -65,14 +65,14 @@ class Constant(Change):
 class Proportional(Change):
     """Move features in proportion to their attribution, scaled to at most 1 per sample.
 
-    An adjustment says which way a category moves, so with several categories the size of the
-    attribution counts: ``step * |A| / max|A|``. A single category has no low and high to
-    speak of; there the attribution's own sign is the direction: ``step * A / max|A|``.
+    With several categories the adjustment sets the direction, so only the size of the attribution counts:
+    ``step * |A| / max|A|``. With a single category the sign of the attribution sets the direction:
+    ``step * A / max|A|``.
 
     Notes
     -----
-    Kinkel (2023), section 3.1.4, names the variant and leaves the formula open. A sample with a
-    single feature has a relative attribution of 1, whatever the number of categories.
+    Kinkel (2023), section 3.1.4, names the variant without a formula. For samples with a single feature, the relative
+    attribution is always 1.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class Proportional(Change):
         """
         one_category = step.shape[1] == 1 and x.shape[1] > 1
         size = attribution.abs()
-        # An all-zero map moves nothing; the clamp keeps 0 / 0 out.
+        # The clamp avoids 0 / 0: a map of zeros moves nothing.
         largest = size.amax(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
         return step * (attribution if one_category else size) / largest
 
@@ -107,9 +107,8 @@ class Proportional(Change):
 class Baseline(Change):
     """Move the chosen features towards a baseline: attribution-guided dropout.
 
-    A feature is chosen if its adjustment is not zero; the sign does not matter. The
-    step's size is the share of the way, at most 1, so strength 1 without randomization
-    drops the features to the baseline: ``min(|step|, 1) * (value - x)``.
+    Features with an adjustment other than zero move, whatever its sign. The size of the step is the share of the way,
+    at most 1: ``min(|step|, 1) * (value - x)``. So strength 1 without randomization sets the features to the baseline.
 
     Parameters
     ----------
@@ -118,8 +117,8 @@ class Baseline(Change):
 
     Notes
     -----
-    Kinkel (2023), sections 3.1.4 and 3.7, names the variant; the share of the way is this library's
-    reading, so that strength keeps its meaning and 0 still changes nothing.
+    Kinkel (2023), sections 3.1.4 and 3.7, names the variant without a formula. Here the step is a share of the way, so
+    that a strength of 0 changes nothing.
 
     Examples
     --------

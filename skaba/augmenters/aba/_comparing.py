@@ -27,9 +27,9 @@ def compared(
         It need not be contiguous.
     boundaries : sequence of float or of Tensors of shape (n, 1)
     wanted : bool Tensor of shape (n, n_boundaries), default=None
-        Which boundaries are needed, by default all; categories at the others may be wrong.
+        Which boundaries are needed, by default all; categories at other boundaries may be wrong.
     padding : bool Tensor, default=None
-        True where features take no part: they lie below no boundary. The attribution's shape but for the last axis.
+        True where features do not count: they are below no boundary. The attribution's shape but for the last axis.
 
     Returns
     -------
@@ -55,8 +55,8 @@ def _below(values: Any, boundaries: Boundaries, wanted: Any, padding: Any) -> An
     for piece, numbers in pieces(needed, n_features):
         for number in numbers:
             mask = below[number, piece].reshape(values[piece].shape)
-            # Compared in the order of memory, then copied in the order of the axes: far fewer values are read out of
-            # order than if a strided map were compared value by value.
+            # The comparison runs in the order of memory and only its result is copied in the order of the axes. Of a
+            # strided map, far fewer bytes are read out of order this way.
             mask[...] = values[piece] < each[number][piece]
             if padding is not None:
                 mask[padding[piece]] = False
@@ -69,13 +69,13 @@ def words_of(padding: Tensor, attribution: Tensor) -> Tensor:
 
 
 def as_stored(values: Tensor) -> Tensor:
-    """Return the features of each sample in the order of memory, which needs no copy."""
+    """Return the features of each sample in the order of memory, without a copy."""
     axes = sorted(range(1, values.dim()), key=values.stride, reverse=True)
     return values.permute(0, *axes).flatten(1)
 
 
 def _per_sample(boundary: float | Tensor, values: Any) -> Any:
-    """Return a boundary, one for all samples or one per sample, with the axes that let it be compared with an array."""
+    """Return a boundary, one number or one per sample, as an array that broadcasts to the values."""
     if not isinstance(boundary, Tensor):
         return np.full((len(values), *[1] * (values.ndim - 1)), boundary, dtype=np.result_type(values, boundary))
     return boundary.numpy().reshape(-1, *[1] * (values.ndim - 1))

@@ -1,4 +1,4 @@
-"""FreeABA: attribution-based augmentation by the gradient that training computes anyway."""
+"""FreeABA: attribution-based augmentation by the gradient of the training step."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba.attribution import Loss
-from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch, require_samples
-from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
-from skaba.augmenters.aba._aba import ABA, RandomMapABA, random_order
+from skaba.augmenters._clipping import Clip, Mover
+from skaba.augmenters.aba._aba import ABA, RandomMapABA
 from skaba.augmenters.aba._adjustments import AdjustmentSet
+from skaba.augmenters.aba._by_category import ByCategory, RandomOrder
 from skaba.augmenters.aba._category_memory import CategoryMemory
 from skaba.augmenters.aba._changes import Change, Constant, Proportional
-from skaba.augmenters.aba._moving import draw_steps, mover, n_categories
 from skaba.augmenters.aba._selections import Cutoff, Selection
 from skaba.network import finite, finite_samples, unreached, watched
 
 DEFAULT_REFRESH_FRACTION = 0.2
-"""Share of batches whose categories are renewed by default where the gradient at the features has to be computed."""
+"""The default of ``renew`` at a layer whose gradient training does not compute anyway."""
 
 
-class FreeABA(Augmenter):
-    """Attribution-based augmentation without a map of its own, one epoch late.
+class FreeABA(ByCategory):
+    """Attribution-based augmentation by the maps of the previous epoch, which training computes anyway.
 
-    The gradient of the loss at the features comes with the training step's own backward pass. The category of each
-    feature is kept, as one bit per boundary, until the sample is drawn again; then it decides the sample's
-    augmentation. So the map is an epoch old, of the input as it was augmented then, in training mode. At a sample's
-    first visit it is not augmented.
+    The backward pass of the training step also computes the gradient of the loss at the features. Their categories are
+    cached, as one bit per feature and boundary, and decide the sample's augmentation at its next visit. So the map is
+    one epoch old, computed in training mode, of the sample as it was augmented then. At its first visit a sample is
+    not augmented.
 
-    Samples are known by their numbers: an estimator gives them, a training loop of your own passes ``index=`` to
-    :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes a map as :class:`ABA` does.
+    Samples are identified by their numbers in the training set. Estimators provide them; in a training loop of your
+    own, pass ``index=`` to :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes maps as
+    :class:`ABA` does.
 
     Parameters
     ----------
@@ -45,19 +44,19 @@ class FreeABA(Augmenter):
     adjustments : AdjustmentSet, default=None
         By default FastABA's ``AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17])``.
     change : Constant or Baseline, default=None
-        What a step does to a feature, by default ``Constant()``.
+        How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether each sample's step is multiplied by a draw of ``|N(0, 1)|``, or by 1.
+        Whether the random factor is a draw of ``|N(0, 1)|`` per sample, or 1.
     share : float, default=1.0
         The share of a batch that is augmented, drawn at random.
     renew : float, default=None
-        The share of batches, drawn at random, whose categories are found anew; the others are augmented by the
-        categories of an earlier epoch, and no gradient at the features is computed for them. A sample's first visit
-        always counts. By default all batches, but a fifth at a hidden layer (``layer=``) if nothing before it is
-        trained, such as words embedded by frozen vectors: there that gradient would not be computed otherwise.
+        The share of batches, drawn at random, whose categories are renewed. For the others no gradient at the features
+        is computed, and the categories of an earlier epoch stay. The categories of a first visit are always cached. By
+        default all batches are renewed; at a hidden layer (``layer=``) whose preceding layers are not trained, such as
+        frozen word vectors, only a fifth, because training does not compute the gradient there.
     clip : (low, high), default=None
-        A range that augmentation does not leave: numbers, or arrays that broadcast to a sample. A feature that lies
-        outside already is not moved further away. None sets no range.
+        The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
+        range is not moved further away. None means no range.
 
     References
     ----------
@@ -73,19 +72,12 @@ class FreeABA(Augmenter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "selection": [Selection],
-        "adjustments": [AdjustmentSet],
-        "change": [callable],
-        "randomize": ["boolean"],
-        "share": [Interval(Real, 0, 1, closed="right")],
+        **ByCategory._parameter_constraints,
         "renew": [Interval(Real, 0, 1, closed="right"), None],
-        "clip": CLIP_CONSTRAINT,
     }
 
-    default_strength: ClassVar[float] = 0.1
-    strength_unit: ClassVar[str] = "units of the input, or of the layer's output"
-    is_attribution_based: ClassVar[bool] = True
     needs_index: ClassVar[bool] = True
+    _with_maps: ClassVar[type[ABA]] = ABA
 
     def __init__(
         self,
@@ -106,15 +98,14 @@ class FreeABA(Augmenter):
         self.clip = clip
 
     def random_map(self) -> RandomMapFreeABA:
-        """Return the control of this method: the same changes, by the kept categories in random order.
+        """Return the control of this method: the same changes, by the cached categories in random order.
 
         Returns
         -------
         RandomMapFreeABA
             With copies of all parameters.
         """
-        names = RandomMapFreeABA._get_param_names()
-        return RandomMapFreeABA(**{name: clone(getattr(self, name), safe=False) for name in names})
+        return self._as(RandomMapFreeABA)
 
     def new_memory(self, data: str, n_samples: int) -> CategoryMemory:
         """Return an empty memory of the samples' categories.
@@ -135,37 +126,24 @@ class FreeABA(Augmenter):
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         memory = batch.memory
         if memory is None:
-            return self._with_own_maps()._plan(batch, strength)
+            shared = {name: getattr(self, name) for name in ByCategory._parameter_constraints}
+            return self._with_maps(target=Loss(), **shared)._plan(batch, strength)
         if memory.awaited and not memory.knows_any():
             raise unreached()
         return _ByLastVisit(self, batch, strength)
 
-    def _with_own_maps(self) -> ABA:
-        shared = ("selection", "adjustments", "change", "randomize", "share", "clip")
-        return self._asking(target=Loss(), **{name: getattr(self, name) for name in shared})
-
-    _asking: ClassVar[type[ABA]] = ABA
-
     def _recall(self, batch: Batch, strength: float, x: Tensor) -> Mover:
-        """Return what moves a batch by the categories of its samples' last visit."""
+        """Return the function that moves a batch by the categories of the previous visit."""
         memory, index = batch.memory, batch.index
         memory.prepare(index, x, self.selection.n_categories - 1)
-        steps = draw_steps(
-            self.adjustments,
-            self.selection.n_categories,
-            len(x),
-            strength=strength,
-            randomize=self.randomize,
-            share=self.share,
-            generator=batch.generator,
-        )
+        steps = self._draw_steps(len(x), strength, batch.generator)
         categories, known = memory.recall(index)
         steps = (steps * known.unsqueeze(1)).to(x.detach(), non_blocking=True)
-        order = self._order(x, batch.padding, batch.generator)
-        return mover(categories, steps, self.change, padding=batch.padding, order=order, clip=self.clip)
+        # Maps are not cached, and the changes that are allowed do not read them: features stand in their place.
+        return self._mover(categories, steps, x.detach(), batch.padding, batch.generator)
 
     def _renews(self, batch: Batch, *, costs_a_gradient: bool) -> bool:
-        """Return whether a batch's categories are to be kept, in place of those of its samples' last visit."""
+        """Return whether the categories of a batch replace those of the previous visit."""
         by_default = DEFAULT_REFRESH_FRACTION if costs_a_gradient else 1
         share = by_default if self.renew is None else self.renew
         if share == 1 or bool(torch.rand((), generator=batch.generator) < share):
@@ -173,39 +151,29 @@ class FreeABA(Augmenter):
         return not batch.memory.knows(batch.index)
 
     def _keep(self, batch: Batch, gradient: Tensor) -> None:
-        """Keep the categories of a batch for its next visit, from the gradient at the features or a multiple of it."""
+        """Cache the categories of a batch, from the gradient at the features or a multiple of it."""
         gradient = gradient.detach()
-        if not finite(gradient):  # as happens in mixed precision: such a sample will not move
+        if not finite(gradient):  # as happens in mixed precision: such samples will not move
             unsound = ~finite_samples(gradient)
             gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
         batch.memory.keep(batch.index, self.selection.sort(gradient, padding=batch.padding))
 
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Return from which feature each takes its category, (n, n_features); None: from itself."""
-        return None
-
-    def _finished(self, move: Mover, batch: Batch) -> Mover:
-        # As for ABA; and what is decided at the first call holds for the whole step.
-        return move
-
     def _check_consistency(self) -> None:
         """Raise a ValueError if the parameters do not fit each other."""
         super()._check_consistency()
-        self.adjustments.table(n_categories(self.selection))
         if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
             raise ValueError(
-                f"FreeABA sees gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
+                f"FreeABA uses gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
                 "size. Use Cutoff(0) or Percentiles."
             )
         if isinstance(self.change, Proportional):
-            raise ValueError("FreeABA keeps categories, not sizes: change=Proportional() needs ABA.")
+            raise ValueError("FreeABA caches categories, not maps: change=Proportional() needs ABA.")
 
 
-class RandomMapFreeABA(FreeABA):
-    """FreeABA on shuffled maps: the same changes, but not where the network looks.
+class RandomMapFreeABA(RandomOrder, FreeABA):
+    """FreeABA on shuffled maps: the same changes at random places.
 
-    The categories that are kept are the method's own; they are permuted anew whenever they are recalled. See
-    :class:`RandomMapABA`.
+    The categories are cached as in the method, and permuted at random at each visit. See :class:`RandomMapABA`.
 
     Parameters
     ----------
@@ -219,16 +187,13 @@ class RandomMapFreeABA(FreeABA):
     0.5
     """
 
-    _asking: ClassVar[type[ABA]] = RandomMapABA
-
-    def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor:
-        return random_order(x, padding, generator)
+    _with_maps: ClassVar[type[ABA]] = RandomMapABA
 
 
 class _ByLastVisit:
-    """Moves a batch by the categories of its samples' last visit, and has the next ones kept.
+    """Moves a batch by the categories of the previous visit, and has those of this visit cached.
 
-    What is drawn is drawn at the first call: an optimiser may run the network several times per step.
+    All draws are made at the first call, since an optimiser may run the network several times per step.
     """
 
     def __init__(self, augmenter: FreeABA, batch: Batch, strength: float) -> None:
@@ -249,7 +214,7 @@ class _ByLastVisit:
         at_layer = batch.x is None
         if at_layer:
             require_samples(x, batch.n_samples, batch.model.layer)
-        # If something before a layer is trained, the gradient at its output is computed in any case.
+        # If layers before are trained, the gradient at this layer's output is computed anyway.
         self.renews = self.augmenter._renews(batch, costs_a_gradient=at_layer and not x.requires_grad)
         move = self.augmenter._recall(batch, self.strength, x)
         batch.memory.awaited = self.renews

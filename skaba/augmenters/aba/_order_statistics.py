@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LONG = 2048
-"""Rows of this length and more are narrowed down before they are partitioned."""
+"""Rows of this length or more are narrowed down to candidates before they are partitioned."""
 
 STRIDE = 23
-"""Every 23rd value is in the sample that narrows a row down: a prime, which divides no usual length of an axis."""
+"""Candidates are found from every 23rd value: a prime, so that it divides no usual length of an axis."""
 
 DEVIATIONS = 1.5, 5
-"""How far the sample is trusted: first a little, so that few values are near, then more."""
+"""The margins around a rank, in standard deviations: first a narrow one, with few candidates, then a wide one."""
 
 Row = NDArray[Any]
 
@@ -27,9 +27,9 @@ Row = NDArray[Any]
 def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None = None) -> list[Tensor]:
     """Return the values of the given ranks (0 is the smallest) along the second axis, exactly.
 
-    On a CPU short rows are partitioned by NumPy, long ones are first narrowed down to a few
-    candidates, and what is not wanted is not computed. Other devices, and dtypes that NumPy lacks,
-    take ``kthvalue`` for all rows, which asks nothing of the host.
+    On a CPU, NumPy partitions short rows; long rows are first narrowed down to a few candidates, and only the wanted
+    values are computed. On other devices, and for dtypes that NumPy lacks, ``kthvalue`` runs on all rows, so that the
+    device is not waited for.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     ranks : sequence of int
         Each from 0 to d - 1.
     wanted : bool Tensor of shape (n, n_ranks), default=None
-        Which are needed; the others may be anything. By default all.
+        Which are needed, by default all; the others may have any value.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     found = np.zeros((len(rows), len(ranks)), dtype=rows.dtype)
     needed = np.ones(found.shape, dtype=bool) if wanted is None else wanted.numpy()
     brackets = [_brackets(rank, rows.shape[1]) for rank in ranks]
-    masks = np.empty((2, rows.shape[1]), dtype=bool)  # one memory for all
+    masks = np.empty((2, rows.shape[1]), dtype=bool)  # allocated once for all rows
     for row, columns, statistics in zip(rows, needed.tolist(), found, strict=True):
         if not any(columns):
             continue
@@ -63,15 +63,15 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
 
 
 def _brackets(rank: int, n_values: int) -> list[tuple[int, int]]:
-    """Return between which places of a row's sorted sample its value of a rank lies: likely, then surely."""
+    """Return the places in a row's sorted sample between which the value lies: likely, then almost surely."""
     n_sampled, share = len(range(0, n_values, STRIDE)), (rank + 0.5) / n_values
-    # Standard deviations of the sample's own rank, as if it were drawn at random.
+    # The standard deviation of the rank in the sample, as if the sample were drawn at random.
     margins = [deviations * math.sqrt(n_sampled * share * (1 - share)) + 1 for deviations in DEVIATIONS]
     return [(math.floor(share * n_sampled - margin), math.ceil(share * n_sampled + margin)) for margin in margins]
 
 
 def _order_statistic(row: Row, rank: int, sample: Row, brackets: Sequence[tuple[int, int]], masks: Row) -> Any:
-    """Find one value: among the few that a sorted sample says are near, if it is right, else among all."""
+    """Find one value: among the few candidates near it by the sorted sample, or among all if it is not there."""
     for first, last in brackets:
         low = sample[first] if first >= 0 else -np.inf
         high = sample[last] if last < len(sample) else np.inf
@@ -85,7 +85,7 @@ def _order_statistic(row: Row, rank: int, sample: Row, brackets: Sequence[tuple[
 
 
 def _few(row: Row, mask: Row) -> Row:
-    """Return the values under a mask that is mostly False: faster by eights that hold any, where the row has eights."""
+    """Return the values under a mask that is mostly False; groups of eight without any are skipped first."""
     if len(row) % 8:
         return row.compress(mask)
     eights = mask.view(np.uint64)

@@ -1,4 +1,4 @@
-"""Categories at percentiles of a sample's own map."""
+"""Categories by percentiles of each sample's map."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ PADDING = ("exclude", "include")
 
 
 class Percentiles(Selection):
-    """Boundaries at percentiles of the sample's own attribution, over all its features.
+    """Boundaries at percentiles of each sample's attribution, over all its features.
 
-    ``ceil(q * (n_features - 1))`` features lie below the boundary for q. Tails of q and 1 - q differ by at most one.
-    Without ties these are the categories that the linearly interpolated percentile makes, since no feature lies
-    between the two.
+    ``ceil(q * (n_features - 1))`` features lie below the boundary for q. The tails below q and above 1 - q differ by at
+    most one feature. Without ties the categories are the same as with linearly interpolated percentiles.
 
     Parameters
     ----------
     *values : float
-        Shares in (0, 1), strictly increasing: none make one category, one makes two (low
-        and high), two make three (low, middle, high).
+        Shares in (0, 1), strictly increasing. No value makes one category, one value makes two (low and high), two
+        values make three (low, middle and high).
     padding : {"exclude", "include"}, default="exclude"
-        Whether padding at an embedding's output counts among a sample's features; it never moves. With ``"exclude"``
-        the share is one of the features of the words alone, so the length that a text is padded to changes nothing.
-        With ``"include"``, as in the source, it is a share of all features, padding's too.
+        Whether padding at an embedding's output counts as features; it never moves. With ``"exclude"`` the percentiles
+        are those of the words, so that the padded length does not matter. With ``"include"``, as in the source, they
+        are those of all features.
 
     Raises
     ------
@@ -42,12 +41,11 @@ class Percentiles(Selection):
 
     Notes
     -----
-    If several features share a boundary's value, as zeros in a map often do, some of them are put below the
-    boundary to make the count right. They are picked at equal distances, from a start that depends on which features
-    are smaller: no place is favoured, nothing is drawn, and the same map always gives the same categories.
+    If several features have the value of a boundary, as zeros often do, some of them are counted as below, so that the
+    number is right. They are spread evenly, from a start that depends on which features are smaller. So no place is
+    favoured, nothing is drawn, and the same map always gives the same categories.
 
-    If a map is the same everywhere, no feature moves, since none is lower than another, unless the adjustment
-    moves all categories alike.
+    If a map is constant, the sample does not move, since no feature is lower than another.
 
     References
     ----------
@@ -82,9 +80,9 @@ class Percentiles(Selection):
         Parameters
         ----------
         n_features : int
-            That count.
+            How many of its features count.
         """
-        # The small number keeps 0.07 * 100 = 7.000000000000001 from counting as 8.
+        # Without the small number, 0.07 * 100 = 7.000000000000001 would become 8.
         return [max(0, math.ceil(value * (n_features - 1) - 1e-9)) for value in self.values]
 
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> list[Tensor]:
@@ -109,10 +107,10 @@ class Percentiles(Selection):
         attribution : Tensor of shape (n, ...)
             Finite. It need not be contiguous.
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
-            Which boundaries are needed, by default all; categories beside the others may be wrong.
+            Which boundaries are needed, by default all; categories at other boundaries may be wrong.
         padding : bool Tensor, default=None
-            True where a sample has padding; the attribution's shape but for the last axis. Only looked at where
-            padding is excluded.
+            True where a sample has padding; the attribution's shape but for the last axis. Not used if padding is
+            included.
 
         Returns
         -------
@@ -129,7 +127,7 @@ class Percentiles(Selection):
             boundaries = self._boundaries_of_words(attribution, wanted, padding, n_below)
         n_below = n_below.to(attribution.device)
         categories = compared(attribution, boundaries, wanted, padding)
-        if not self.values:  # one category, so there is nothing to count
+        if not self.values:  # one category: there are no boundaries
             return categories
         counts = categories.counts()
         off = counts != n_below
@@ -143,8 +141,8 @@ class Percentiles(Selection):
     def _boundaries_of_words(
         self, attribution: Tensor, wanted: Tensor | None, padding: Tensor, n_below: Tensor
     ) -> list[Tensor]:
-        """Return the order statistics of each sample's features that are no padding."""
-        if not numpy_reads(attribution):  # all at once, where asking sample by sample would wait for the device
+        """Return the order statistics of each sample's features without padding."""
+        if not numpy_reads(attribution):  # all samples at once: one by one, each would wait for the device
             flat = attribution.flatten(1).masked_fill(~words_of(padding, attribution), torch.inf)
             return _columns(flat.sort(dim=1).values.gather(1, n_below.to(flat.device)))
         found = attribution.new_zeros(n_below.shape)
@@ -176,7 +174,7 @@ def _break_ties(
     n_below: Tensor,
     counted: Tensor | None,
 ) -> None:
-    """Put right how many features of some samples lie below each boundary, and mark maps without differences."""
+    """Correct the number of features below each boundary for some samples, and mark constant maps."""
     for number, boundary in enumerate(boundaries):
         categories.below[number][rows] = exactly_below(values, boundary, n_below[:, number, None], counted)
     lowest = values if counted is None else values.masked_fill(~counted, torch.inf)

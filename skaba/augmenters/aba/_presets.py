@@ -1,4 +1,4 @@
-"""The named methods of the papers, each a configured ABA."""
+"""The named methods of the papers: configured augmenters."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from skaba.augmenters.aba._selections import Cutoff
 
 
 def challenger(k: int | None = None, **parameters: Any) -> ABA:
-    """Return Challenger: one tail of the attribution moves, or nothing does.
+    """Return Challenger: either one tail of the attribution moves, or nothing.
 
-    Half of the draws leave the sample alone, which makes it the cheapest of the three
-    main methods: 1.33 times a plain step by operation count.
+    Half of the samples do not change, which makes it the cheapest of the three main methods: 1.33 times a plain step by
+    operation count.
 
     Parameters
     ----------
     k : int, default=None
         The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`ABA`, in place of the preset's.
 
     Returns
     -------
@@ -56,15 +56,15 @@ def challenger(k: int | None = None, **parameters: Any) -> ABA:
 def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
     """Return Challenger as first published: with layer-wise relevance propagation in place of the gradient.
 
-    Needs captum (``pip install "skaba[attribution]"``) and a network for whose layers LRP has
-    rules; ``skaba.attribution.available`` tells.
+    It needs captum (``pip install "skaba[attribution]"``) and a network whose layers LRP has rules for; see
+    ``skaba.attribution.available``.
 
     Parameters
     ----------
     k : int, default=None
         The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`ABA`, in place of the preset's.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
     References
     ----------
     Tomani and Cremers (2022), "CHALLENGER: Training with Attribution Maps", arXiv 2205.15094; Kinkel (2023),
-    section 3.1.7. A strength of its own for each category, which the source allows, is written as
-    adjustments: ``AdjustmentSet([(0.5, 0, 1)])``.
+    section 3.1.7. The source allows a strength per category: write it as adjustments,
+    ``AdjustmentSet([(0.5, 0, 1)])``.
 
     Examples
     --------
@@ -89,14 +89,14 @@ def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
 def mend_aba(k: int | None = None, **parameters: Any) -> ABA:
     """Return MendABA: one of the three categories moves, by a random amount.
 
-    Every sample is attributed: 1.67 times a plain step by operation count.
+    Maps are computed for all samples: 1.67 times a plain step by operation count.
 
     Parameters
     ----------
     k : int, default=None
         The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`ABA`, in place of the preset's.
 
     Returns
     -------
@@ -123,17 +123,17 @@ def mend_aba(k: int | None = None, **parameters: Any) -> ABA:
 
 
 def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
-    """Return FastABA: two categories split at 0, so no percentile is computed.
+    """Return FastABA: two categories split at 0, so that no percentiles are computed.
 
-    A quarter of the draws leave the sample alone: 1.50 times a plain step by operation
-    count. ``fast_aba(target=Loss())`` is FastABA-CE.
+    A quarter of the samples do not change: 1.50 times a plain step by operation count. ``fast_aba(target=Loss())`` is
+    FastABA-CE.
 
     Parameters
     ----------
     k : int, default=None
         The target is drawn from the k classes that the model ranks highest; None means 4, or all if there are fewer.
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`ABA`, in place of the preset's.
 
     Returns
     -------
@@ -161,18 +161,18 @@ def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
 
 
 def free_aba(**parameters: Any) -> FreeABA:
-    """Return FreeABA: FastABA on the loss's gradient that training computes anyway, one epoch late.
+    """Return FreeABA: FastABA with the loss's gradient of the previous epoch, which training computes anyway.
 
-    No map is computed. The gradient at the input is a by-product of the training step's own backward pass; the
-    signs of its entries are kept as one bit per feature, and when the sample is drawn again they decide
-    its augmentation. By operation count only the first layer's input gradient is added: next to nothing
-    for images and series, but a third for a text network whose first convolution does most of the work. So
-    at a frozen embedding it is taken in a fifth of the batches; ``renew=1`` takes it in all.
+    The backward pass of the training step also computes the gradient at the input. Its signs are cached, as one bit per
+    feature, and decide the sample's augmentation at its next visit. By operation count only the input gradient of the
+    first layer is added: next to nothing for images and series, but a third for a text network whose first convolution
+    does most of the work. So at a frozen embedding it is computed for a fifth of the batches only; ``renew=1`` computes
+    it for all.
 
     Parameters
     ----------
     **parameters
-        Any parameter of :class:`FreeABA`, in place of the method's own.
+        Any parameter of :class:`FreeABA`, in place of the preset's.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
     tension : bool, default=False
         Whether half of the samples move the opposite way.
     **parameters
-        Any parameter of :class:`ABA`, in place of the method's own.
+        Any parameter of :class:`ABA`, in place of the preset's.
 
     Returns
     -------
@@ -211,8 +211,8 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
 
     Notes
     -----
-    ``x' = x + s * sign(gradient)`` wherever the gradient is not 0. Where it is exactly 0
-    the cut-off rule counts the feature as high and moves it by +s; ``sign`` would leave it.
+    ``x' = x + s * sign(gradient)`` where the gradient is not 0. Where it is exactly 0, the feature counts as high and
+    moves by +s, while ``sign`` would not move it.
 
     References
     ----------
@@ -242,19 +242,19 @@ PRESETS: dict[str, Callable[..., Augmenter]] = {
     "free_aba": free_aba,
     "mend_aba": mend_aba,
 }
-"""Makers of the named augmenters; ``register_preset`` adds one."""
+"""The factories of the named augmenters; ``register_preset`` adds one."""
 
 
 def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
-    """Let an augmenter be used by name, as ``ABAClassifier(module, augmenter=name)``.
+    """Give an augmenter a name, so that it can be used as ``ABAClassifier(module, augmenter=name)``.
 
     Parameters
     ----------
     name : str
-        A name that is not taken, unless by the same factory.
+        The name. It must not belong to another factory.
     factory : callable
-        Returns the augmenter. Used by name with several labels per sample or with real targets, the augmenter's
-        parameter ``target``, if it has one, is set to ``Loss()``.
+        Returns the augmenter. For multi-label and regression targets, the parameter ``target`` of an augmenter that is
+        given by name is set to ``Loss()``, if there is such a parameter.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def preset(name: str, **parameters: Any) -> Augmenter:
     Raises
     ------
     ValueError
-        If there is no such name; the message names the nearest.
+        If there is no such name; the message suggests the nearest.
 
     Examples
     --------
@@ -313,7 +313,7 @@ def preset(name: str, **parameters: Any) -> Augmenter:
 
 
 def preset_that_explains(name: str, target: Any) -> Augmenter:
-    """Return a named augmenter whose maps explain a target, if it computes maps of a target at all."""
+    """Return a named augmenter with a target for its maps, if it has such a parameter."""
     if name not in PRESETS:
         raise ValueError(unknown_name("augmenter", name, PRESETS))
     made = PRESETS[name]()

@@ -1,4 +1,4 @@
-"""Selections: which category a feature belongs to, from low attribution to high."""
+"""Selections: the categories of features, from low to high attribution."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from skaba.augmenters.aba._comparing import Boundaries, as_stored, compared
 
 
 class Selection(ABC):
-    """Boundaries between categories. An immutable value: it compares, prints and pickles.
+    """Boundaries between categories. Selections are immutable; equal ones compare equal.
 
-    A feature whose attribution is lower than the first boundary is in the lowest category; one that equals a boundary
-    is above it, unless the selection fixes how many features lie below.
+    Features with an attribution below the first boundary are in the lowest category. A feature that equals a boundary
+    is above it, unless the selection fixes the number of features below.
 
-    An own selection sets ``values``, one for each boundary, and writes ``boundaries``.
+    A selection of your own sets ``values``, one per boundary, and writes ``boundaries``.
     """
 
     values: tuple[float, ...]
 
     @property
     def n_categories(self) -> int:
-        """One more than there are boundaries."""
+        """The number of categories: one more than there are boundaries."""
         return len(self.values) + 1
 
     @abstractmethod
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> Boundaries:
         """Return the boundaries, in ascending order.
 
-        A sample's must not depend on the other samples, nor on the order of its features: those that move are
-        asked about alone, with features in the order of memory.
+        The boundaries of a sample must not depend on other samples, nor on the order of its features: the method is
+        called with the samples that move only, and with their features in the order of memory.
 
         Parameters
         ----------
         attribution : Tensor of shape (n, n_features)
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
-            Which are needed, by default all; the others may be anything.
+            Which are needed, by default all; the others may have any value.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class Selection(ABC):
         attribution : Tensor of shape (n, ...)
             Finite. It need not be contiguous.
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
-            Which boundaries are needed, by default all; categories beside the others may be wrong.
+            Which boundaries are needed, by default all; categories at other boundaries may be wrong.
         padding : bool Tensor, default=None
             True where a sample has padding; the attribution's shape but for the last axis.
 
@@ -69,25 +69,25 @@ class Selection(ABC):
         Raises
         ------
         TypeError
-            If an own selection's ``boundaries`` cannot be called with these arguments.
+            If ``boundaries`` cannot be called with these arguments.
         ValueError
-            If it returns other boundaries than it says, NaN, or boundaries that descend.
+            If the boundaries are too few or too many, NaN, or descend.
         """
         attribution = attribution.detach()
         boundaries = self._checked(self._boundaries(as_stored(attribution), wanted), len(attribution))
         self._require_ascending(boundaries, len(attribution), wanted)
         categories = compared(attribution, boundaries, wanted)
-        if not self.values:  # one category, so there is nothing to count
+        if not self.values:  # one category: there are no boundaries
             return categories
         counts = categories.counts()
         on_one_side = (counts == 0) | (counts == categories.n_features)
         rows = (on_one_side if wanted is None else on_one_side & wanted).any(dim=1).nonzero().squeeze(1)
-        if len(rows):  # a map of zeros has all its features on one side
+        if len(rows):  # all features of a map of zeros are on one side
             categories.mark_blank(rows, (attribution[rows].flatten(1) == 0).all(dim=1))
         return categories
 
     def _boundaries(self, attribution: Tensor, wanted: Tensor | None) -> Any:
-        """Return the boundaries, or say that an own method does not take the arguments."""
+        """Return the boundaries, or raise a TypeError if ``boundaries`` does not take the arguments."""
         try:
             return self.boundaries(attribution, wanted)
         except TypeError as error:
@@ -95,13 +95,13 @@ class Selection(ABC):
                 inspect.signature(self.boundaries).bind(attribution, wanted)
             except TypeError as unfit:
                 raise TypeError(
-                    f"selection={self!r} must have a method boundaries(attribution, wanted=None); its own cannot be "
-                    f"called so: {unfit}."
+                    f"selection={self!r} must have a method boundaries(attribution, wanted=None), but it cannot be "
+                    f"called with these arguments: {unfit}."
                 ) from error
             raise
 
     def _checked(self, boundaries: Any, n_samples: int) -> Boundaries:
-        """Return the boundaries if there is one between each two categories."""
+        """Return the boundaries, or raise a ValueError if their number or shape is wrong."""
         try:
             found = [_shape_of(each) for each in boundaries]
         except TypeError as error:
@@ -118,7 +118,7 @@ class Selection(ABC):
         )
 
     def _require_ascending(self, boundaries: Boundaries, n_samples: int, wanted: Tensor | None) -> None:
-        """Raise a ValueError if a boundary that is needed is NaN, or below the one before it."""
+        """Raise a ValueError if a needed boundary is NaN or below the one before."""
         tensors = [each for each in boundaries if isinstance(each, Tensor)]
         if tensors:
             table = torch.cat([torch.as_tensor(each).to(tensors[0]).expand(n_samples, 1) for each in boundaries], dim=1)
@@ -129,18 +129,18 @@ class Selection(ABC):
         else:
             bad, falls = any(map(math.isnan, boundaries)), any(low > high for low, high in pairwise(boundaries))
         if bad:
-            raise ValueError(f"selection={self!r}: boundaries() returned NaN, which no feature is below or above.")
+            raise ValueError(f"selection={self!r}: boundaries() returned NaN.")
         if falls:
-            raise ValueError(f"selection={self!r}: boundaries() returned some that descend; they must ascend.")
+            raise ValueError(f"selection={self!r}: boundaries() returned descending boundaries; they must ascend.")
 
     def choose(self, attribution: Tensor, by_category: Tensor) -> Tensor:
-        """Give every feature the value of its category.
+        """Return the value of each feature's category.
 
         Parameters
         ----------
         attribution : Tensor of shape (n, n_features)
         by_category : Tensor of shape (n, n_categories)
-            A boundary between equal values is not computed where that saves time.
+            Boundaries between equal values may be left out.
 
         Returns
         -------
@@ -168,7 +168,7 @@ class Selection(ABC):
         return f"{type(self).__name__}({', '.join(map(str, self.values))})"
 
     def _state(self) -> tuple[object, ...]:
-        """Return what makes two selections of a class equal."""
+        """Return what is compared for equality."""
         return self.values
 
     def __eq__(self, other: object) -> bool:
@@ -179,7 +179,7 @@ class Selection(ABC):
 
 
 class Cutoff(Selection):
-    """A fixed boundary: low attribution is below it, high is at it or above.
+    """A fixed boundary: attribution below it is low, attribution at it or above is high.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ class Cutoff(Selection):
 
     Notes
     -----
-    A feature whose attribution is exactly 0 is high at the cut-off 0, where ``sign`` would
-    leave it alone. FGSM made with this selection moves it up. Of a map that is 0 everywhere nothing moves.
+    With the cut-off 0, a feature whose attribution is exactly 0 is high: FGSM with this selection moves it up, while
+    ``sign`` would not move it. If a map is 0 everywhere, the sample does not move.
 
     References
     ----------
@@ -230,14 +230,14 @@ class Cutoff(Selection):
 
 
 def _shape_of(boundary: Any) -> tuple[int, ...] | str:
-    """Return a boundary's shape, () for a number, or the name of the type of anything else."""
+    """Return the shape of a boundary, () for a number, or the type's name for anything else."""
     if isinstance(boundary, Tensor):
         return tuple(boundary.shape)
     return () if isinstance(boundary, Real) else type(boundary).__name__
 
 
 def differing(by_category: Tensor) -> Tensor:
-    """Return which boundaries part categories of different values: all that have to be known.
+    """Return which boundaries separate categories of different values: the others are not needed.
 
     Parameters
     ----------

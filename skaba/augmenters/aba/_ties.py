@@ -1,4 +1,4 @@
-"""Ties: which of the features that share a boundary's value lie below it."""
+"""Ties: which of the features with the value of a boundary are below it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 GOLDEN = 0.618
-"""A stride of this share of n spreads the visited places evenly, however many are visited."""
+"""A stride of this share of n spreads the visited places evenly, for any number of visits."""
 
 NEARBY = 64
 """Among this many consecutive integers, one is coprime to n, for any n below 10 ** 12."""
@@ -15,18 +15,18 @@ NEARBY = 64
 def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Tensor | None = None) -> Tensor:
     """Return the features below a boundary, as many as there have to be.
 
-    Where fewer features are smaller than the boundary, some of those that equal it fill up the number. They lie
-    evenly among them, from a start that depends on which features are small. So no place is favoured, nothing is
-    drawn, the same map always gives the same features, and a larger number takes in those of a smaller one.
+    If too few features are smaller than the boundary, some of those that equal it are added. They are spread evenly,
+    from a start that depends on which features are smaller. So no place is favoured, nothing is drawn, the same map
+    always gives the same features, and a larger number includes the features of a smaller one.
 
     Parameters
     ----------
     values : Tensor of shape (n, n_features)
     boundary : Tensor of shape (n, 1)
     n_below : int64 Tensor of shape (n, 1)
-        At least the number of smaller features, and at most that of features up to the boundary.
+        At least the number of smaller features, at most the number of features up to the boundary.
     counted : bool Tensor of shape (n, n_features), default=None
-        Features that take part, by default all; the others are not below.
+        Features that count, by default all; the others are not below.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Te
 
 
 def _stride(n: Tensor) -> Tensor:
-    """Return a stride that visits all of n places on a round before it comes back, of shape (n_rounds, 1)."""
+    """Return strides coprime to n, so that steps around n places visit all of them; n has shape (n_rounds, 1)."""
     candidates = (GOLDEN * n).long().clamp(min=1) + torch.arange(NEARBY, device=n.device)
     coprime = torch.gcd(candidates, n) == 1
     return candidates.gather(1, coprime.int().argmax(dim=1, keepdim=True))

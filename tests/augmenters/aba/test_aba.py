@@ -18,7 +18,18 @@ from skaba.attribution import (
     SmoothGrad,
     TrueClass,
 )
-from skaba.augmenters import ABA, AdjustmentSet, Constant, Cutoff, Percentiles, fast_aba, mend_aba, preset
+from skaba.augmenters import (
+    ABA,
+    AdjustmentSet,
+    Batch,
+    Constant,
+    Cutoff,
+    FreeABA,
+    Percentiles,
+    fast_aba,
+    mend_aba,
+    preset,
+)
 from skaba.network import FromLayer
 from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
@@ -353,10 +364,10 @@ def test_without_padding_in_the_percentiles_the_padded_length_changes_nothing(at
         for ids in both.values():
             aba = mend_aba(attribution=attribution, selection=Percentiles(0.1, 0.9, padding=padding))
             rest = FromLayer(net, "embedding", ids)
-            x, asked = rest.features(), {"strength": 0.5, "criterion": None}
-            moved = aba(rest, x, None, generator=seeded(), **asked) - x
-            by_shift = aba.shift(FromLayer(net, "embedding", ids), None, generator=seeded(), **asked)(x.clone()) - x
-            torch.testing.assert_close(moved, by_shift)
+            x = rest.features()
+            moved = augmented(aba, x, model=rest, strength=0.5) - x
+            plan = aba.plan(Batch(FromLayer(net, "embedding", ids), None, None, None, seeded()), 0.5)
+            torch.testing.assert_close(moved, plan.move(x.clone()) - x)
             assert not moved[ids == 0].any()
             found.append(moved[ids != 0])
         return found
@@ -443,10 +454,10 @@ def test_a_clone_is_independent():
 @pytest.mark.parametrize(
     ("adjustments", "selection", "message"),
     [
-        ([(1, 0, 1)], Cutoff(), "speaks of 3 categories, but the selection makes 2"),
-        ([(1, -1)], Percentiles(0.1, 0.9), "speaks of 2 categories, but the selection makes 3"),
-        ([3], Percentiles(0.2, 0.4, 0.6, 0.8), "speaks of 3 categories, but the selection makes 5"),
-        ([3], Percentiles(), "speaks of 3 categories, but the selection makes 1"),
+        ([(1, 0, 1)], Cutoff(), "is for 3 categories, but the selection makes 2"),
+        ([(1, -1)], Percentiles(0.1, 0.9), "is for 2 categories, but the selection makes 3"),
+        ([3], Percentiles(0.2, 0.4, 0.6, 0.8), "is for 3 categories, but the selection makes 5"),
+        ([3], Percentiles(), "is for 3 categories, but the selection makes 1"),
     ],
 )
 def test_adjustments_must_match_the_selection(adjustments, selection, message):
@@ -495,7 +506,7 @@ def test_the_loss_needs_labels():
 
 
 def test_word_ids_are_refused():
-    with pytest.raises(TypeError, match=r"floating-point input, got torch\.int64.*layer='embedding'"):
+    with pytest.raises(TypeError, match=r"floating-point samples, got torch\.int64.*layer='embedding'"):
         augmented(mend_aba(), words(), model=TextNet())
 
 
@@ -519,9 +530,9 @@ def test_the_targets_class_is_drawn_by_the_same_generator():
         (ABA(clip=1), "'clip' parameter of ABA"),
         (ABA(share=5), "'share' parameter of ABA"),
         (ABA(share=-1), "'share' parameter of ABA"),
-        (ABA(every=0), "'every' parameter of ABA"),
-        (ABA(reuse="batch"), "'reuse' parameter of ABA"),
-        (ABA(renew=0.5), "renew=0.5 has no effect without reuse"),
+        (ABA(resolution=2), "'resolution' parameter of ABA"),
+        (FreeABA(renew=0), "'renew' parameter of FreeABA"),
+        (FreeABA(selection=Cutoff(1)), r"Cutoff\(1\.0\) would depend on the batch size"),
         (ABA(randomize="no"), "'randomize' parameter of ABA"),
         (ABA(selection="x"), "'selection' parameter of ABA"),
         (fast_aba(k=0), "'k' parameter of RandomTopClass"),
@@ -530,10 +541,11 @@ def test_the_targets_class_is_drawn_by_the_same_generator():
 )
 @pytest.mark.parametrize("at_layer", [False, True])
 def test_called_by_hand_bad_parameters_are_named_too(aba, message, at_layer):
-    net, x, asked = linear(), torch.zeros(2, 20, dtype=torch.float64), {"criterion": None, "generator": seeded()}
+    net, x = linear(), torch.zeros(2, 20, dtype=torch.float64)
     rest = FromLayer(nn.Sequential(nn.Identity(), net), "0", x)
+    batch = Batch(rest, None, None, None, seeded()) if at_layer else Batch(net, x, None, None, seeded())
     with pytest.raises(ValueError, match=message):
-        aba.shift(rest, None, strength=0.0, **asked) if at_layer else aba(net, x, None, strength=0.0, **asked)
+        aba.plan(batch, 0.0)
 
 
 def test_a_parameter_that_changes_is_checked_again():

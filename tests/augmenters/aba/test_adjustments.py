@@ -128,7 +128,7 @@ def test_a_changed_table_does_not_change_the_set():
 )
 def test_the_wrong_number_of_categories(adjustments, n_categories, length):
     message = (
-        f"speaks of {length} categories, but the selection makes {n_categories}. Give vectors of length {n_categories}"
+        f"is for {length} categories, but the selection makes {n_categories}. Give vectors of length {n_categories}"
     )
     for use in (AdjustmentSet.table, lambda s, n: s.draw(4, n, seeded())):
         with pytest.raises(ValueError, match=message):
@@ -247,7 +247,7 @@ def test_vectors_of_different_lengths(adjustments):
 
 @pytest.mark.parametrize("vector", [(float("nan"), 0, 1), (0, float("inf"), 1), (), ("a", 0, 1), (None,), (1j, 0, 0)])
 def test_a_vector_of_something_else(vector):
-    with pytest.raises(ValueError, match="must hold one finite number a category, got"):
+    with pytest.raises(ValueError, match="must hold one finite number per category, got"):
         AdjustmentSet([vector])
 
 

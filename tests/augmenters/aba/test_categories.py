@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from skaba.augmenters import Cutoff, Percentiles, _categories
+from skaba.augmenters import Cutoff, Percentiles
+from skaba.augmenters.aba import _categories
 from tests.tiny_nets import seeded
 
 
@@ -13,17 +14,17 @@ def test_a_batch_in_many_pieces_moves_as_in_one(monkeypatch, name):
     attribution, x = (torch.randn(7, 4, 3, generator=seeded(seed)) for seed in range(2))
     steps = torch.randn(7, 3, generator=seeded(2)) * torch.tensor([[1.0], [1.0], [0.0], [1.0], [1.0], [1.0], [1.0]])
     rows = torch.tensor([6, 1, 8, 0, 2, 7, 4]) if name == "some" else None
-    still = torch.rand(7, 4, generator=seeded(3)) < 0.3 if name == "padding" else None
+    padding = torch.rand(7, 4, generator=seeded(3)) < 0.3 if name == "padding" else None
     batch = x if rows is None else torch.randn(9, 4, 3, generator=seeded(4))
     selection = Percentiles(0.2, 0.7)
 
     def moved(piece):
         monkeypatch.setattr(_categories, "PIECE", piece)
-        return selection.sort(attribution).move(batch.clone(), steps, rows, still)
+        return selection.sort(attribution).move(batch.clone(), steps, rows, padding)
 
     whole = moved(10**6)
     step = steps.gather(1, selection.categories(attribution).flatten(1)).reshape(7, 4, 3)
-    step = step if still is None else step.masked_fill(still[..., None], 0)
+    step = step if padding is None else step.masked_fill(padding[..., None], 0)
     expected = batch + step if rows is None else batch.index_add(0, rows, step)
     torch.testing.assert_close(whole, expected)
     assert torch.equal(moved(40), whole)

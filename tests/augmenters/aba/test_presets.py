@@ -16,6 +16,7 @@ from skaba.augmenters import (
     AdjustmentSet,
     Constant,
     Cutoff,
+    FreeABA,
     Percentiles,
     challenger,
     fast_aba,
@@ -23,7 +24,7 @@ from skaba.augmenters import (
     mend_aba,
     preset,
 )
-from tests.augmenters.test_adjustments import VECTORS
+from tests.augmenters.aba.test_adjustments import VECTORS
 from tests.tiny_nets import conv_net, images, linear, seeded
 
 N, D, C, STRENGTH = 6, 20, 5, 0.25
@@ -251,7 +252,7 @@ def test_k_is_4_by_default_and_can_be_set(name):
     assert isinstance(preset(name, k=6).target, RandomTopClass)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"free_aba"}))
 def test_every_parameter_can_be_replaced(name):
     own = {
         "attribution": RandomMap(),
@@ -264,11 +265,25 @@ def test_every_parameter_can_be_replaced(name):
     assert {key: getattr(preset(name, **own), key) for key in own} == own
 
 
+def test_every_parameter_of_free_aba_can_be_replaced():
+    own = {
+        "selection": Percentiles(0.5),
+        "adjustments": AdjustmentSet([(1, 0)]),
+        "change": Constant(),
+        "randomize": False,
+        "renew": 0.5,
+    }
+    assert {key: getattr(preset("free_aba", **own), key) for key in own} == own
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_calls_share_nothing(name):
     first, second = preset(name), preset(name)
-    assert first.target is not second.target
-    assert first.attribution is not second.attribution
+    assert first.change is not second.change
+    assert first is not second
+    if name != "free_aba":
+        assert first.target is not second.target
+        assert first.attribution is not second.attribution
     assert repr(clone(first)) == repr(first)
 
 
@@ -297,8 +312,8 @@ def test_an_unknown_parameter_is_refused():
         preset("mend_aba", strength=0.1)
 
 
-def test_free_aba_is_fast_aba_on_the_loss_reused_and_has_no_k():
-    assert repr(preset("free_aba")) == repr(preset("fast_aba", target=Loss(), reuse="epoch"))
+def test_free_aba_has_no_k():
+    assert type(preset("free_aba")) is FreeABA
     with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
         preset("free_aba", k=3)
 
@@ -314,11 +329,13 @@ def test_labels_may_be_lists_and_arrays(name, as_given):
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_there_is_one_label_per_sample(name, y):
     x, _ = batch()
-    with pytest.raises(ValueError, match=rf"one target per sample: the batch has {len(x)}, .* y has shape"):
+    with pytest.raises(ValueError, match=rf"one target per sample: the batch has {len(x)} samples, y has shape"):
         augmented(preset(name), linear(D, C), x, y)
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_a_sample_without_its_batch_is_refused(name):
-    with pytest.raises(ValueError, match=r"ABA takes a batch, \(n, \.\.\.\).* x\.unsqueeze\(0\) for a single sample"):
+    with pytest.raises(
+        ValueError, match=r"(Free)?ABA takes a batch, \(n, \.\.\.\).* x\.unsqueeze\(0\) for a single sample"
+    ):
         augmented(preset(name), linear(D, C), batch()[0][0], None)

@@ -8,18 +8,20 @@ from torch import nn
 from skaba.attribution import LRP, Gradient, InputXGradient, Loss, TrueClass
 from skaba.augmenters import (
     ABA,
+    FPA,
     AdjustmentSet,
-    CategoryMemory,
-    Cutoff,
+    Compose,
     GaussianNoise,
     Percentiles,
     Proportional,
     RandomMapABA,
+    RandomMapFreeABA,
     fast_aba,
     free_aba,
     mend_aba,
 )
 from skaba.network import FromLayer
+from tests.augmenters.aba.visits import recalled, remembered
 from tests.tiny_nets import TextNet, conv_net, images, seeded
 
 CRITERION = nn.CrossEntropyLoss()
@@ -94,37 +96,46 @@ def test_every_place_is_as_likely():
     torch.testing.assert_close(moved.mean(0), torch.full((10,), 0.1), rtol=0, atol=4.5 * (0.1 * 0.9 / n) ** 0.5)
 
 
-# --- reuse
+# --- FreeABA
 
 
 def test_what_is_recalled_is_permuted_anew_at_every_visit():
     gradient, index = torch.randn(30, 8, 5, generator=seeded()), torch.arange(30)
     padding = torch.arange(8) >= torch.arange(30).unsqueeze(1) % 9
     method = free_aba(adjustments=AdjustmentSet([3, 16]))
-    control = method.random_map()
-    moved = []
-    for aba in (method, control, control):
-        memory = CategoryMemory()
-        memory.allocate(30, (8, 5), 1, torch.device("cpu"))
-        aba.keep(memory, index, gradient, padding=padding)
-        recalled = {"strength": 0.5, "generator": seeded(len(moved) // 2), "padding": padding}
-        moved.append(aba.recall(memory, index, torch.zeros(30, 8, 5), **recalled)(torch.zeros(30, 8, 5)))
+    control, x = method.random_map(), torch.zeros(30, 8, 5)
+    moved = [
+        recalled(aba, remembered(aba, gradient, padding=padding), index, x, 0.5, seeded(seed), padding)
+        for aba, seed in ((method, 0), (control, 0), (control, 1))
+    ]
     assert_permuted(moved[0], moved[1])
     assert not torch.equal(moved[0], moved[1])
     assert not torch.equal(moved[1].sign(), moved[2].sign())
     assert not moved[1][padding].any()
 
 
+def test_called_as_a_function_the_control_of_free_aba_permutes_maps_of_its_own():
+    net, x, y = conv_net().double(), images(9).double(), torch.arange(9) % 5
+    by_method, by_control = changes(free_aba(), net, x, y)
+    assert_permuted(by_method, by_control)
+    assert not torch.equal(by_method, by_control)
+
+
 # --- a control is its method in all else
 
 
-def test_takes_over_all_parameters():
-    method = free_aba(every=3, randomize=False, renew=0.5)
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        (mend_aba(k=3, randomize=False, share=0.5, resolution=0.5, clip=(0, 1)), RandomMapABA),
+        (free_aba(randomize=False, renew=0.5, selection=Percentiles(0.2), clip=(0, 1)), RandomMapFreeABA),
+    ],
+    ids=repr,
+)
+def test_takes_over_all_parameters(method, kind):
     control = method.random_map()
-    assert control.get_params(deep=False).keys() == method.get_params(deep=False).keys()
-    assert (control.every, control.randomize, control.selection, control.reuse) == (3, False, Cutoff(0.0), "epoch")
-    assert (repr(control.attribution), repr(control.target), control.renew) == ("Gradient()", "Loss()", 0.5)
-    assert isinstance(clone(control), RandomMapABA)
+    assert type(control) is type(clone(control)) is kind
+    assert repr(control.get_params()) == repr(method.get_params())
 
 
 def test_default_is_the_control_of_mend_aba():
@@ -143,7 +154,6 @@ def test_the_method_is_copied():
     assert method.selection == Percentiles(0.1, 0.9)
 
 
-@pytest.mark.parametrize("other", ["mend_aba", GaussianNoise(), None])
+@pytest.mark.parametrize("other", [GaussianNoise(), FPA(), Compose([mend_aba()])])
 def test_only_an_aba_has_a_control_of_this_kind(other):
-    with pytest.raises(TypeError, match="takes an ABA, such as mend_aba"):
-        other.random_map()
+    assert not hasattr(other, "random_map")
