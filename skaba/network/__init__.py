@@ -14,7 +14,7 @@ from skaba.network._asking import (
     unwrapped,
     values_of,
 )
-from skaba.network._layers import FromLayer, WithArguments, channel_axis_of, find_layer, rows_of, within
+from skaba.network._layers import FromLayer, WithArguments, channel_axis_of, count, find_layer, rows_of, within
 from skaba.network._roots import rooted, watched
 from skaba.network._spatial import blur, positions, require_places, scaled, stretched, to_channels, upsample
 from skaba.network._structure import (
@@ -56,6 +56,7 @@ __all__ = [
     "broadcast",
     "channel_axis_of",
     "copied_network",
+    "count",
     "described",
     "described_steps",
     "draw_seed",

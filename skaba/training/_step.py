@@ -13,7 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from skaba.augmenters import Augmenter, Batch, Plan
 from skaba.losses import ForwardPass, Penalty
-from skaba.network import FromLayer, WithArguments, first_output, rooted, unwrapped
+from skaba.network import FromLayer, WithArguments, described, logits_of, rooted, unwrapped
 from skaba.training._masks import on_features
 
 Strength = float | Callable[[Batch], float]
@@ -118,7 +118,11 @@ class TrainingStep:
             yield inputs, plan.y
             return
 
+        reached = False
+
         def change(x: Tensor) -> Tensor:
+            nonlocal reached
+            reached = True
             moved = x if plan.move is None else plan.move(x)
             return self._watch(batch, moved, plan.y) if watches else moved
 
@@ -131,6 +135,11 @@ class TrainingStep:
                 yield change(inputs.clone()), plan.y
         finally:
             self._watched.clear()
+        if not reached:
+            raise ValueError(
+                f"layer={self.layer!r} did not run inside the block, so nothing was augmented: call the model there, "
+                "neither a copy of it nor a compiled one."
+            )
         if not self._paid:
             raise ValueError(f"The loss was computed without penalty={self.penalty!r}: {self.how_to_pay}.")
 
@@ -139,7 +148,7 @@ class TrainingStep:
 
         Parameters
         ----------
-        output : Tensor, or a tuple or list that starts with one
+        output : Tensor, a tuple or list that starts with one, or an object with ``logits``
 
         Returns
         -------
@@ -149,8 +158,6 @@ class TrainingStep:
         if self.penalty is None or not self._watched:
             return None
         self._paid = True
-        logits = first_output(output)
-        logits = logits.unsqueeze(1) if logits.dim() == 1 else logits
         watched = self._watched[-1]
         mask = on_features(watched.batch.mask, watched.features, watched.batch.channel_axis)  # type: ignore[arg-type]
         return self.penalty(
@@ -158,7 +165,7 @@ class TrainingStep:
                 watched.batch.model,
                 watched.features,
                 watched.source,
-                logits,
+                logits_of(output),
                 watched.y,
                 mask,
                 watched.batch.criterion,
@@ -209,12 +216,14 @@ def network_view(
 
     Raises
     ------
-    ValueError
-        If there are several inputs and no layer is named.
+    TypeError, ValueError
+        If there are several inputs, or no tensor, and no layer is named.
     """
     module: nn.Module = unwrapped(model)
     if layer is not None:
         return FromLayer(module, layer, inputs, arguments)
-    if not isinstance(inputs, Tensor):
+    if isinstance(inputs, (Mapping, list, tuple)):
         raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"A batch must be a torch.Tensor, got {described(inputs)}: pass torch.as_tensor(x).")
     return WithArguments(module, arguments) if arguments else module
