@@ -196,10 +196,9 @@ def unwrapped(component: Any) -> Any:
 
 
 def first_output(output: Any) -> Tensor:
-    """Return the logits of a model's output: its ``logits``, as transformers names them, or its first entry, as skorch."""
-    logits = getattr(
-        output, "logits", output
-    )  # of a transformers model that was given labels, the first entry is the loss
+    """Return the logits of a model's output: its attribute ``logits``, or of a tuple the first entry, as in skorch."""
+    # A transformers model that is given labels returns the loss first.
+    logits = getattr(output, "logits", output)
     logits = logits[0] if isinstance(logits, (tuple, list)) else logits
     if isinstance(logits, Tensor):
         return logits

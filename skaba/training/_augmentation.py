@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from skaba._random_state import RandomState, resolve_seed
 from skaba._validation import validate_parameters
 from skaba.augmenters import as_augmenter, preset, require_augmenter
 from skaba.losses import Penalty
-from skaba.network import count, find_layer, unwrapped
+from skaba.network import count, described, find_layer, unwrapped
 from skaba.training._masks import checked_mask
 from skaba.training._step import Strength, TrainingStep
 
@@ -106,6 +107,8 @@ class Augmentation:
         validate_parameters(penalty)
         if strength is None:
             strength = 0.0 if made is None else made.default_strength
+        if not callable(strength) and not (isinstance(strength, Real) and strength >= 0):
+            raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
         rule = deepcopy(strength) if callable(strength) else strength
@@ -224,8 +227,8 @@ def _checked_index(index: Any, n_samples: int) -> Tensor:
     numbers = torch.as_tensor(index)
     if numbers.shape != (n_samples,) or numbers.is_floating_point() or (n_samples and int(numbers.min()) < 0):
         raise ValueError(
-            f"index={index!r} must hold the number of each of the {n_samples} samples in the training set: whole "
-            "numbers from 0."
+            f"index must hold the number of each of the {n_samples} samples in the training set, whole numbers from 0; "
+            f"got {described(numbers)} with {numbers.dtype} values."
         )
     return numbers.long()
 
