@@ -107,7 +107,7 @@ class Augmentation:
         validate_parameters(penalty)
         if strength is None:
             strength = 0.0 if made is None else made.default_strength
-        if not callable(strength) and not (isinstance(strength, Real) and strength >= 0):
+        if not callable(strength) and not (isinstance(strength, Real) and float(strength) >= 0):
             raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
@@ -185,6 +185,25 @@ class Augmentation:
         """
         penalty = self._step.penalty_of(output)
         return 0.0 if penalty is None else penalty
+
+    def require_part_of(self, model: nn.Module) -> None:
+        """Check that the model whose batches are augmented belongs to the one that is trained.
+
+        Parameters
+        ----------
+        model : nn.Module
+
+        Raises
+        ------
+        ValueError
+            If it is another, such as a copy.
+        """
+        own = unwrapped(self._step.model)
+        if all(module is not own for module in model.modules()):
+            raise ValueError(
+                f"The Augmentation was made for another {type(own).__name__} than the one that is trained: make it "
+                "with the very model that the trainer gets, or with a part of it."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on later: the random state, and what ``free_aba`` keeps.
