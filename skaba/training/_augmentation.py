@@ -151,6 +151,9 @@ class Augmentation:
             If the batch does not suit the augmenter or the penalty.
         """
         step = self._step
+        if not step.augments and step.penalty is None:
+            yield x, y
+            return
         if step.penalty is not None and mask is None:
             raise ValueError(f"penalty={step.penalty!r} needs a mask with each batch: augmentation(x, y, mask=mask).")
         if step.augments and step.augmenter is not None and step.augmenter.needs_index and index is None:

@@ -112,6 +112,13 @@ def test_without_augmentation_training_is_plain(settings: dict[str, Any], layer:
     assert same(train(model, image_batches(), augmentation), train(ImageNet(), image_batches(), None))
 
 
+def test_without_augmentation_batches_of_any_kind_pass() -> None:
+    x, y = {"ids": [1, 2]}, object()
+    with Augmentation(nn.Linear(2, 2), None)(x, y) as seen:
+        assert seen[0] is x
+        assert seen[1] is y
+
+
 def test_the_batch_itself_stays_as_it_was() -> None:
     model = ImageNet(in_place=True)
     batches = image_batches()
