@@ -112,8 +112,8 @@ class Augmentation:
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
         rule = deepcopy(strength) if callable(strength) else strength
-        how_to_pay = "inside the block, add augmentation.penalty(output) to it"
-        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, how_to_pay=how_to_pay)
+        penalty_hint = "inside the block, add augmentation.penalty(output) to it"
+        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, penalty_hint=penalty_hint)
 
     @property
     def strength_(self) -> Strength:

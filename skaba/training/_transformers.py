@@ -29,15 +29,11 @@ class AugmentedTrainerMixin(_Trainer):
 
     Examples
     --------
-    >>> from skaba.training import AugmentedTrainerMixin, Augmentation
-    >>> def trained(model, args, dataset):
-    ...     from transformers import Trainer
-    ...
-    ...     class AugmentedTrainer(AugmentedTrainerMixin, Trainer):
-    ...         pass
-    ...
-    ...     augmentation = Augmentation(model, "mend_aba", layer="bert.embeddings.word_embeddings", random_state=0)
-    ...     AugmentedTrainer(model, args, train_dataset=dataset, augmentation=augmentation).train()
+    >>> from transformers import Trainer  # doctest: +SKIP
+    >>> class AugmentedTrainer(AugmentedTrainerMixin, Trainer):  # doctest: +SKIP
+    ...     pass
+    >>> augmentation = Augmentation(model, "mend_aba", layer="bert.embeddings.word_embeddings")  # doctest: +SKIP
+    >>> AugmentedTrainer(model, args, train_dataset=dataset, augmentation=augmentation).train()  # doctest: +SKIP
     """
 
     def __init__(self, *args: Any, augmentation: Augmentation, **kwargs: Any) -> None:

@@ -36,12 +36,10 @@ class AugmentationCallback(_Callback):
 
     Examples
     --------
-    >>> from skaba.training import Augmentation
-    >>> from skaba.training.lightning import AugmentationCallback
-    >>> def trained(module, loader):
-    ...     from lightning import Trainer
-    ...     augmentation = Augmentation(module, "mend_aba", random_state=0)
-    ...     Trainer(max_epochs=5, callbacks=[AugmentationCallback(augmentation)]).fit(module, loader)
+    >>> import lightning  # doctest: +SKIP
+    >>> augmentation = Augmentation(module, "mend_aba", random_state=0)  # doctest: +SKIP
+    >>> trainer = lightning.Trainer(callbacks=[AugmentationCallback(augmentation)])  # doctest: +SKIP
+    >>> trainer.fit(module, loader)  # doctest: +SKIP
     """
 
     def __init__(self, augmentation: Augmentation, *, x: Any = 0, y: Any = 1, index: Any = None, mask: Any = None):

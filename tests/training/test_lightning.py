@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -265,21 +263,3 @@ class TestAugmentationCallback:
 
 def _hooks(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in trace_of(module).items() if "hooks" in name}
-
-
-def test_without_lightning_there_is_one_clear_error() -> None:
-    script = """
-import importlib.util
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name in ("lightning", "pytorch_lightning") else found(name, *a)
-from torch import nn
-from skaba.training import Augmentation
-from skaba.training.lightning import AugmentationCallback
-try:
-    AugmentationCallback(Augmentation(nn.Linear(2, 2)))
-except ImportError as error:
-    print(error)
-"""
-    root = Path(__file__).parents[2]
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)  # noqa: S603
-    assert result.stdout == 'AugmentationCallback needs Lightning: pip install "skaba[lightning]"\n'
