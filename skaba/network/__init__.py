@@ -26,7 +26,7 @@ from skaba.network._fills import (
     fill_names,
     fill_of,
 )
-from skaba.network._layers import FromLayer, WithArguments, channel_axis_of, find_layer, rows_of, within
+from skaba.network._layers import FromLayer, WithArguments, channel_axis_of, count, find_layer, rows_of, within
 from skaba.network._roots import rooted, watched
 from skaba.network._spatial import blur, positions, require_places, scaled, stretched, to_channels, upsample
 from skaba.network._structure import (
@@ -76,6 +76,7 @@ __all__ = [
     "channel_moments",
     "check_fill",
     "copied_network",
+    "count",
     "described",
     "described_steps",
     "draw_seed",

@@ -218,13 +218,15 @@ def unwrapped(component: Any) -> Any:
 
 
 def first_output(output: Any) -> Tensor:
-    """Return the tensor in a model's output: of a tuple the first entry, as skorch reads it."""
-    logits = output[0] if isinstance(output, (tuple, list)) else output
+    """Return the logits of a model's output: its attribute ``logits``, or of a tuple the first entry, as in skorch."""
+    # A transformers model that is given labels returns the loss first.
+    logits = getattr(output, "logits", output)
+    logits = logits[0] if isinstance(logits, (tuple, list)) else logits
     if isinstance(logits, Tensor):
         return logits
     raise TypeError(
         f"The model returned a {type(output).__name__}; it must return a tensor of logits, (n, n_outputs) or (n,), "
-        "or a tuple that starts with one. Wrap the model in a module that does."
+        "a tuple that starts with one, or an object with an attribute .logits. Wrap the model in a module that does."
     )
 
 

@@ -3,9 +3,11 @@
 from skaba.training._augmentation import Augmentation
 from skaba.training._masks import on_features
 from skaba.training._step import TrainingStep, network_view
+from skaba.training._transformers import AugmentedTrainerMixin
 
 __all__ = [
     "Augmentation",
+    "AugmentedTrainerMixin",
     "TrainingStep",
     "network_view",
     "on_features",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.base import clone
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from skaba._random_state import RandomState, resolve_seed
 from skaba._validation import validate_parameters
 from skaba.augmenters import as_augmenter, preset, require_augmenter
 from skaba.losses import Penalty
-from skaba.network import find_layer, unwrapped
+from skaba.network import count, described, find_layer, unwrapped
+from skaba.training._masks import checked_mask
 from skaba.training._step import Strength, TrainingStep
 
 
@@ -68,19 +69,19 @@ class Augmentation:
     >>> for x, y in loader:
     ...     with augmentation(x, y) as (x, y):
     ...         loss = criterion(model(x), y)
-    ...     optimizer.zero_grad()
-    ...     loss.backward()
+    ...         optimizer.zero_grad()
+    ...         loss.backward()
     ...     optimizer.step()
 
-    With ``free_aba``, which keeps something of every sample, the loader gives the samples' numbers too:
+    With ``free_aba``, which keeps something of each sample, the loader yields the samples' numbers too:
 
     >>> augmentation = Augmentation(model, "free_aba", criterion=criterion, random_state=0)
     >>> for epoch in range(2):
     ...     for x, y, index in [(*loader[0], torch.arange(8))]:
     ...         with augmentation(x, y, index=index) as (x, y):
     ...             loss = criterion(model(x), y)
-    ...         optimizer.zero_grad()
-    ...         loss.backward()
+    ...             optimizer.zero_grad()
+    ...             loss.backward()
     ...         optimizer.step()
     """
 
@@ -100,19 +101,19 @@ class Augmentation:
         if penalty is not None and not callable(penalty):
             raise TypeError(f"penalty={penalty!r} must be a penalty, such as skaba.losses.RRR().")
         if layer is not None:
-            if "_orig_mod" in model._modules:
-                raise ValueError("layer= needs the model before torch.compile: a compiled model ignores hooks.")
-            find_layer(unwrapped(model), layer)
+            _check_layer(model, layer)
         self.criterion = criterion
         made = _made(augmenter)
         validate_parameters(penalty)
         if strength is None:
             strength = 0.0 if made is None else made.default_strength
+        if not callable(strength) and not (isinstance(strength, Real) and float(strength) >= 0):
+            raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
         rule = deepcopy(strength) if callable(strength) else strength
-        how_to_pay = "inside the block, add augmentation.penalty(output) to it"
-        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, how_to_pay=how_to_pay)
+        penalty_hint = "inside the block, add augmentation.penalty(output) to it"
+        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, penalty_hint=penalty_hint)
 
     @property
     def strength_(self) -> Strength:
@@ -150,19 +151,23 @@ class Augmentation:
             If the batch does not suit the augmenter or the penalty.
         """
         step = self._step
+        if not step.augments and step.penalty is None:
+            yield x, y
+            return
         if step.penalty is not None and mask is None:
             raise ValueError(f"penalty={step.penalty!r} needs a mask with each batch: augmentation(x, y, mask=mask).")
         if step.augments and step.augmenter is not None and step.augmenter.needs_index and index is None:
             raise ValueError(
-                f"{step.augmenter!r} knows samples by their numbers: pass index=, the places of the batch's samples in "
-                "the training set."
+                f"{step.augmenter!r} keeps something of each sample: pass index=, the numbers of the batch's samples "
+                "in the training set."
             )
+        n_samples = count(x)
         batch = step.batch(
             x,
             y,
             criterion=self.criterion,
-            mask=None if mask is None else torch.as_tensor(np.asarray(mask)),
-            index=None if index is None else torch.as_tensor(index, dtype=torch.int64),
+            mask=None if mask is None else checked_mask(mask, n_samples),
+            index=None if index is None else _checked_index(index, n_samples),
             arguments=arguments,
         )
         with step.carried_out(step.plan(batch), batch, x) as changed:
@@ -184,6 +189,25 @@ class Augmentation:
         penalty = self._step.penalty_of(output)
         return 0.0 if penalty is None else penalty
 
+    def require_part_of(self, model: nn.Module) -> None:
+        """Check that the model whose batches are augmented belongs to the one that is trained.
+
+        Parameters
+        ----------
+        model : nn.Module
+
+        Raises
+        ------
+        ValueError
+            If it is another, such as a copy.
+        """
+        own = unwrapped(self._step.model)
+        if all(module is not own for module in model.modules()):
+            raise ValueError(
+                f"The Augmentation was made for another {type(own).__name__} than the one that is trained: make it "
+                "with the very model that the trainer gets, or with a part of it."
+            )
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on later: the random state, and what ``free_aba`` keeps.
 
@@ -204,11 +228,35 @@ class Augmentation:
         """
         self._step.generator.set_state(state["generator"])
         if self._step.memory is not None:
-            self._step.memory.load_state_dict(state["memory"])
+            self._step.memory.load_state_dict(deepcopy(state["memory"]))
+
+
+def _check_layer(model: nn.Module, name: str) -> None:
+    """Raise a ValueError if there is no such layer, or if it is inside a compiled part of the model."""
+    layer = find_layer(unwrapped(model), name)
+    for module in model.modules():
+        in_place = getattr(module, "_compiled_call_impl", None) is not None
+        compiled = module if in_place else module._modules.get("_orig_mod")
+        if compiled is not None and any(inner is layer for inner in compiled.modules()):
+            raise ValueError(
+                f"layer={name!r} is inside a compiled module, which ignores hooks: train with the model as it was "
+                "before torch.compile, or augment the input."
+            )
+
+
+def _checked_index(index: Any, n_samples: int) -> Tensor:
+    """Return the numbers of a batch's samples, int64 of shape (n,)."""
+    numbers = torch.as_tensor(index)
+    if numbers.shape != (n_samples,) or numbers.is_floating_point() or (n_samples and int(numbers.min()) < 0):
+        raise ValueError(
+            f"index must hold the number of each of the {n_samples} samples in the training set, whole numbers from 0; "
+            f"got {described(numbers)} with {numbers.dtype} values."
+        )
+    return numbers.long()
 
 
 def _made(augmenter: Any) -> Any:
-    """Return an augmenter of its own, made by name if a name is given, or None."""
+    """Return a copy of the augmenter, made by name if a name is given; None for None."""
     if augmenter is None:
         return None
     if isinstance(augmenter, str):

@@ -1,10 +1,53 @@
-"""Masks of features that may matter, brought to the features' shape."""
+"""Masks of features that may matter: checked, and brought to the features' shape."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import torch
 from torch import Tensor
 
 from skaba.network import to_channels
+
+
+def checked_mask(mask: Any, n_samples: int) -> Tensor:
+    """Return the mask of a batch as a tensor.
+
+    Parameters
+    ----------
+    mask : bool Tensor or array-like of shape (n, ...)
+        True where a feature may matter, False where it is known to be irrelevant.
+    n_samples : int
+        The number of samples in the batch.
+
+    Returns
+    -------
+    bool Tensor
+
+    Raises
+    ------
+    ValueError
+        If it is not boolean, has no entry per sample, or leaves a sample without any feature.
+    """
+    values = mask if isinstance(mask, Tensor) else torch.as_tensor(np.asarray(mask))
+    if values.dtype != torch.bool:
+        raise ValueError(
+            f"mask holds {values.dtype} values; it must be boolean, such as mask.bool(): True where a feature may "
+            "matter."
+        )
+    if values.dim() < 2 or len(values) != n_samples:
+        raise ValueError(
+            f"mask has shape {tuple(values.shape)}; it needs one entry per sample, and the axes of a sample after the "
+            f"first: ({n_samples}, ...)."
+        )
+    n_empty = n_samples - int(values.flatten(1).any(dim=1).sum())
+    if n_empty:
+        raise ValueError(
+            f"mask is False everywhere for {n_empty} of {n_samples} samples: then nothing of them may matter. True "
+            "marks features that may matter; invert the mask, ~mask, if it marks what is irrelevant."
+        )
+    return values
 
 
 def on_features(mask: Tensor, x: Tensor, channel_axis: int) -> Tensor:
@@ -26,14 +69,14 @@ def on_features(mask: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     Raises
     ------
     ValueError
-        If it does not broadcast.
+        If it has another shape.
     """
-    whole = to_channels(mask, x, channel_axis) if mask.dim() == x.dim() - 1 else mask
-    try:
-        return whole.to(x.device).expand(x.shape)
-    except RuntimeError as error:
-        places = tuple(x.select(channel_axis, 0).shape) if x.dim() > 2 else tuple(x.shape)
+    # Nothing else is broadcast: a mask of one image would fit a batch whose size happens to be the image's height.
+    places = x.select(channel_axis, 0).shape if x.dim() > 2 else x.shape
+    if mask.shape not in (x.shape, places):
         raise ValueError(
-            f"mask has shape {tuple(mask.shape)}, but the features have shape {tuple(x.shape)}: pass a mask of that "
-            f"shape, or {places}."
-        ) from error
+            f"mask has shape {tuple(mask.shape)}, but the features have shape {tuple(x.shape)}: the mask must have the "
+            f"shape {' or '.join(sorted({str(tuple(x.shape)), str(tuple(places))}))}."
+        )
+    whole = mask if mask.shape == x.shape else to_channels(mask, x, channel_axis)
+    return whole.to(x.device).expand(x.shape)

@@ -1,10 +1,10 @@
-"""One training step: a batch is augmented once, and the penalty reads the pass that is trained on."""
+"""One training step: the batch is augmented once, and the penalty uses the forward pass that is trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from skaba.augmenters import Augmenter, Batch, Plan
 from skaba.losses import ForwardPass, Penalty
-from skaba.network import FromLayer, WithArguments, first_output, rooted, unwrapped
+from skaba.network import FromLayer, WithArguments, described, logits_of, rooted, unwrapped
 from skaba.training._masks import on_features
 
 Strength = float | Callable[[Batch], float]
@@ -22,7 +22,7 @@ Strength = float | Callable[[Batch], float]
 
 @dataclass
 class TrainingStep:
-    """What is needed to augment batches in training and to compute their penalty.
+    """How batches are augmented in training, and how their penalty is computed.
 
     Parameters
     ----------
@@ -36,10 +36,11 @@ class TrainingStep:
     penalty : Penalty or None
     generator : torch.Generator on the CPU
     memory : object, default=None
-        What the augmenter keeps from step to step.
+        What the augmenter keeps from step to step; see :meth:`skaba.augmenters.Augmenter.new_memory`.
     n_classes : int or None, default=None
-    how_to_pay : str
-        What to do if a loss is computed without the penalty, for the error.
+        The number of classes, if it is known.
+    penalty_hint : str
+        How to add the penalty to the loss, for the error that is raised if it was not added.
     """
 
     model: nn.Module
@@ -50,9 +51,9 @@ class TrainingStep:
     generator: torch.Generator
     memory: Any = None
     n_classes: int | None = None
-    how_to_pay: str = "add the penalty to the loss"
-    _watched: list[_Watched] = field(default_factory=list)
-    _paid: bool = True
+    penalty_hint: str = "add the penalty to the loss"
+    _last: _Pass | None = None
+    _penalty_added: bool = True
 
     @property
     def augments(self) -> bool:
@@ -100,7 +101,7 @@ class TrainingStep:
 
     @contextmanager
     def carried_out(self, plan: Plan, batch: Batch, inputs: Any) -> Iterator[tuple[Any, Any]]:
-        """Hold the model so that it sees a batch as planned, however often it runs inside the block.
+        """Change the model for the time of the block, so that each forward pass sees the batch as planned.
 
         Parameters
         ----------
@@ -111,18 +112,27 @@ class TrainingStep:
         Yields
         ------
         inputs, y
-            To train on; at a layer the inputs as they came.
+            To train on. With a layer the inputs are unchanged.
+
+        Raises
+        ------
+        ValueError
+            After the block, if the layer did not run in it, or the penalty was not added to the loss.
         """
-        watches = self._watches(batch)
-        if plan.move is None and not watches:
+        penalised = self._needs_penalty(batch)
+        if plan.move is None and not penalised:
             yield inputs, plan.y
             return
 
-        def change(x: Tensor) -> Tensor:
-            moved = x if plan.move is None else plan.move(x)
-            return self._watch(batch, moved, plan.y) if watches else moved
+        reached = False
 
-        self._paid = not watches
+        def change(x: Tensor) -> Tensor:
+            nonlocal reached
+            reached = True
+            moved = x if plan.move is None else plan.move(x)
+            return self._record(batch, moved, plan.y) if penalised else moved
+
+        self._penalty_added = not penalised
         try:
             if isinstance(view := batch.model, FromLayer):
                 with view.changed(lambda output: change(view.writable(output))):
@@ -130,56 +140,59 @@ class TrainingStep:
             else:
                 yield change(inputs.clone()), plan.y
         finally:
-            self._watched.clear()
-        if not self._paid:
-            raise ValueError(f"The loss was computed without penalty={self.penalty!r}: {self.how_to_pay}.")
+            self._last = None
+        if not reached:
+            raise ValueError(
+                f"layer={self.layer!r} did not run inside the block, so nothing was augmented: call the model there, "
+                "neither a copy of it nor a compiled one."
+            )
+        if not self._penalty_added:
+            raise ValueError(f"The loss was computed without penalty={self.penalty!r}: {self.penalty_hint}.")
 
     def penalty_of(self, output: Any) -> Tensor | None:
         """Return the penalty of the last forward pass inside ``carried_out``, given what the model returned.
 
         Parameters
         ----------
-        output : Tensor, or a tuple or list that starts with one
+        output : Tensor, a tuple or list that starts with one, or an object with ``logits``
 
         Returns
         -------
         Tensor or None
-            A scalar to be added to the loss; None if there is nothing to pay for.
+            A scalar to add to the loss; None if there is no penalty, or all features of the batch may matter.
         """
-        if self.penalty is None or not self._watched:
+        last = self._last
+        if self.penalty is None or last is None:
             return None
-        self._paid = True
-        logits = first_output(output)
-        logits = logits.unsqueeze(1) if logits.dim() == 1 else logits
-        watched = self._watched[-1]
-        mask = on_features(watched.batch.mask, watched.features, watched.batch.channel_axis)  # type: ignore[arg-type]
+        self._penalty_added = True
+        mask = on_features(last.batch.mask, last.features, last.batch.channel_axis)  # type: ignore[arg-type]
         return self.penalty(
             ForwardPass(
-                watched.batch.model,
-                watched.features,
-                watched.source,
-                logits,
-                watched.y,
+                last.batch.model,
+                last.features,
+                last.source,
+                logits_of(output),
+                last.y,
                 mask,
-                watched.batch.criterion,
+                last.batch.criterion,
                 self.generator,
             )
         )
 
-    def _watches(self, batch: Batch) -> bool:
-        """Return whether features of the batch are known to be irrelevant, and a penalty is to be paid for them."""
+    def _needs_penalty(self, batch: Batch) -> bool:
+        """Return whether there is a penalty, and features of the batch are known to be irrelevant."""
         return self.penalty is not None and batch.mask is not None and not bool(batch.mask.all())
 
-    def _watch(self, batch: Batch, x: Tensor, y: Any) -> Tensor:
-        """Return features that gradients arrive at, and keep hold of them."""
+    def _record(self, batch: Batch, x: Tensor, y: Any) -> Tensor:
+        """Return features with respect to which the penalty can differentiate, and keep them."""
         x = x if x.requires_grad else rooted(x)
-        self._watched.append(_Watched(batch, x, get_gradient_edge(x), y))
+        self._last = _Pass(batch, x, get_gradient_edge(x), y)
         return x
 
 
 @dataclass(frozen=True)
-class _Watched:
-    """Features in the graph of a forward pass."""
+class _Pass:
+    """The features of a forward pass, and where they are in its graph."""
 
     batch: Batch
     features: Tensor
@@ -209,12 +222,14 @@ def network_view(
 
     Raises
     ------
-    ValueError
-        If there are several inputs and no layer is named.
+    TypeError, ValueError
+        If there are several inputs, or no tensor, and no layer is named.
     """
     module: nn.Module = unwrapped(model)
     if layer is not None:
         return FromLayer(module, layer, inputs, arguments)
-    if not isinstance(inputs, Tensor):
+    if isinstance(inputs, (Mapping, list, tuple)):
         raise ValueError("X has several inputs: name the layer whose output is to be augmented, layer='...'.")
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"A batch must be a torch.Tensor, got {described(inputs)}: pass torch.as_tensor(x).")
     return WithArguments(module, arguments) if arguments else module

@@ -144,7 +144,9 @@ class CategoryMemory:
 
     def knows(self, index: Tensor) -> bool:
         """Return whether all of some samples, int64 (n,), have been visited."""
-        return self.known is not None and bool(self._allocated()[2][index.cpu()].all())
+        if self.known is None or int(index.max()) >= len(self.known):
+            return False
+        return bool(self._allocated()[2][index.cpu()].all())
 
     def keep(self, index: Tensor, categories: Categories) -> None:
         """Cache the categories of some samples, in place of earlier ones.
