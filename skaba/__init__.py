@@ -15,7 +15,7 @@ _PACKAGES = ("attribution", "augmenters", "datasets", "evaluation", "modules", "
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: PyTorch takes seconds, and ``skaba --help`` does without."""
+    """Import a name when it is first used, because PyTorch takes seconds and ``skaba --help`` does not need it."""
     if name in __all__:
         return getattr(import_module("skaba.estimators"), name)
     if name in _PACKAGES:

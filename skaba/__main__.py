@@ -1,5 +1,20 @@
-"""``python -m skaba``: the command, also where its script is not on the path."""
+"""The ``skaba`` command, also as ``python -m skaba``."""
 
-from skaba.cli import app
+import sys
 
-app()
+from skaba._extras import require
+
+
+def main() -> None:
+    """Run the command, or say in one line what has to be installed for it."""
+    try:
+        require("command", "The skaba command", "typer", "rich", "matplotlib")
+    except ImportError as error:
+        sys.exit(str(error))
+    from skaba.cli import app  # noqa: PLC0415 - it needs what was checked above
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

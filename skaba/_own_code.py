@@ -1,4 +1,4 @@
-"""A user's own code, named on the command line or in a file of settings as ``module:function``."""
+"""A user's own code, given on the command line or in a settings file as ``module:function``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 
 def own_function(name: str, makes: str) -> Callable[..., Any]:
-    """Import a function that the user names.
+    """Import a function of the user.
 
     Parameters
     ----------
     name : str
         ``"module:function"``. The current folder is searched too.
     makes : str
-        What the function returns, for the message: ``"a network"``.
+        What the function returns, for the error message: ``"a network"``.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def own_function(name: str, makes: str) -> Callable[..., Any]:
     Raises
     ------
     ValueError
-        If it cannot be imported, or is no function.
+        If it cannot be imported or is not callable.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def own_function(name: str, makes: str) -> Callable[..., Any]:
 
 @contextmanager
 def on_path(folder: Path) -> Iterator[None]:
-    """Let the modules of a folder be imported inside the context."""
+    """Make the modules of a folder importable inside the block."""
     sys.path.insert(0, str(folder))
     try:
         yield

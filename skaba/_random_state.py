@@ -1,4 +1,4 @@
-"""Torch's global random state, shared by all threads of a process."""
+"""torch's global random state, which all threads of a process share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 class _Holder:
-    """A lock that a forked process finds free: the thread that held it exists in the parent alone."""
+    """A lock that is free in a forked process, because the thread that may hold it exists only in the parent."""
 
     def __init__(self) -> None:
         self.renew()
@@ -28,10 +28,10 @@ _HOLDER = _Holder()
 
 @contextmanager
 def holding_random_state() -> Iterator[None]:
-    """Hold torch's global random state for the time of the block.
+    """Hold the lock on torch's global random state inside the block.
 
-    All threads share this state. Code that sets, restores or draws from it in a fit holds this lock meanwhile, so that
-    a fit in one thread draws the same numbers whatever other threads of skaba do. Other threads wait.
+    All threads share this state. Code that sets, restores or draws from it during a fit holds this lock, so that a fit
+    in one thread draws the same numbers whatever other threads of skaba do. Other threads wait.
     """
     with _HOLDER.lock:
         yield
@@ -39,12 +39,12 @@ def holding_random_state() -> Iterator[None]:
 
 @contextmanager
 def random_state_kept(cuda: Sequence[torch.device] = ()) -> Iterator[None]:
-    """Hold torch's global random state, and put it back after the block.
+    """Hold the lock on torch's global random state inside the block, and restore the state afterwards.
 
     Parameters
     ----------
     cuda : sequence of torch.device, default=()
-        CUDA devices whose states are kept too.
+        CUDA devices whose states are restored too.
     """
     with holding_random_state(), torch.random.fork_rng(cuda):
         yield

@@ -1,4 +1,4 @@
-"""Checks of samples: what was given, what is allowed, what to do; before any work."""
+"""Checks of samples before any work. A message says what was given, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def check_samples(X: Any, *, floats: bool) -> Any:
-    """Check X, and turn what is not a tensor into arrays that PyTorch can read.
+    """Check X, and turn everything but tensors into arrays that PyTorch can read.
 
     Parameters
     ----------
     X : array-like, Tensor, DataFrame, Dataset, mapping or sequence of arrays
-        Samples along the first axis. A mapping, or a list or tuple of arrays, holds several inputs.
+        Samples along the first axis. A mapping, or a list or tuple of arrays, has several inputs.
     floats : bool
-        Whether the input itself is augmented, which integers do not allow.
+        Whether the input itself is augmented, which is impossible with integers.
 
     Returns
     -------
     X
-        An array in native byte order and with positive strides, or a tensor; of several inputs a dict
+        An array in native byte order and with positive strides, or a tensor; for several inputs, a dict
         or a list of these. Values and shape are those of X. A Dataset or a ``SliceDataset`` is
-        returned as it is: its samples are drawn when they are needed.
+        returned as it is: its samples are loaded when they are needed.
 
     Raises
     ------
     TypeError, ValueError
         If X has no batch axis, no samples, masked or missing values, integers where floats are
-        needed, or values that are no finite float32 numbers.
+        needed, or values that are not finite in float32.
     """
     if is_dataset(X) or isinstance(X, SliceDataset):
         return X
-    if isinstance(X, Mapping) and not sparse.issparse(X):  # one of SciPy's sparse matrices is a mapping too
+    if isinstance(X, Mapping) and not sparse.issparse(X):  # SciPy's dok_matrix is a mapping too
         named = {f"X[{name!r}]": part for name, part in X.items()}
         return dict(zip(X, _check_parts(named), strict=True))
     if _is_list_of_arrays(X):
@@ -54,13 +54,13 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     if floats and not is_floating(X):
         raise ValueError(
             f"X holds {X.dtype} values; augmentation changes the input and needs floats. Scale images with "
-            "X.astype('float32') / 255; for word ids name the embedding, layer='embedding'."
+            "X.astype('float32') / 255; for word ids, give the name of the embedding: layer='embedding'."
         )
     return X
 
 
 def check_length(X: Any, y: Any) -> None:
-    """Raise a ValueError unless there is one target per sample; an ``IterableDataset`` has no length to compare."""
+    """Raise a ValueError unless there is one target per sample; an ``IterableDataset`` has no length and passes."""
     if isinstance(X, IterableDataset):
         return
     n_samples, n_targets = get_len(X), len(y)
@@ -76,28 +76,28 @@ def check_length(X: Any, y: Any) -> None:
 
 
 def check_values(values: Any, name: str) -> None:
-    """Raise a ValueError if an array or tensor holds floats that are not finite in float32.
+    """Raise a ValueError if an array or tensor has floats that are not finite in float32.
 
     Parameters
     ----------
     values : ndarray or Tensor
-        Other kinds of numbers pass.
+        Numbers of other kinds pass.
     name : str
-        What the values are called in the message.
+        Name of the values in the error message.
     """
-    # A tensor's memory is read as an array; only bfloat16, which NumPy lacks, is copied.
+    # The array shares the tensor's memory; only bfloat16, which NumPy lacks, is copied.
     if isinstance(values, Tensor):
         values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
     if values.dtype.kind != "f" or values.size == 0:
         return
-    extremes = np.array([values.min(), values.max()], dtype=np.float64)  # NaN if any value is
+    extremes = np.array([values.min(), values.max()], dtype=np.float64)  # both are NaN if any value is NaN
     if np.all(np.abs(extremes) <= LARGEST):
         return
     bad = ~np.isfinite(values)
     if bad.any():
         raise ValueError(
             f"{name} contains NaN or infinity: {bad.sum()} of {bad.size} values, the first in sample {_first(bad)}. "
-            "Only finite numbers can be learned from; impute or drop these samples."
+            "A network can only learn from finite numbers; impute or drop these samples."
         )
     bad = np.abs(values) > LARGEST
     raise ValueError(
@@ -107,7 +107,7 @@ def check_values(values: Any, name: str) -> None:
 
 
 def check_mask(values: Any, name: str) -> None:
-    """Raise a ValueError if an array has masked values, which its numbers would not show."""
+    """Raise a ValueError if an array has masked values, because a network would read the numbers below the mask."""
     if np.ma.is_masked(values):
         n_masked = int(np.ma.getmaskarray(values).sum())
         raise ValueError(
@@ -117,7 +117,7 @@ def check_mask(values: Any, name: str) -> None:
 
 
 def check_no_arrays(objects: np.ndarray, name: str) -> None:
-    """Raise a ValueError if the objects of an array are arrays themselves."""
+    """Raise a ValueError if an array of objects contains arrays."""
     if any(np.ndim(value) for value in objects.ravel()):
         raise ValueError(
             f"{name} is an array of arrays, one per sample; np.stack({name}) makes one array of them. Pad them first "
@@ -126,17 +126,17 @@ def check_no_arrays(objects: np.ndarray, name: str) -> None:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for none: None, NaN, NaT or pandas' NA."""
+    """Return whether a value is missing: None, NaN, NaT or pandas' NA."""
     if value is None:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124 - only NaN and NaT do not equal themselves
-    except TypeError:  # whether NA equals itself is NA, which is neither true nor false
+    except TypeError:  # NA == NA is NA, which cannot be converted to a bool
         return True
 
 
 def numbers_of(objects: np.ndarray) -> np.ndarray:
-    """Turn an array of number objects into one of integers, booleans or floats.
+    """Turn an array whose objects are numbers into an array of integers, booleans or floats.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def numbers_of(objects: np.ndarray) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        If an object is not a number; text is none, even if it reads as one.
+        If an object is not a number; text such as "1" is not.
     """
     values = objects.ravel().tolist()
     for value in values:
@@ -163,7 +163,7 @@ def numbers_of(objects: np.ndarray) -> np.ndarray:
 
 
 def is_floating(X: Any) -> bool:
-    """Return whether an array or tensor holds floats."""
+    """Return whether the values of an array or tensor are floats."""
     return bool(X.is_floating_point() if isinstance(X, Tensor) else X.dtype.kind == "f")
 
 
@@ -172,7 +172,7 @@ def _is_list_of_arrays(X: Any) -> bool:
 
 
 def _check_parts(parts: Mapping[str, Any]) -> list[Any]:
-    """Check several inputs, given by name; return them in the same order."""
+    """Check several inputs by name, and return them in the same order."""
     if not parts:
         raise ValueError("X has no inputs; pass at least one array.")
     checked = {
@@ -205,14 +205,14 @@ def _as_numbers(values: Any, name: str) -> np.ndarray | Tensor:
 
 
 def _as_array(values: Any, name: str) -> np.ndarray:
-    if hasattr(values, "iloc"):  # skorch would take a frame's columns for inputs of their own
-        values = values.to_numpy(copy=True)  # a view of a frame is not writable, which torch warns about
+    if hasattr(values, "iloc"):  # skorch would treat each column of a frame as a separate input
+        values = values.to_numpy(copy=True)  # torch warns about arrays that are not writable, as views of a frame are
     try:
         values = np.asarray(values)
     except ValueError as error:
         raise ValueError(
-            f"{name} is a list of samples of different lengths ({error}). Pad them to one length; of texts "
-            "WordSequences makes arrays of one length."
+            f"{name} is a list of samples of different lengths ({error}). Pad them to one length; for texts, "
+            "WordSequences does so."
         ) from error
     if values.dtype == object:
         values = _from_objects(values, name)
@@ -230,13 +230,13 @@ def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
         return numbers_of(values)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"{name} holds objects that are no numbers ({error}). Encode them first, for example texts with "
+            f"{name} holds objects that are not numbers ({error}). Encode them first, for example texts with "
             "WordSequences."
         ) from error
 
 
 def _readable(values: np.ndarray) -> np.ndarray:
-    """Return an array with its values in a layout and dtype that PyTorch has operations for."""
+    """Return an array with the same values in a layout and dtype that PyTorch supports."""
     dtype = values.dtype.newbyteorder("=")
     if dtype.kind == "f" and dtype.itemsize > 8:
         dtype = np.dtype(np.float64)
@@ -244,7 +244,7 @@ def _readable(values: np.ndarray) -> np.ndarray:
         dtype = np.dtype(np.int64)
         if values.size and values.max() > np.iinfo(dtype).max:
             raise ValueError(f"X holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
-    with np.errstate(over="ignore"):  # infinity is reported by name
+    with np.errstate(over="ignore"):  # check_values reports infinity
         values = values.astype(dtype, copy=False)
     return values.copy() if any(stride < 0 for stride in values.strides) else values
 
@@ -256,12 +256,12 @@ def _check_shape(X: np.ndarray | Tensor) -> None:
         raise ValueError(f"X has {what} (shape={shape}) while a minimum of 1 is required.")
     if len(shape) < 2:
         raise ValueError(
-            f"X has shape {shape} and so no batch axis; the first axis counts the samples. Reshape your data: "
-            "X.reshape(-1, 1) if it has a single feature (of a Series X.to_frame()), X[None] if it is a single "
+            f"X has shape {shape} and so no batch axis; the first axis is that of the samples. Reshape your data: "
+            "X.reshape(-1, 1) if it has a single feature (X.to_frame() for a Series), X[None] if it is a single "
             "sample."
         )
 
 
 def _first(bad: np.ndarray) -> int:
-    """Return the first sample with a True."""
+    """Return the index of the first sample that has a True."""
     return int(bad.reshape(len(bad), -1).any(axis=1).argmax())

@@ -1,4 +1,4 @@
-"""Checks of targets: what was given, what is allowed, what to do; before any work."""
+"""Checks of targets before any work. A message says what was given, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def check_targets(y: Any) -> np.ndarray:
     Parameters
     ----------
     y : array-like or Tensor of shape (n, ...)
-        Numbers, or labels of any kind that can be sorted.
+        Numbers, or labels of any sortable kind.
 
     Returns
     -------
     ndarray of the same shape
-        Objects that are numbers, such as those of pandas' nullable columns, become numbers.
+        Objects that are numbers, for example from pandas' nullable columns, become numbers.
 
     Raises
     ------
     ValueError
-        If y is a scalar, has masked or missing values, or holds arrays, bytes, complex numbers, dates,
+        If y is a scalar, has masked or missing values, or contains arrays, bytes, complex numbers, dates,
         or floats that are not finite in float32.
     """
     if sparse.issparse(y):
@@ -53,7 +53,7 @@ def check_targets(y: Any) -> np.ndarray:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return targets as an array; a list of scalar tensors too.
+    """Return targets as an array, also if they are a list of scalar tensors.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def as_array(values: Any) -> np.ndarray:
     Returns
     -------
     ndarray
-        A tensor's values are not copied, except from a device or from bfloat16, which NumPy lacks.
+        It shares the memory of a tensor, unless that is on another device, or of bfloat16, which NumPy lacks.
 
     Raises
     ------
@@ -85,5 +85,5 @@ def _from_objects(y: np.ndarray) -> np.ndarray:
         raise ValueError("y contains None or NaN (or pandas' NA): every sample needs a target; drop those without one.")
     try:
         return numbers_of(y)
-    except (TypeError, ValueError):  # labels, which need not be numbers
+    except (TypeError, ValueError):  # they are labels, not numbers
         return y

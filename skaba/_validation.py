@@ -1,4 +1,4 @@
-"""The one place where parameters are checked: declared on the class, checked before any work."""
+"""The check of parameters: classes declare what is allowed, and everything is checked here before any work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 _MOST_NAMES = 40
 _CHECKED: WeakKeyDictionary[BaseEstimator, list[Any]] = WeakKeyDictionary()
-"""The parameters of each component as they were when it was last checked at a call."""
+"""The parameters that each component had when :func:`validate_changed` last checked it."""
 
 
 def validate_parameters(component: Any, constraints: dict[str, Any] | None = None) -> None:
@@ -23,17 +23,17 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
     Parameters
     ----------
     component : object
-        Anything with ``get_params``; other objects pass unchecked.
+        Anything with ``get_params``; other objects are not checked.
     constraints : dict, default=None
-        What each parameter may be, in scikit-learn's notation. By default the
-        component's own ``_parameter_constraints``.
+        What is allowed for each parameter, in scikit-learn's notation. By default the
+        component's ``_parameter_constraints``.
 
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ``ValueError`` that names the parameter, what is allowed, and what was given.
+        A ``ValueError`` that gives the parameter, what is allowed, and what was given.
     AttributeError
-        If a component does not keep one of its parameters.
+        If a component does not store one of its parameters under its name.
     """
     if not hasattr(component, "get_params"):
         return
@@ -61,10 +61,9 @@ def validate_parameters(component: Any, constraints: dict[str, Any] | None = Non
 
 
 def validate_changed(component: BaseEstimator) -> None:
-    """Check a component's parameters, unless they are the very objects that were checked last.
+    """Check a component's parameters, unless they are the same objects as at the last check.
 
-    It takes microseconds, so that it can come before every batch. What is changed inside a list or an array is not
-    noticed.
+    This takes microseconds, so it can be done before every batch. Changes inside a list or an array are not noticed.
 
     Parameters
     ----------
@@ -98,16 +97,16 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 
 def unknown_name(what: str, name: object, known: Iterable[object]) -> str:
-    """Word the error for a name that does not exist, with the nearest one that does.
+    """Return the message for a name that does not exist, with the most similar name that does.
 
     Parameters
     ----------
     what : str
-        What the name should be the name of.
+        What kind of thing the name should refer to.
     name : object
-        What was given; a number may be a name too, such as that of a class.
+        What was given; it may be a number, such as that of a class.
     known : iterable of object
-        The names that exist. Of many the first 40 are listed.
+        The names that exist. The message lists at most 40.
 
     Returns
     -------
@@ -123,5 +122,5 @@ def unknown_name(what: str, name: object, known: Iterable[object]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what is often written otherwise: MendABA, mend-aba and mend_aba are one."""
+    """Return a name without case, underscores and hyphens: MendABA, mend-aba and mend_aba are the same."""
     return name.lower().replace("_", "").replace("-", "")

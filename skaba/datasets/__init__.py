@@ -1,10 +1,12 @@
 """Data sets: one loader each, all returning the same kind of :class:`sklearn.utils.Bunch`.
 
-Every loader of a published data set returns ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names,
-DESCR``; :func:`load_wfdb_folder`, for records of your own, returns ``X, y`` and leaves the splits to you. What a
-``load_`` function returns comes with an installed package or from your own files; what a ``fetch_`` function returns is
-downloaded once, checked against a published SHA-256, and kept in the data home: the argument ``data_home=``, else the
-environment variable ``SKABA_DATA``, else the user's cache.
+All loaders of published data sets return ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names, DESCR``;
+:func:`load_wfdb_folder`, for your own records, returns ``X, y`` and leaves the splits to you. A ``load_`` function
+reads data of an installed package or your own files. A ``fetch_`` function downloads its files once, checks them
+against a published SHA-256, and keeps them in the data home: the argument ``data_home=``, else the environment variable
+``SKABA_DATA``, else the user's cache. It needs an extra: ``pip install "skaba[datasets]"``.
+
+To write your own loader, cut the samples with :func:`cut`, given a :class:`Plan`, and return :func:`to_bunch`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from skaba.datasets._glove import fetch_glove
 from skaba.datasets._mnist import fetch_mnist
 from skaba.datasets._newsgroups import fetch_newsgroups
 from skaba.datasets._ptbxl import fetch_ptbxl
-from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch
+from skaba.datasets._subsets import Plan, cut, draw_balanced, to_bunch, to_unit
 from skaba.datasets._synthetic import make_ecg, make_messages
 from skaba.datasets._tiny_imagenet import fetch_tiny_imagenet
 from skaba.datasets._vectors import read_vectors
@@ -39,4 +41,5 @@ __all__ = [
     "make_messages",
     "read_vectors",
     "to_bunch",
+    "to_unit",
 ]

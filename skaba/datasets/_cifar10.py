@@ -1,8 +1,7 @@
-"""CIFAR-10: small colour photographs, from the binary version of the archive, which needs no unpickling."""
+"""CIFAR-10: small colour photographs, from the binary version of the archive, so that nothing is unpickled."""
 
 from __future__ import annotations
 
-import os
 import tarfile
 from pathlib import Path
 
@@ -10,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba.datasets._download import PathLike, RemoteFile, damaged, data_folder, fetch_file, reading
 from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
 
 ARCHIVE = RemoteFile(
     "cifar-10-binary.tar.gz",
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    # Upstream publishes only the MD5 c32a1d4ab5d03f1284b67883e8d87530; this is the SHA-256 of the same file.
+    # The source publishes only the MD5, c32a1d4ab5d03f1284b67883e8d87530; this is the SHA-256 of the same file.
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
 TRAIN_MEMBERS = [f"cifar-10-batches-bin/data_batch_{batch}.bin" for batch in range(1, 6)]
 TEST_MEMBER = "cifar-10-batches-bin/test_batch.bin"
-# One label, then 32 x 32 values of red, of green, of blue.
+# One label, then 32 x 32 values each of red, green and blue.
 RECORD_LENGTH = 1 + 3 * 32 * 32
 
 PLAN = Plan("CIFAR-10", {"tiny": 100, "full": None}, n_valid=10_000)
@@ -35,11 +34,7 @@ Krizhevsky, A. (2009). Learning Multiple Layers of Features from Tiny Images. Un
 
 
 def fetch_cifar10(
-    subset: str = "full",
-    *,
-    data_home: str | os.PathLike[str] | None = None,
-    progress: bool = True,
-    random_state: RandomState = 0,
+    subset: str = "full", *, data_home: PathLike | None = None, progress: bool = True, random_state: RandomState = 0
 ) -> Bunch:
     """Load CIFAR-10, downloaded on first use (170 MB).
 
@@ -49,13 +44,13 @@ def fetch_cifar10(
     Parameters
     ----------
     subset : {"tiny", "full"}, default="full"
-        Training set of 1,000 images (100 a class), or all 40,000 that the validation set leaves.
+        Training set of 1,000 images (100 per class), or all 40,000 that are not in the validation set.
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
     random_state : int, numpy.random.Generator or None, default=0
-        Seeds the splits; the global random state is not touched.
+        Seed of the splits; the global random state is not used.
 
     Returns
     -------
@@ -67,9 +62,9 @@ def fetch_cifar10(
     Raises
     ------
     ValueError
-        The subset does not exist.
+        If the subset does not exist.
     DatasetError
-        The archive cannot be downloaded, is not the published one, or is damaged.
+        If the archive cannot be downloaded, is not the published one, or is damaged.
 
     References
     ----------
@@ -88,15 +83,14 @@ def fetch_cifar10(
     batches = _read_batches(path)
     X = np.concatenate([batches[name][0] for name in TRAIN_MEMBERS])
     y = np.concatenate([batches[name][1] for name in TRAIN_MEMBERS])
-    parts = cut(y, PLAN, subset, random_state)
-    splits = {name: (to_unit(X[index]), y[index]) for name, index in parts.items()}
+    splits = {name: (to_unit(X[drawn]), y[drawn]) for name, drawn in cut(y, PLAN, subset, random_state).items()}
     X_test, y_test = batches[TEST_MEMBER]
     splits["test"] = (to_unit(X_test), y_test)
     return to_bunch(splits, TARGET_NAMES, DESCR)
 
 
 def _read_batches(path: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Read the batches straight from the archive, in one pass: nothing is written to disk."""
+    """Read the batches from the archive in one pass; nothing is written to disk."""
     wanted = {*TRAIN_MEMBERS, TEST_MEMBER}
     batches = {}
     with reading(path), tarfile.open(path) as archive:

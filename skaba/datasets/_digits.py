@@ -1,4 +1,4 @@
-"""The 8 x 8 digits that come with scikit-learn."""
+"""The 8 x 8 digits that scikit-learn includes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ Repository.
 
 
 def load_digits(subset: str = "full", *, random_state: RandomState = 0) -> Bunch:
-    """Load scikit-learn's digits, which need no download.
+    """Load scikit-learn's digits; nothing is downloaded.
 
     Parameters
     ----------
     subset : {"tiny", "medium", "full"}, default="full"
-        Training set of 100 samples (10 a class), 500 (50 a class), or all 1,000 that the validation set (297)
-        and the test set (500) leave. Validation and test sets are the same for each subset of one seed.
+        Training set of 100 samples (10 per class), 500 (50 per class), or 1,000: all that are neither in the
+        validation set (297) nor in the test set (500). These two are the same for all subsets of one seed.
     random_state : int, numpy.random.Generator or None, default=0
-        Seeds the splits; the global random state is not touched.
+        Seed of the splits; the global random state is not used.
 
     Returns
     -------
     sklearn.utils.Bunch
-        ``X_train``, ``X_valid``, ``X_test``: ndarrays of shape (n, 1, 8, 8), float32, in [0, 1] (the
-        original 0 to 16, divided by 16). ``y_train``, ``y_valid``, ``y_test``: ndarrays of shape (n,), int64.
+        ``X_train``, ``X_valid``, ``X_test``: ndarrays of shape (n, 1, 8, 8), float32, in [0, 1]: the
+        original values, 0 to 16, divided by 16. ``y_train``, ``y_valid``, ``y_test``: ndarrays of shape (n,), int64.
         ``target_names``: list of str. ``DESCR``: str.
 
     Raises
     ------
     ValueError
-        The subset does not exist.
+        If the subset does not exist.
 
     References
     ----------
@@ -58,6 +58,5 @@ def load_digits(subset: str = "full", *, random_state: RandomState = 0) -> Bunch
     pixels, y = datasets.load_digits(return_X_y=True)
     X = to_unit(pixels.reshape(-1, 1, 8, 8), largest=16)
     y = y.astype(np.int64)
-    parts = cut(y, PLAN, subset, random_state)
-    splits = {name: (X[index], y[index]) for name, index in parts.items()}
+    splits = {name: (X[drawn], y[drawn]) for name, drawn in cut(y, PLAN, subset, random_state).items()}
     return to_bunch(splits, [str(digit) for digit in range(10)], DESCR)

@@ -1,47 +1,52 @@
-"""Getting files: from the data home if they are there, else from their source, and never a wrong one."""
+"""Files of data sets: taken from the data home if they are there, downloaded otherwise, and checked in both cases."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-import pooch
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
+
+from skaba._extras import require
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 # PhysioNet asks for few connections at a time.
 N_THREADS = 8
 N_RETRIES = 2
-# pooch's own 1 KiB makes the interpreter, not the network, the limit.
+# With pooch's default of 1 KiB, the interpreter would limit the speed, not the network.
 CHUNK_SIZE = 2**16
 
 
 class DatasetError(RuntimeError):
-    """A data set's file cannot be had, is not the published one, or is damaged.
+    """A data set's file cannot be downloaded, is not the published one, or is damaged.
 
-    The message names the file, and says what to do.
+    The message names the file and says what to do.
     """
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that is published somewhere.
+    """A published file.
 
     Parameters
     ----------
     name : str
-        Where it lies, relative to the data set's folder in the data home.
+        Path of the local copy, relative to the data set's folder in the data home.
     url : str
-        Where it is published.
+        Address of the published file.
     sha256 : str or None
-        Its published SHA-256, in hexadecimal; None for a list of hashes, which has none itself.
+        Its published SHA-256, in hexadecimal; None for a list of hashes, whose own hash is not published.
     """
 
     name: str
@@ -49,7 +54,7 @@ class RemoteFile:
     sha256: str | None
 
 
-def data_folder(dataset: str, data_home: str | os.PathLike[str] | None = None) -> Path:
+def data_folder(dataset: str, data_home: PathLike | None = None) -> Path:
     """Return the folder of one data set; nothing is created.
 
     Parameters
@@ -63,13 +68,21 @@ def data_folder(dataset: str, data_home: str | os.PathLike[str] | None = None) -
     -------
     pathlib.Path
         The folder, absolute.
+
+    Raises
+    ------
+    ImportError
+        If pooch is not installed, which all downloads need.
     """
+    require("datasets", "Fetching a data set", "pooch")
+    import pooch  # noqa: PLC0415 - it belongs to an extra
+
     home = data_home or os.environ.get("SKABA_DATA") or pooch.os_cache("skaba")
     return Path(home).expanduser().resolve() / dataset
 
 
 def fetch_file(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
-    """Return the path of a file, downloaded first if it is not there.
+    """Return the path of a file, which is downloaded if it is not there.
 
     Parameters
     ----------
@@ -78,7 +91,7 @@ def fetch_file(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path
     folder : pathlib.Path
         The data set's folder.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
 
     Returns
     -------
@@ -88,15 +101,15 @@ def fetch_file(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path
     Raises
     ------
     DatasetError
-        The file is absent and cannot be downloaded, or it is not the published one. A file that was there
-        before is left as it is; of a failed download nothing is left.
+        The file is missing and cannot be downloaded, or it is not the published one. A file that was already
+        there is left as it is; nothing is left of a failed download.
     """
     with _quiet_pooch():
         return _fetch(file, folder, progress=progress, retries=0)
 
 
 def fetch_files(files: Sequence[RemoteFile], folder: Path, *, progress: bool = True) -> None:
-    """Do as `fetch_file` for many small files, several at a time; stop at the first that fails.
+    """Fetch many small files, several at a time; stop at the first failure.
 
     Parameters
     ----------
@@ -110,15 +123,11 @@ def fetch_files(files: Sequence[RemoteFile], folder: Path, *, progress: bool = T
     Raises
     ------
     DatasetError
-        As `fetch_file`. What arrived before stays, and is not downloaded again.
+        As :func:`fetch_file`. Files that arrived before stay, and are not downloaded again.
     """
-    with _quiet_pooch(), ThreadPoolExecutor(N_THREADS) as threads:
-        jobs = [threads.submit(_fetch, file, folder, progress=False, retries=N_RETRIES) for file in files]
-        try:
-            for job in tqdm(as_completed(jobs), total=len(jobs), unit="file", disable=not progress):
-                job.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+    fetch = partial(_fetch, folder=folder, progress=False, retries=N_RETRIES)
+    with _quiet_pooch():
+        thread_map(fetch, files, max_workers=N_THREADS, unit="file", disable=not progress)
 
 
 def _fetch(file: RemoteFile, folder: Path, *, progress: bool, retries: int) -> Path:
@@ -126,6 +135,8 @@ def _fetch(file: RemoteFile, folder: Path, *, progress: bool, retries: int) -> P
     if path.is_file():
         _check_hash(path, file)
         return path
+    import pooch  # noqa: PLC0415 - it belongs to an extra
+
     source = pooch.create(
         path=folder,
         base_url="",
@@ -134,18 +145,18 @@ def _fetch(file: RemoteFile, folder: Path, *, progress: bool, retries: int) -> P
         retry_if_failed=retries,
     )
     try:
-        # Threads that create the same folder must not trip over each other.
+        # Made here, because pooch fails if two threads create the same folder at the same time.
         path.parent.mkdir(parents=True, exist_ok=True)
         source.fetch(file.name, downloader=pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK_SIZE))
-    except OSError as error:  # requests' errors are OSErrors too
+    except OSError as error:  # includes all errors of requests
         raise DatasetError(
             f"{path} is not there, and downloading it from {file.url} failed: {error}. Try again when the "
-            f"network is there, or put the file at that path yourself."
+            f"network is available, or put the file at that path yourself."
         ) from error
-    except ValueError as error:  # pooch's word for a wrong hash
+    except ValueError as error:  # pooch raises it for a wrong hash
         raise DatasetError(
-            f"What {file.url} sent is not the published {file.name}, and was thrown away: {error}. Try "
-            f"again; if it stays so, the source has changed, or something on the way answers in its place."
+            f"The download from {file.url} is not the published {file.name} and was deleted: {error}. Try again; if "
+            f"it fails again, the source has changed, or a proxy sends something else in its place."
         ) from error
     return path
 
@@ -153,18 +164,20 @@ def _fetch(file: RemoteFile, folder: Path, *, progress: bool, retries: int) -> P
 def _check_hash(path: Path, file: RemoteFile) -> None:
     if file.sha256 is None:
         return
-    got = pooch.file_hash(str(path), alg="sha256")
-    if got == file.sha256:
-        return
-    raise DatasetError(
-        f"{path} is not the published file: expected SHA-256 {file.sha256}, got {got}. Delete it, and it "
-        f"will be downloaded again from {file.url}; if you put it there yourself, check where it comes from."
-    )
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != file.sha256:
+        raise DatasetError(
+            f"{path} is not the published file: expected SHA-256 {file.sha256}, got {found}. Delete it, and it "
+            f"will be downloaded again from {file.url}; if you put it there yourself, check where it comes from."
+        )
 
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Keep pooch from announcing each of thousands of files; errors are raised all the same."""
+    """Keep pooch from logging a line for each of thousands of files; it still raises its errors."""
+    import pooch  # noqa: PLC0415 - it belongs to an extra
+
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -175,35 +188,30 @@ def _quiet_pooch() -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged or cut file makes the standard library raise into one error that names the file.
+def reading(path: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Turn the errors that libraries raise for a damaged file into one that names the file.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file that is read inside the context.
+        The file that is read inside the block.
+    *errors : exception types
+        What else a reader raises, beyond the errors of the standard library.
 
     Raises
     ------
     DatasetError
         The file cannot be read to its end.
     """
+    errors += OSError, EOFError, KeyError, UnicodeDecodeError, zlib.error, tarfile.TarError, zipfile.BadZipFile
     try:
         yield
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        UnicodeDecodeError,
-        zlib.error,
-        tarfile.TarError,
-        zipfile.BadZipFile,
-    ) as error:
+    except errors as error:
         raise damaged(path, str(error)) from error
 
 
 def damaged(path: Path, why: str) -> DatasetError:
-    """Word the error for a file that is not what its format says.
+    """Return the error for a file whose content does not follow its format.
 
     Parameters
     ----------

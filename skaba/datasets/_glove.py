@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from typing import TYPE_CHECKING
 
-from skaba.datasets._download import RemoteFile, data_folder, fetch_file, reading
+from skaba.datasets._download import PathLike, RemoteFile, data_folder, fetch_file, reading
 from skaba.datasets._subsets import check_name
 from skaba.datasets._vectors import check_limit, parse_vectors
 
@@ -27,7 +26,7 @@ def fetch_glove(
     name: str = "6B",
     dimension: int = 100,
     limit: int | None = None,
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     *,
     progress: bool = True,
 ) -> KeyedVectors:
@@ -36,15 +35,15 @@ def fetch_glove(
     Parameters
     ----------
     name : {"6B"}, default="6B"
-        The archive: "6B" is trained on Wikipedia 2014 and Gigaword 5, 400,000 lower-case words.
+        The archive: "6B" has 400,000 lower-case words, trained on Wikipedia 2014 and Gigaword 5.
     dimension : {50, 100, 200, 300}, default=100
         Length of the vectors.
     limit : int, default=None
-        Only so many words, the most frequent first. By default all.
+        Read only the ``limit`` most frequent words. By default all.
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
 
     Returns
     -------
@@ -54,9 +53,9 @@ def fetch_glove(
     Raises
     ------
     ValueError
-        There is no such archive or dimension, or the limit is not positive.
+        If there is no such archive or dimension, or the limit is not positive.
     DatasetError
-        The archive cannot be downloaded, is not the published one, or is damaged.
+        If the archive cannot be downloaded, is not the published one, or is damaged.
 
     References
     ----------

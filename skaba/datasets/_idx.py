@@ -1,4 +1,4 @@
-"""The IDX format of MNIST: a magic number, the sizes, then the values, all big-endian."""
+"""The IDX format of MNIST: a magic number, the shape and the values, all big-endian."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray, uint8
-        Of the shape that the header gives, read-only.
+        Its shape is the one in the header. It is read-only.
 
     Raises
     ------
     DatasetError
-        The file is not of this format, or not as long as its header says.
+        If the file has another format, or another length than its header says.
     """
     with reading(path), gzip.open(path) as file:
         content = file.read()

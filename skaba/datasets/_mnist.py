@@ -1,19 +1,18 @@
-"""MNIST: handwritten digits, 28 x 28."""
+"""MNIST: handwritten digits of 28 x 28 pixels."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file
+from skaba.datasets._download import PathLike, RemoteFile, damaged, data_folder, fetch_file
 from skaba.datasets._idx import read_idx
 from skaba.datasets._subsets import Plan, RandomState, check_name, cut, to_bunch, to_unit
 
-# The author's own site asks for a password by now; this copy is the one that torchvision downloads.
+# The author's site now needs a password; torchvision downloads this copy too.
 BASE_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 SHA256 = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -40,7 +39,7 @@ def fetch_mnist(
     subset: str = "full",
     *,
     pool: str = "official",
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     progress: bool = True,
     random_state: RandomState = 0,
 ) -> Bunch:
@@ -49,19 +48,20 @@ def fetch_mnist(
     Parameters
     ----------
     subset : {"tiny", "medium", "full"}, default="full"
-        Training set of 100 images (10 a class), 1,000 (100 a class), or all 50,000 that the validation set
-        leaves.
+        Training set of 100 images (10 per class), 1,000 (100 per class), or all 50,000 that are not in the
+        validation set.
     pool : {"official", "test"}, default="official"
-        "official" draws the training set and 10,000 validation images from the 60,000 official training
-        images, and tests on the 10,000 official test images. "test" draws everything from the official test
-        images (4,000 to test, 2,000 to validate, at most 4,000 to train), a download of only 1.7 MB: good for
-        quick experiments, but the figures cannot be compared with published ones.
+        With "official", the training set and 10,000 validation images are drawn from the 60,000 official
+        training images, and the test set is the 10,000 official test images. With "test", all three are drawn
+        from the official test images (4,000 to test, 2,000 to validate, at most 4,000 to train). That needs a
+        download of only 1.7 MB and is good for quick experiments, but results cannot be compared with
+        published ones.
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
     random_state : int, numpy.random.Generator or None, default=0
-        Seeds the splits; the global random state is not touched.
+        Seed of the splits; the global random state is not used.
 
     Returns
     -------
@@ -73,9 +73,9 @@ def fetch_mnist(
     Raises
     ------
     ValueError
-        The subset or the pool does not exist.
+        If the subset or the pool does not exist.
     DatasetError
-        A file cannot be downloaded, is not the published one, or is damaged.
+        If a file cannot be downloaded, is not the published one, or is damaged.
 
     References
     ----------
@@ -94,19 +94,17 @@ def fetch_mnist(
     folder = data_folder("mnist", data_home)
     test = _read("t10k", folder, progress)
     X, y = _read("train", folder, progress) if pool == "official" else test
-    parts = cut(y, PLANS[pool], subset, random_state)
-    splits = {name: (to_unit(X[index]), y[index]) for name, index in parts.items()}
+    splits = {name: (to_unit(X[drawn]), y[drawn]) for name, drawn in cut(y, PLANS[pool], subset, random_state).items()}
     if pool == "official":
         splits["test"] = (to_unit(test[0]), test[1])
     return to_bunch(splits, [str(digit) for digit in range(10)], DESCR)
 
 
 def _read(prefix: str, folder: Path, progress: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    image_path, label_path = (
-        fetch_file(RemoteFile(name, BASE_URL + name, SHA256[name]), folder, progress=progress)
-        for name in (f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz")
-    )
-    images, labels = read_idx(image_path), read_idx(label_path)
+    names = f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz"
+    files = [RemoteFile(name, BASE_URL + name, SHA256[name]) for name in names]
+    paths = [fetch_file(file, folder, progress=progress) for file in files]
+    images, labels = map(read_idx, paths)
     if images.shape != (len(labels), 28, 28):
-        raise damaged(image_path, f"its shape is {images.shape}, but there are {len(labels)} labels")
+        raise damaged(paths[0], f"its shape is {images.shape}, but there are {len(labels)} labels")
     return images[:, np.newaxis], labels.astype(np.int64)

@@ -1,9 +1,8 @@
-"""PTB-XL: clinical electrocardiograms of twelve leads."""
+"""PTB-XL: clinical electrocardiograms with twelve leads."""
 
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils import Bunch
 
-from skaba.datasets._download import DatasetError, RemoteFile, damaged, data_folder, fetch_file, fetch_files, reading
+from skaba.datasets._download import DatasetError, PathLike, RemoteFile, damaged, data_folder, fetch_files, reading
 from skaba.datasets._subsets import check_name, to_bunch
-from skaba.datasets._wfdb import read_record
+from skaba.datasets._wfdb import read_csv, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ SUMS = "SHA256SUMS.txt"
 DATABASE_COLUMNS = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr")
 STATEMENT_COLUMNS = ("diagnostic", "diagnostic_class")
 RECORD = re.compile(r"records100/\d{5}/\d{5}_lr")
-# PhysioNet puts one space between the two, the usual tools two, or a space and a star.
+# PhysioNet separates the two by one space; the usual tools by two, or by a space and a star.
 SUM_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *]?(?P<name>\S.*)")
 
 FOLDS = {"train": range(1, 9), "valid": range(9, 10), "test": range(10, 11)}
@@ -45,46 +45,43 @@ Wagner, P., Strodthoff, N., Bousseljot, R.-D., Kreiseler, D., Lunze, F. I., Same
 
 
 def fetch_ptbxl(
-    subset: str = "full",
-    *,
-    labels: str = "all",
-    data_home: str | os.PathLike[str] | None = None,
-    progress: bool = True,
+    subset: str = "full", *, labels: str = "all", data_home: PathLike | None = None, progress: bool = True
 ) -> Bunch:
     """Load PTB-XL at 100 Hz, downloaded on first use (43,598 small files, 0.6 GB).
 
-    A download that breaks off goes on where it stopped. Folders of an unpacked copy serve too, in the
-    folder ``ptbxl`` of the data home. A ``ptbxl_database.csv`` that is already there is taken as it is: rows
-    deleted from it are records not loaded.
+    A download that was interrupted continues where it stopped. An unpacked copy in the folder ``ptbxl`` of the
+    data home works too. A ``ptbxl_database.csv`` that is already there is used as it is: to load fewer records,
+    delete rows from it.
 
     Parameters
     ----------
     subset : {"full"}, default="full"
-        Only the full training set is defined.
+        The only training set is the full one.
     labels : {"all", "superclass"}, default="all"
-        The 71 statements, in the order of ``scp_statements.csv``, or the five superclasses of the diagnostic
-        ones, in alphabetical order. A statement counts whatever its likelihood.
+        With "all", the 71 statements in the order of ``scp_statements.csv``; with "superclass", the five
+        superclasses of the diagnostic statements in alphabetical order. A statement counts whatever its
+        likelihood.
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
 
     Returns
     -------
     sklearn.utils.Bunch
         ``X_train``, ``X_valid``, ``X_test``: ndarrays of shape (n, 12, 1000), float32, in millivolts; the
-        splits are the folds 1 to 8, 9 and 10 of ``strat_fold``, which share no patient. ``y_train``,
+        splits are folds 1 to 8, fold 9 and fold 10 of ``strat_fold``, which have no patient in common. ``y_train``,
         ``y_valid``, ``y_test``: ndarrays of shape (n, 71) or (n, 5), float32, 0 or 1. ``ecg_id_train``,
-        ``patient_id_train`` and so on: ndarrays of shape (n,), int64, the latter to be used as groups in
-        cross-validation. ``target_names``: list of str. ``lead_names``: list of str. ``DESCR``: str.
-        With ``labels="superclass"``, records without a diagnostic statement have no label at all.
+        ``patient_id_train`` and so on: ndarrays of shape (n,), int64; cross-validation takes the patients as
+        groups. ``target_names``: list of str. ``lead_names``: list of str. ``DESCR``: str.
+        With ``labels="superclass"``, records without a diagnostic statement have no label.
 
     Raises
     ------
     ValueError
-        The subset or the labels do not exist.
+        If the subset or the labels do not exist.
     DatasetError
-        A file cannot be downloaded, is not the published one, or is damaged.
+        If a file cannot be downloaded, is not the published one, or is damaged.
 
     References
     ----------
@@ -121,11 +118,12 @@ def fetch_ptbxl(
 
 
 def _ensure(names: Sequence[str], folder: Path, progress: bool) -> None:
-    """Have the files there and, as far as the published list of hashes is known, right."""
+    """Download the files that are missing, and check the hashes of all once the list of hashes is there."""
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing and not (folder / SUMS).is_file():
         return
-    sums = _read_sums(fetch_file(RemoteFile(SUMS, BASE_URL + SUMS, None), folder, progress=False))
+    fetch_files([RemoteFile(SUMS, BASE_URL + SUMS, None)], folder, progress=False)
+    sums = _read_sums(folder / SUMS)
     unlisted = [name for name in names if name not in sums]
     if unlisted:
         raise damaged(folder / SUMS, f"it does not list {unlisted[0]} (and {len(unlisted) - 1} more)")
@@ -143,13 +141,7 @@ def _read_sums(path: Path) -> dict[str, str]:
 
 
 def _read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415
-
-    try:
-        with reading(path):
-            table = pd.read_csv(path, **options)
-    except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise damaged(path, str(error)) from error
+    table = read_csv(path, **options)
     lacking = [column for column in columns if column not in table.columns]
     if lacking:
         raise damaged(path, f"it lacks the columns {', '.join(lacking)}")
@@ -159,7 +151,7 @@ def _read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFr
 
 
 def _record_names(database: pd.DataFrame, path: Path) -> list[str]:
-    """Check what will be part of a path: nothing in the table may point out of the data set's folder."""
+    """Check the names, which become part of paths: none may lead out of the data set's folder."""
     names = [str(name) for name in database["filename_lr"]]
     for name in names:
         if not RECORD.fullmatch(name):
@@ -173,30 +165,25 @@ def _record_names(database: pd.DataFrame, path: Path) -> list[str]:
 def _read_labels(
     database: pd.DataFrame, statements: pd.DataFrame, labels: str, path: Path
 ) -> tuple[NDArray[np.float32], list[str]]:
-    if labels == "all":
-        label_of = {code: code for code in statements.index}
-        target_names = list(label_of)
-    else:
-        diagnostic = statements[statements["diagnostic"] == 1]
-        label_of = dict(diagnostic["diagnostic_class"].items())
-        target_names = sorted(set(label_of.values()))
-    columns = {name: column for column, name in enumerate(target_names)}
-    known = set(statements.index)
-    y = np.zeros((len(database), len(target_names)), dtype=np.float32)
+    diagnostic = statements[statements["diagnostic"] == 1]["diagnostic_class"]
+    label_of = dict(diagnostic) if labels == "superclass" else {code: code for code in statements.index}
+    target_names = sorted(set(label_of.values())) if labels == "superclass" else list(label_of)
+    rows = []
     for row, text in enumerate(database["scp_codes"]):
         codes = _parse_codes(str(text), path, row)
-        if not known.issuperset(codes):
-            raise damaged(path, f"row {row + 1} has statements that {STATEMENTS} lacks: {codes - known}")
-        y[row, [columns[label_of[code]] for code in codes & label_of.keys()]] = 1
-    return y, target_names
+        unknown = codes - set(statements.index)
+        if unknown:
+            raise damaged(path, f"row {row + 1} has statements that {STATEMENTS} lacks: {unknown}")
+        rows.append({label_of[code] for code in codes & label_of.keys()})
+    return MultiLabelBinarizer(classes=target_names).fit_transform(rows).astype(np.float32), target_names
 
 
 def _parse_codes(text: str, path: Path, row: int) -> set[str]:
-    """Read one cell of scp_codes, a dict of statements and their likelihoods, as a literal, never as code."""
+    """Read a cell of scp_codes, a dict of statements and their likelihoods, as a literal, never as code."""
     try:
         codes = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
-        raise damaged(path, f"scp_codes of row {row + 1} is not a dict: {text[:60]!r}") from error
+    except (ValueError, SyntaxError):
+        codes = None
     if not isinstance(codes, dict):
         raise damaged(path, f"scp_codes of row {row + 1} is not a dict: {text[:60]!r}")
     return set(codes)

@@ -1,4 +1,4 @@
-"""Seeded splits and balanced subsets, and the Bunch that every loader returns."""
+"""Seeded splits, balanced subsets, and the Bunch that all loaders of published data sets return."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Plan:
-    """How one data set is cut.
+    """How a data set is cut into training, validation and test sets.
 
     Parameters
     ----------
     dataset : str
-        Its name in messages.
+        Its name in error messages.
     per_class : mapping of str to int or None
-        Training samples of each class, for each subset; None takes all that validation and test leave.
+        Training samples per class, for each subset; None takes all samples that are in neither of the other sets.
     n_valid : int
-        Size of the validation set, the same for each subset.
+        Size of the validation set, which is the same for all subsets.
     n_test : int, default=0
-        Size of the test set; 0 where the data set brings its own.
+        Size of the test set; 0 if the data set has an official one.
     """
 
     dataset: str
@@ -41,12 +41,12 @@ class Plan:
 
 
 def check_name(what: str, name: object, known: Iterable[str]) -> None:
-    """Raise an error that lists the known names unless the name is one of them.
+    """Raise an error that lists the known names, unless the name is one of them.
 
     Parameters
     ----------
     what : str
-        What is named, for the message.
+        What kind of thing the name should refer to, for the message.
     name : object
         The name given.
     known : iterable of str
@@ -55,7 +55,7 @@ def check_name(what: str, name: object, known: Iterable[str]) -> None:
     Raises
     ------
     ValueError
-        The name is not known.
+        If there is no such name.
     """
     known = list(known)
     if name not in known:
@@ -63,9 +63,9 @@ def check_name(what: str, name: object, known: Iterable[str]) -> None:
 
 
 def cut(y: NDArray[np.int64], plan: Plan, subset: str, random_state: RandomState) -> dict[str, Indices]:
-    """Draw a training, a validation and a test set without overlap.
+    """Draw a training, a validation and a test set that do not overlap.
 
-    Test and validation sets are drawn first, so that they are the same for each subset of one seed.
+    Test and validation sets are drawn first, so that they are the same for all subsets of one seed.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def cut(y: NDArray[np.int64], plan: Plan, subset: str, random_state: RandomState
     plan : Plan
         The sizes.
     subset : str
-        Which training set.
+        One of the plan's training sets.
     random_state : int, numpy.random.Generator or None
-        The seed. The global random state is neither read nor changed.
+        The seed; None draws another one at each call. The global random state is neither read nor changed.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def cut(y: NDArray[np.int64], plan: Plan, subset: str, random_state: RandomState
     Raises
     ------
     ValueError
-        The subset does not exist, or there are fewer samples than it needs.
+        If the subset does not exist, or there are fewer samples than it needs.
     """
     check_name(f"{plan.dataset} subset", subset, plan.per_class)
     held_out = plan.n_valid + plan.n_test
@@ -106,7 +106,7 @@ def cut(y: NDArray[np.int64], plan: Plan, subset: str, random_state: RandomState
 def draw_balanced(
     y: NDArray[np.int64], pool: Indices, per_class: int, generator: np.random.Generator, dataset: str
 ) -> Indices:
-    """Draw as many samples of each class, in random order.
+    """Draw the same number of samples of each class, in random order.
 
     Parameters
     ----------
@@ -115,11 +115,11 @@ def draw_balanced(
     pool : ndarray, int64
         The indices to draw from, already shuffled.
     per_class : int
-        How many of each class.
+        Number of samples per class.
     generator : numpy.random.Generator
         Shuffles the result, so that the classes are mixed.
     dataset : str
-        The data set's name in messages.
+        The data set's name in error messages.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def draw_balanced(
     Raises
     ------
     ValueError
-        A class has too few samples in the pool.
+        If a class has too few samples in the pool.
     """
     drawn = []
     for label in np.unique(y):
@@ -146,27 +146,25 @@ def draw_balanced(
 def to_bunch(
     splits: Mapping[str, tuple[Any, Any]], target_names: Sequence[str], description: str, **extras: Any
 ) -> Bunch:
-    """Put splits into the one form that all loaders return.
+    """Put splits into the form that all loaders of published data sets return.
 
     Parameters
     ----------
     splits : mapping of str to (X, y)
-        The data of "train", "valid" and "test".
+        Samples and targets of "train", "valid" and "test".
     target_names : sequence of str
         Names of the classes, by their number in ``y``.
     description : str
-        Becomes ``DESCR``.
+        The entry ``DESCR``.
     **extras
         Further entries.
 
     Returns
     -------
     sklearn.utils.Bunch
-        With ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names, DESCR`` and the extras.
+        ``X_train, y_train, X_valid, y_valid, X_test, y_test, target_names, DESCR`` and the extras.
     """
-    arrays = {}
-    for name in SPLITS:
-        arrays[f"X_{name}"], arrays[f"y_{name}"] = splits[name]
+    arrays = {f"{part}_{name}": splits[name][i] for name in SPLITS for i, part in enumerate("Xy")}
     return Bunch(**arrays, target_names=list(target_names), DESCR=description, **extras)
 
 
@@ -178,7 +176,7 @@ def to_unit(pixels: NDArray[np.uint8], largest: int = 255) -> NDArray[np.float32
     pixels : ndarray, uint8
         The pixels, from 0 to `largest`.
     largest : int, default=255
-        What becomes 1.
+        The value that becomes 1.
 
     Returns
     -------

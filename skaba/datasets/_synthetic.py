@@ -1,4 +1,4 @@
-"""Made-up data of the kinds the papers use: small, quick, and the same everywhere."""
+"""Synthetic data of the kinds that the papers use: small, quick, and the same on every machine."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _Seed = int | np.integer[Any] | np.random.Generator | np.random.RandomState | No
 
 NORMAL, ST_ELEVATION, FIBRILLATION = range(3)
 
-# Phase and width (radians) of the waves are those of McSharry et al. 2003, table 1, and the sizes, in mV,
-# come from its a and b: integrating the model's equation of motion along the circle turns a wave into a
-# Gaussian with a peak proportional to a b^2, scaled here to an R wave of 1 mV. "E" (ST elevation) is not in
-# the paper.
+# Phase and width (radians) of the waves are those of McSharry et al. 2003, table 1. The sizes, in mV, follow
+# from its a and b: integrated along the circle, the model's equation of motion turns a wave into a Gaussian
+# whose peak is proportional to a b^2; here they are scaled to an R wave of 1 mV. "E" (ST elevation) is not
+# in the paper.
 _WAVES = ("P", "Q", "R", "S", "E", "T")
 _PHASE = np.array([-np.pi / 3, -np.pi / 12, 0.0, np.pi / 12, np.pi / 4, np.pi / 2])
 _WIDTH = np.array([0.25, 0.1, 0.1, 0.1, 0.3, 0.4])
 _SIZE = np.array([0.25, -0.17, 1.0, -0.25, 0.25, 0.4])
-# How the phases grow with the heart rate, which keeps the QT interval from shrinking with the beat: powers of
-# sqrt(beats a minute / 60), as in the authors' program ECGSYN.
+# The phases grow with the heart rate, so that the QT interval does not shrink as much as the beat. These are the
+# powers of sqrt(beats per minute / 60), as in the authors' program ECGSYN.
 _PHASE_POWER = np.array([0.5, 1.0, 0.0, 1.0, 0.75, 0.5])
 
-# Where each wave points in the body (left, down, back), as unit vectors; negative waves point the other way.
+# The direction of each wave in the body (left, down, back), as unit vectors; negative waves point the other way.
 _DIRECTION = np.array(
     [
         [0.60, 0.75, -0.20],
@@ -58,13 +58,13 @@ _DOWER = np.array(
         [0.831, 0.076, 0.230],
     ]
 )
-# I, II, III, aVR, aVL, aVF, V1 to V6 from the eight measured leads: what an electrocardiograph computes.
+# I, II, III, aVR, aVL, aVF, V1 to V6 from the eight measured leads, as an electrocardiograph computes them.
 _TWELVE_LEADS = np.zeros((12, 8))
 _TWELVE_LEADS[:6, :2] = np.array([[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]])
 _TWELVE_LEADS[6:, 2:] = np.eye(6)
 
 _SHORTEST_BEAT, _LONGEST_BEAT = 0.35, 2.0
-_BREATHS = 0.25  # a second
+_BREATHS = 0.25  # per second
 
 
 def make_ecg(
@@ -77,9 +77,9 @@ def make_ecg(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Make synthetic 12-lead electrocardiograms of three classes. They are not medical data.
 
-    Beats are sums of Gaussian waves on a phase that turns once a beat (McSharry
-    et al. 2003), which move a dipole that is seen by the leads. The classes are as
-    frequent as each other, and in random order:
+    A beat is a sum of Gaussian waves of a phase that makes one turn per beat
+    (McSharry et al. 2003). The waves move a dipole, which the leads measure. The
+    classes are equally frequent and in random order:
 
     * 0, normal;
     * 1, elevated ST segment and larger T wave, mostly in the leads V1 to V4;
@@ -92,12 +92,12 @@ def make_ecg(
     n_times : int, default=1000
         Samples in time of each record, at least 1.
     sampling_rate : float, default=100.0
-        Samples a second.
+        Samples per second.
     noise : float, default=0.05
         Standard deviation of the white noise in each measured lead, and the typical
-        amplitude of the wandering baseline, in mV. With 0, the records are clean.
+        amplitude of the drifting baseline, in mV. With 0, there is neither.
     random_state : int, numpy Generator, numpy RandomState or None, default=None
-        Decides everything; an int gives the same records every time.
+        Determines all records; an int gives the same records at each call.
 
     Returns
     -------
@@ -109,16 +109,16 @@ def make_ecg(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        If a parameter is not what it may be.
+        If a parameter has a type or value that is not allowed.
 
     Notes
     -----
-    The paper integrates differential equations. Here the phase is known in closed
-    form (linear between R peaks) and so are the waves on it, which is exact up to
-    the slow relaxation of the paper's signal to its baseline, and quick. Beat
-    lengths vary by breathing and by chance instead of by the paper's spectrum.
+    The paper integrates differential equations. Here the phase has a closed form
+    (linear between R peaks), and so have the waves. This is quick, and exact except
+    for the slow relaxation of the paper's signal to its baseline. The lengths of
+    beats vary with breathing and at random, instead of by the paper's spectrum.
     Noise is added to the eight measured leads, and the others are computed from
-    them, so I + III = II and aVR + aVL + aVF = 0 hold as in real records.
+    them, so I + III = II and aVR + aVL + aVF = 0, as in real records.
 
     References
     ----------
@@ -156,7 +156,7 @@ def make_ecg(
 
 
 def _phases(times: _Floats, rates: _Floats, irregular: NDArray[np.bool_], generator: np.random.Generator) -> _Floats:
-    """Phase of the heart in each record at each time, 0 at the R peaks, in [-pi, pi)."""
+    """Return the phase of the heart in each record at each time: 0 at the R peaks, in [-pi, pi)."""
     n_beats = int(times[-1] / _SHORTEST_BEAT) + 3
     beats = np.arange(n_beats)
     breathing = np.sin(2 * np.pi * (_BREATHS * beats * 60 / rates[:, None] + generator.uniform(size=(rates.size, 1))))
@@ -169,7 +169,7 @@ def _phases(times: _Floats, rates: _Floats, irregular: NDArray[np.bool_], genera
 
 
 def _dipole(phases: _Floats, rates: _Floats, y: NDArray[np.int64], generator: np.random.Generator) -> _Floats:
-    """Sum of the waves: the heart's dipole (left, down, back) in mV."""
+    """Return the sum of the waves: the heart's dipole (left, down, back) in mV."""
     n = len(y)
     sizes = _SIZE * np.exp(0.15 * generator.standard_normal((n, len(_WAVES))))
     sizes *= np.exp(0.2 * generator.standard_normal((n, 1)))
@@ -188,18 +188,18 @@ def _dipole(phases: _Floats, rates: _Floats, y: NDArray[np.int64], generator: np
 
 
 def _fibrillation(times: _Floats, fibrillating: NDArray[np.bool_], generator: np.random.Generator) -> _Floats:
-    """Quick small waves of the atria, of 4 to 9 a second, where there is fibrillation."""
+    """Return small, quick waves of the atria, 4 to 9 per second, for the records with fibrillation."""
     n = fibrillating.size
     rate, offset = generator.uniform(4.0, 9.0, size=(n, 1)), generator.uniform(size=(n, 1))
     size = np.where(fibrillating, generator.uniform(0.03, 0.1, size=n), 0.0)[:, None]
-    # Their rate drifts, as it does in patients; a pure sine would be too easy to tell.
+    # Their rate drifts, as in patients; a pure sine would be too easy to recognise.
     drift = 0.3 * np.sin(2 * np.pi * (0.4 * times + offset))
     waves = size * np.sin(2 * np.pi * (rate * times + drift + offset))
     return np.asarray(_FIBRILLATION_DIRECTION[:, None] * waves[:, None, :])
 
 
 def _disturbance(times: _Floats, shape: tuple[int, ...], generator: np.random.Generator) -> _Floats:
-    """White noise of deviation 1, and a baseline that wanders with the breath, in each measured lead."""
+    """Return white noise of standard deviation 1 plus a baseline that drifts with breathing, per measured lead."""
     offset = generator.uniform(size=(shape[0], 1, 1))
     height = generator.standard_normal((shape[0], shape[1], 1))
     wander = height * np.sin(2 * np.pi * (_BREATHS * times + offset))
@@ -239,12 +239,12 @@ def make_messages(
     dimension: int = 16,
     random_state: _Seed = None,
 ) -> tuple[list[str], NDArray[np.int64], KeyedVectors]:
-    """Make short messages about a few topics, and word vectors that know most of their words.
+    """Make short messages about a few topics, and vectors of most of their words.
 
-    Every message is one to four template sentences filled with the words of its
-    topic. Some of these are misspelt, so that they have no vector. Vectors of a
-    topic's words are close to each other; those of common words are near zero.
-    All of it is made up: the vectors tell nothing about English.
+    A message has one to four template sentences, filled with words of its topic.
+    Some of these words are misspelt, so that they have no vector. Vectors of words
+    of the same topic are close to each other; those of common words are near zero.
+    All vectors are random: they say nothing about English.
 
     Parameters
     ----------
@@ -255,21 +255,21 @@ def make_messages(
     dimension : int, default=16
         Length of the word vectors, at least 1.
     random_state : int, numpy Generator, numpy RandomState or None, default=None
-        Decides everything; an int gives the same messages every time.
+        Determines all messages and vectors; an int gives the same ones at each call.
 
     Returns
     -------
     texts : list of str
         Messages.
     y : ndarray of shape (n_samples,), int64
-        Topic of each message; all are as frequent as each other.
+        Topic of each message; all topics are equally frequent.
     vectors : gensim.models.KeyedVectors
-        Vectors, float32, of lower-case words and punctuation.
+        Vectors of lower-case words and punctuation, float32.
 
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        If a parameter is not what it may be.
+        If a parameter has a type or value that is not allowed.
 
     Examples
     --------
@@ -295,8 +295,8 @@ def make_messages(
 
 
 def _word_vectors(n_topics: int, dimension: int, generator: np.random.Generator) -> KeyedVectors:
-    """Draw vectors around one centre a topic, and around zero for common words."""
-    from gensim.models import KeyedVectors  # noqa: PLC0415, as importing it takes a second
+    """Draw vectors around one centre per topic, and around zero for common words."""
+    from gensim.models import KeyedVectors  # noqa: PLC0415 - importing it takes a second
 
     groups = [_COMMON.split(), *(topic.split() for topic in _TOPICS[:n_topics])]
     centres = generator.standard_normal((len(groups), dimension))
@@ -309,7 +309,7 @@ def _word_vectors(n_topics: int, dimension: int, generator: np.random.Generator)
 
 
 def _message(words: list[str], generator: np.random.Generator) -> str:
-    """Fill a few templates."""
+    """Return one to four templates, filled with words."""
     sentences = []
     for template in generator.choice(_TEMPLATES, size=generator.integers(1, 5)):
         chosen = generator.choice(words, size=template.count("{}"))
@@ -322,19 +322,19 @@ def _message(words: list[str], generator: np.random.Generator) -> str:
 
 
 def _generator(random_state: _Seed) -> np.random.Generator:
-    """Make a generator; unlike scikit-learn's, None never means numpy's global state."""
+    """Return a generator; unlike in scikit-learn, None does not stand for NumPy's global state."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     return np.random.default_rng(random_state)
 
 
 def _balanced(n_samples: int, n_classes: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Draw classes in random order that are as frequent as each other."""
+    """Return equally frequent classes in random order."""
     return generator.permutation(np.arange(n_samples, dtype=np.int64) % n_classes)
 
 
 def _check(function: str, **parameters: tuple[Any, list[Any]]) -> None:
-    """Check a function's parameters, given as name=(value, what is allowed)."""
+    """Check the parameters of a function, given as name=(value, constraints)."""
     validate_parameter_constraints(
         {name: allowed for name, (_, allowed) in parameters.items()},
         {name: value for name, (value, _) in parameters.items()},

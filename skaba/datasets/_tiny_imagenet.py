@@ -1,9 +1,8 @@
-"""Tiny ImageNet: colour photographs of 64 x 64 pixels, 200 classes, read straight from the archive."""
+"""Tiny ImageNet: colour photographs of 64 x 64 pixels, 200 classes, read from the archive without unpacking it."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
 import zipfile
 from collections.abc import Sequence
@@ -13,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skaba.datasets._download import RemoteFile, damaged, data_folder, fetch_file, reading
+from skaba._extras import require
+from skaba.datasets._download import PathLike, RemoteFile, damaged, data_folder, fetch_file, reading
 from skaba.datasets._subsets import check_name, to_bunch, to_unit
 
 ARCHIVE = RemoteFile(
     "tiny-imagenet-200.zip",
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
-    # Upstream publishes no hash at all; this one is reported by several who downloaded it independently.
+    # The source publishes no hash; several people who downloaded the file independently report this one.
     "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
 )
 ROOT = "tiny-imagenet-200"
@@ -33,32 +33,27 @@ Le, Y. and Yang, X. (2015). Tiny ImageNet Visual Recognition Challenge. CS 231N,
 """
 
 
-def fetch_tiny_imagenet(
-    subset: str = "full",
-    *,
-    data_home: str | os.PathLike[str] | None = None,
-    progress: bool = True,
-) -> Bunch:
+def fetch_tiny_imagenet(subset: str = "full", *, data_home: PathLike | None = None, progress: bool = True) -> Bunch:
     """Load Tiny ImageNet, downloaded on first use (248 MB); it takes 5.4 GB of memory.
 
-    The labels of the official test images were never published, so that, as in the literature, the official
-    validation set is what one tests on: ``X_test`` *is* ``X_valid``. Figures tuned on the one and reported on
-    the other are optimistic; hold out part of ``X_train`` to tune on.
+    The labels of the official test images were never published. Therefore, as in the literature, the official
+    validation set is also the test set: ``X_test`` *is* ``X_valid``. Results are too optimistic if a model was
+    tuned on it; hold out part of ``X_train`` for tuning.
 
     Parameters
     ----------
     subset : {"full"}, default="full"
-        Only the full training set, 100,000 images (500 a class), is defined.
+        The only training set is the full one: 100,000 images (500 per class).
     data_home : path-like, default=None
         Where data sets are kept: by default the environment variable ``SKABA_DATA``, else the user's cache.
     progress : bool, default=True
-        Show a progress bar while downloading.
+        Show a progress bar during the download.
 
     Returns
     -------
     sklearn.utils.Bunch
-        ``X_train``: ndarray of shape (100000, 3, 64, 64), float32, in [0, 1]; grey images are repeated over
-        the three channels. ``X_valid``: ndarray of shape (10000, 3, 64, 64). ``y_train``, ``y_valid``:
+        ``X_train``: ndarray of shape (100000, 3, 64, 64), float32, in [0, 1]; grey images have three
+        equal channels. ``X_valid``: ndarray of shape (10000, 3, 64, 64). ``y_train``, ``y_valid``:
         ndarrays of shape (n,), int64, in the order of the archive's ``wnids.txt``. ``X_test``, ``y_test``:
         the same arrays as ``X_valid``, ``y_valid``. ``target_names``: list of str, the words of each class.
         ``wnids``: list of str, their WordNet numbers. ``DESCR``: str.
@@ -66,9 +61,9 @@ def fetch_tiny_imagenet(
     Raises
     ------
     ValueError
-        The subset does not exist.
+        If the subset does not exist.
     DatasetError
-        The archive cannot be downloaded, is not the published one, or is damaged.
+        If the archive cannot be downloaded, is not the published one, or is damaged.
 
     References
     ----------
@@ -82,6 +77,7 @@ def fetch_tiny_imagenet(
     (100000, 3, 64, 64)
     """
     check_name("Tiny ImageNet subset", subset, ["full"])
+    require("datasets", "Tiny ImageNet, whose images are JPEGs, images", "PIL")
     path = fetch_file(ARCHIVE, data_folder("tiny_imagenet", data_home), progress=progress)
     with reading(path), zipfile.ZipFile(path) as archive:
         wnids = archive.read(f"{ROOT}/wnids.txt").decode().split()
@@ -103,7 +99,7 @@ def _valid_members(archive: zipfile.ZipFile, path: Path) -> list[tuple[str, str]
 
 
 def _read_table(archive: zipfile.ZipFile, path: Path, name: str) -> list[tuple[str, str]]:
-    """Read the first two of a table's columns, which tabs separate."""
+    """Read the first two columns of a table whose columns are separated by tabs."""
     rows = []
     for number, line in enumerate(archive.read(f"{ROOT}/{name}").decode().splitlines(), start=1):
         columns = line.split("\t")
@@ -120,7 +116,7 @@ def _read_split(
     unknown = sorted({wnid for _, wnid in members} - numbers.keys())
     if unknown or not members:
         raise damaged(path, f"wnids.txt lacks {', '.join(unknown)}" if unknown else "it lacks images")
-    # Filled image by image: the scaled images of the whole set are large enough without a second copy.
+    # Filled image by image, because a second copy of the scaled images would need gigabytes more.
     X = np.empty((len(members), 3, SIZE, SIZE), dtype=np.float32)
     for position, (name, _) in enumerate(members):
         X[position] = to_unit(_read_image(archive, path, name))
@@ -128,7 +124,7 @@ def _read_split(
 
 
 def _read_image(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[np.uint8]:
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415 - it belongs to an extra
 
     with Image.open(io.BytesIO(archive.read(name))) as image:
         pixels = np.asarray(image.convert("RGB"))

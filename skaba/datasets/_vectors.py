@@ -1,41 +1,44 @@
-"""Word vectors from a text file: GloVe's format, word2vec's with its header, plain, gzipped or zipped."""
+"""Word vectors from a text file: GloVe's format, or word2vec's with its header; plain, gzipped or zipped.
+
+gensim's reader is not used: it splits at single spaces, so that it fails at tabs and at words with spaces, reads no zip
+archive, and does not say which line of a file is wrong.
+"""
 
 from __future__ import annotations
 
 import codecs
 import gzip
-import itertools
-import os
 import warnings
 import zipfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skaba.datasets._download import DatasetError, damaged, reading
+from skaba.datasets._download import DatasetError, PathLike, damaged, reading
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 
-def read_vectors(path: str | os.PathLike[str], limit: int | None = None, *, encoding: str = "utf-8") -> KeyedVectors:
+def read_vectors(path: PathLike, limit: int | None = None, *, encoding: str = "utf-8") -> KeyedVectors:
     r"""Read word vectors from a text file: a word and its numbers on each line.
 
     Parameters
     ----------
     path : path-like
-        A plain or gzipped file, or a zip archive of one file, recognised by content, not by name. Words and numbers are
-        separated by spaces or tabs, lines end as on Unix or Windows. A first line of two whole numbers is word2vec's
-        header: the number of words and the length of their vectors. A word may hold spaces, as some of GloVe's 840B
-        archive do.
+        A plain or gzipped file, or a zip archive of one file; its content decides which, not its name. Words and
+        numbers are separated by spaces or tabs, and lines end as on Unix or Windows. A first line of two whole numbers
+        is word2vec's header: the number of words and the length of their vectors. A word may contain spaces, as some
+        words in GloVe's 840B archive do.
     limit : int, default=None
         Read only the first ``limit`` words. By default all.
     encoding : str, default="utf-8"
-        How the words are encoded; copies of GloVe that went through another program may be in "cp1252".
+        Encoding of the words; copies of GloVe that another program has written may be in "cp1252".
 
     Returns
     -------
@@ -45,17 +48,17 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None, *, enco
     Warns
     -----
     UserWarning
-        If words occur more than once: the first vector of each is kept.
+        If words occur more than once; the first vector of each is kept.
 
     Raises
     ------
     FileNotFoundError
-        The file does not exist.
+        If the file does not exist.
     ValueError
-        The limit is not positive.
+        If the limit is not positive.
     DatasetError
-        The file is cut, empty, in another encoding, holds numbers that are not finite, lines of unequal length or other
-        than its header says. The message names the line.
+        If the file is damaged, empty or in another encoding, contains numbers that are not finite, or if its lines
+        differ in length from each other or from the header. The message names the line.
 
     Examples
     --------
@@ -108,41 +111,38 @@ def parse_vectors(lines: Iterable[bytes], named: Path, limit: int | None, encodi
     DatasetError
         As for :func:`read_vectors`.
     """
-    from gensim.models import KeyedVectors  # noqa: PLC0415 (takes a second)
+    from gensim.models import KeyedVectors  # noqa: PLC0415 - importing it takes a second
 
-    words: dict[str, int] = {}  # and on which line each was
+    lines_of: dict[str, int] = {}
     repeated: list[str] = []
-    # One flat array that grows: a list of rows would take twice the memory of large files.
+    # One flat array that grows: a list of rows would take twice the memory for large files.
     numbers = array("f")
-    for number, encoded, fields in itertools.islice(_rows(lines, named), limit):
-        word = _decoded(encoded, encoding, named, number)
-        if word in words:
-            repeated.append(f"{word!r} on lines {words[word]} and {number}")
+    for number, encoded, fields in islice(_rows(lines, named), limit):
+        word, values = _parsed(encoded, fields, encoding, named, number)
+        if word in lines_of:
+            repeated.append(f"{word!r} on lines {lines_of[word]} and {number}")
             continue
-        words[word] = number
-        numbers.extend(_floats(fields, named, number))
-    if not words:
+        lines_of[word] = number
+        numbers.extend(values)
+    if not lines_of:
         raise DatasetError(f"{named} has no word vectors: it is empty.")
-    values = np.frombuffer(numbers, dtype=np.float32).reshape(len(words), -1)
-    finite = np.isfinite(values).all(axis=1)
+    vectors = np.frombuffer(numbers, dtype=np.float32).reshape(len(lines_of), -1)
+    finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
-        raise damaged(
-            named, f"line {list(words.values())[int(finite.argmin())]} has NaN, infinity or too large a number"
-        )
+        line = list(lines_of.values())[finite.argmin()]
+        raise damaged(named, f"line {line} has NaN, infinity or too large a number")
     if repeated:
         warnings.warn(
-            f"{named} repeats {len(repeated)} words; the first vector of each is kept: {repeated[0]}.",
-            stacklevel=3,
+            f"{named} repeats {len(repeated)} words; the first vector of each is kept: {repeated[0]}.", stacklevel=3
         )
-    vectors = KeyedVectors(values.shape[1])
-    vectors.add_vectors(list(words), values)
-    return vectors
+    found = KeyedVectors(vectors.shape[1])
+    found.add_vectors(list(lines_of), vectors)
+    return found
 
 
 def _rows(lines: Iterable[bytes], named: Path) -> Iterator[tuple[int, bytes, list[bytes]]]:
     """Yield the number of each line, its word and its numbers, as they are written."""
-    dimension = promised = blank = 0
-    n_rows = 0
+    dimension = promised = blank = n_rows = 0
     for number, line in enumerate(lines, start=1):
         text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         fields = text.split()
@@ -151,10 +151,11 @@ def _rows(lines: Iterable[bytes], named: Path) -> Iterator[tuple[int, bytes, lis
             continue
         if blank:
             raise damaged(named, f"line {blank} is empty, but more lines follow")
-        if number == 1 and len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
-            promised, dimension = int(fields[0]), int(fields[1])
+        if number == 1 and len(fields) == 2 and all(map(bytes.isdigit, fields)):
+            promised, dimension = map(int, fields)
             continue
-        found = _count_numbers(fields)
+        # A line's first field is always a word, and the numbers are those at its end.
+        found = len(list(takewhile(_is_number, reversed(fields[1:]))))
         dimension = dimension or found
         word, *written = text.rsplit(maxsplit=dimension)
         if not dimension or len(written) < dimension or (len(fields) - 1 > dimension and found > dimension):
@@ -165,11 +166,6 @@ def _rows(lines: Iterable[bytes], named: Path) -> Iterator[tuple[int, bytes, lis
         raise damaged(named, f"its header promises {promised} words, but it has {n_rows}")
 
 
-def _count_numbers(fields: Sequence[bytes]) -> int:
-    """Count the numbers that a line ends with; its first field is always a word."""
-    return sum(1 for _ in itertools.takewhile(_is_number, reversed(fields[1:])))
-
-
 def _is_number(field: bytes) -> bool:
     try:
         float(field)
@@ -178,37 +174,28 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _floats(fields: Sequence[bytes], named: Path, number: int) -> list[float]:
+def _parsed(word: bytes, fields: Sequence[bytes], encoding: str, named: Path, number: int) -> tuple[str, list[float]]:
     try:
-        return [float(field) for field in fields]
-    except ValueError as error:
-        raise damaged(named, f"line {number} holds something else where numbers should be: {error}") from error
-
-
-def _decoded(word: bytes, encoding: str, named: Path, number: int) -> str:
-    try:
-        return word.decode(encoding)
+        return word.decode(encoding), [float(field) for field in fields]
     except UnicodeDecodeError as error:
         raise DatasetError(
             f"The words in {named} are not encoded in {encoding}, see line {number}: {error}. Name the encoding that "
             "they are in: read_vectors(path, encoding=...)."
         ) from error
+    except ValueError as error:
+        raise damaged(named, f"line {number} holds something else where numbers should be: {error}") from error
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for its lines; what it starts with tells whether it is compressed."""
+def _opened(path: Path) -> Iterator[Iterable[bytes]]:
+    """Open a file for its lines; its first bytes tell whether it is compressed."""
     with path.open("rb") as file:
         start = file.read(4)
-    if start[:2] == b"\x1f\x8b":
-        with gzip.open(path) as lines:
-            yield lines  # type: ignore[misc]  # typeshed: GzipFile is no IO
-        return
     if start == b"PK\x03\x04":
         with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive, path)) as member:
             yield member
         return
-    with path.open("rb") as lines:
+    with gzip.open(path) if start[:2] == b"\x1f\x8b" else path.open("rb") as lines:
         yield lines
 
 

@@ -1,4 +1,4 @@
-"""Records in PhysioNet's WFDB format: one, or a folder of them with a table of labels."""
+"""Records in PhysioNet's WFDB format: a single one, or a folder of them with a table of labels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils import Bunch
 
 from skaba._validation import unknown_name
-from skaba.datasets._download import DatasetError, damaged, reading
+from skaba.datasets._download import DatasetError, PathLike, damaged, reading
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class _Form(NamedTuple):
-    """What all records of a set must have in common; the words are those of the error message."""
+    """What all records of a set must have in common; the error message uses these names."""
 
     sampling_rate: float
     leads: list[str]
@@ -29,7 +30,7 @@ class _Form(NamedTuple):
 
 
 def load_wfdb_folder(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     labels: Any,
     *,
     target: str | Sequence[str] | None = None,
@@ -41,20 +42,19 @@ def load_wfdb_folder(
     Parameters
     ----------
     folder : path-like
-        Where the records are, ``.hea`` files and what these name, in sub-folders too. A record's name is its path below
-        this folder, without the ending: ``"100"`` or ``"records100/00000/00001_lr"``.
+        The folder of the records, ``.hea`` files and the files that these name; sub-folders count too. A record's name
+        is its path below this folder without the ending: ``"100"`` or ``"records100/00000/00001_lr"``.
     labels : path-like, DataFrame, Series or mapping
-        Which records are loaded, in this order, and their labels: a CSV file whose first column holds the names; a
-        DataFrame or a Series with the names as index; or a mapping of names to labels. A cell of a Series or a mapping
-        may hold several labels: a list, a set, or a dict whose keys they are.
+        The records to load, in this order, and their labels: a CSV file whose first column has the names; a DataFrame
+        or a Series with the names as index; or a mapping of names to labels. A cell of a Series or a mapping may have
+        several labels, as a list, a set, or the keys of a dict.
     target : str or sequence of str, default=None
-        The column, or columns, of the labels. By default all. One column holds one class per record; several hold 0 or
-        1, one column per label.
+        The column or columns of the labels. By default all. A single column has one class per record; several columns
+        have 0 or 1, one column per label.
     leads : sequence of str, default=None
-        Only these leads, in this order, whatever others the records have. By default all, which must then be the same
-        in all records.
+        Load only these leads, in this order. By default all leads, which must then be the same in all records.
     length : int, default=None
-        Only the first ``length`` samples of each record. By default all, which must then be as many in all records.
+        Load only the first ``length`` samples of each record. By default all, whose number must be the same.
 
     Returns
     -------
@@ -68,15 +68,15 @@ def load_wfdb_folder(
     Warns
     -----
     UserWarning
-        If the folder has records that are not in the table, which are left out.
+        If the folder has records that are not in the table. They are left out.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder or table.
     ValueError
-        If the table is empty, names a record twice or one that does not exist, lacks a label, or holds something else
-        in several columns than 0 and 1.
+        If the table is empty, names a record twice or one that does not exist, lacks a label, or has several columns
+        with values other than 0 and 1.
     DatasetError
         If the CSV file or a record cannot be read, or a record differs from the first one in sampling rate, leads,
         units or length.
@@ -139,32 +139,49 @@ def read_record(path: Path) -> Any:
     DatasetError
         If wfdb cannot read it.
     """
-    import wfdb  # noqa: PLC0415 (heavy)
+    import wfdb  # noqa: PLC0415 - heavy
 
-    try:
-        with reading(path):
-            record = wfdb.rdrecord(str(path))
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
-        # What wfdb raises depends on where in the header it stumbles.
-        raise damaged(path, f"wfdb cannot read its .hea or .dat: {error}") from error
+    # Which error wfdb raises depends on where the header is wrong.
+    with reading(path, ValueError, TypeError, IndexError, AttributeError):
+        record = wfdb.rdrecord(str(path))
     if record.p_signal is None:
         raise damaged(path, "it holds no signals")
     return record
 
 
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a CSV file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    **options
+        Of :func:`pandas.read_csv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    DatasetError
+        If pandas cannot read it.
+    """
+    import pandas as pd  # noqa: PLC0415 - heavy
+
+    with reading(path, ValueError):  # pandas' parser errors are ValueErrors
+        return pd.read_csv(path, **options)
+
+
 def _as_table(labels: Any) -> pd.DataFrame:
-    """Return labels as a frame with the names of the records as index."""
-    import pandas as pd  # noqa: PLC0415 (heavy)
+    """Return labels as a frame whose index has the names of the records."""
+    import pandas as pd  # noqa: PLC0415 - heavy
 
     if isinstance(labels, str | os.PathLike):
         path = Path(labels).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"There is no table of labels {path}.")
-        try:
-            with reading(path):
-                table = pd.read_csv(path, index_col=0, dtype={0: str})  # as text, or "00001" would become 1
-        except ValueError as error:  # pandas' parser errors are ValueErrors
-            raise damaged(path, str(error)) from error
+        table = read_csv(path, index_col=0, dtype={0: str})  # as text, or "00001" would become 1
     elif isinstance(labels, pd.DataFrame):
         table = labels.copy()
     elif isinstance(labels, Mapping | pd.Series):
@@ -195,7 +212,9 @@ def _targets(table: pd.DataFrame, target: str | Sequence[str] | None) -> tuple[N
         return _indicators(table[chosen]), [str(column) for column in chosen]
     cells = table[chosen[0]]
     if cells.map(_holds_several).any():
-        return _indicators_of_cells([set(cell) if _holds_several(cell) else {cell} for cell in cells])
+        rows = [list(map(str, cell)) if _holds_several(cell) else [str(cell)] for cell in cells]
+        binarizer = MultiLabelBinarizer()
+        return binarizer.fit_transform(rows).astype(np.float32), list(binarizer.classes_)
     return _classes(cells)
 
 
@@ -224,14 +243,8 @@ def _indicators(columns: pd.DataFrame) -> NDArray[np.float32]:
     return np.asarray(columns, dtype=np.float32)
 
 
-def _indicators_of_cells(cells: Sequence[set[Any]]) -> tuple[NDArray[np.float32], list[str]]:
-    names = sorted({str(label) for cell in cells for label in cell})
-    rows = [{str(label) for label in cell} for cell in cells]
-    return np.array([[name in row for name in names] for row in rows], dtype=np.float32), names
-
-
 def _check_names(names: Sequence[str], root: Path) -> None:
-    """Check names against what is in the folder, so that none points out of it."""
+    """Check that the names are records in the folder, so that none is a path out of it."""
     there = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.hea")}
     missing = [name for name in names if name not in there]
     if missing:

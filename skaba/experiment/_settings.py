@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import tomllib
 from dataclasses import MISSING, fields
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +12,6 @@ from typing import Any
 from skaba._validation import unknown_name
 from skaba.experiment._experiment import Experiment
 from skaba.experiment.kinds import KINDS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCALES = ("cpu", "full")
 

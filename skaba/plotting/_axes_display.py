@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skaba.plotting._matplotlib import matplotlib
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class AxesDisplay(ABC):

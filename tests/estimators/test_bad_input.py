@@ -66,7 +66,7 @@ class Unused(SmallNet):
         (lambda X: X[:, :, :0], ValueError, "0 feature"),
         (lambda X: X.astype(complex), ValueError, "Complex data not supported"),
         (lambda X: X.astype(str), ValueError, "a network needs numbers"),
-        (lambda X: np.array([["a", object()]] * 200, dtype=object), ValueError, "objects that are no numbers"),
+        (lambda X: np.array([["a", object()]] * 200, dtype=object), ValueError, "objects that are not numbers"),
         (lambda X: np.array(["some text"] * 200), ValueError, "a network needs numbers.*WordSequences"),
         (lambda X: sparse.csr_matrix(X.reshape(200, -1)), TypeError, "sparse matrix.*toarray"),
     ],

@@ -1,6 +1,6 @@
 """Files of settings: what is read, and what is refused."""
 
-import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,6 @@ from skaba import modules
 from skaba.experiment import list_experiments, read_experiment
 from skaba.experiment._settings import recorded_experiment
 from skaba.experiment.kinds import KINDS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -185,7 +185,7 @@ def brier_score(y: ArrayLike, probabilities: ArrayLike) -> float:
     >>> from skaba.evaluation.calibration import brier_score
     >>> round(brier_score([0, 1], [[0.8, 0.2], [0.4, 0.6]]), 6)
     0.2
-    >>> round(2 * brier_score_loss([0, 1], [0.2, 0.6]), 6)
+    >>> round(2 * float(brier_score_loss([0, 1], [0.2, 0.6])), 6)
     0.2
     """
     classes, p = check_predictions(y, probabilities)
