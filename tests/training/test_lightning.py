@@ -13,7 +13,8 @@ from torch.nn import functional
 from skaba.augmenters import Augmenter, GaussianNoise
 from skaba.losses import RRR
 from skaba.training import Augmentation
-from tests.tiny_nets import TextNet, trace_of
+from skaba.testing import trace_of
+from tests.tiny_nets import TextNet
 from tests.training.loops import ImageNet, image_batches, same, text_batches, train
 
 try:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skaba.augmenters import Augmenter, GaussianNoise
 from skaba.losses import RRR
 from skaba.training import Augmentation, AugmentedTrainerMixin
-from tests.tiny_nets import trace_of
+from skaba.testing import trace_of
 from tests.training.loops import same
 
 transformers = pytest.importorskip("transformers")

@@ -88,8 +88,8 @@ class CategoryMemory:
         shape = tuple(x.shape[1:])
         if self.bits is not None and shape != self.shape:
             raise ValueError(
-                f"free_aba keeps a category for each feature, so all batches need samples of one shape; one had "
-                f"{self.shape}, this has {shape}. Pad the samples to one length, or use an augmenter that computes its "
+                f"free_aba keeps a category per feature, so all samples must have one shape; earlier ones had "
+                f"{self.shape}, these have {shape}. Pad the samples to one length, or use an augmenter that computes its "
                 "own maps, such as fast_aba()."
             )
         n_kept = 0 if self.known is None else len(self.known)
@@ -144,9 +144,10 @@ class CategoryMemory:
 
     def knows(self, index: Tensor) -> bool:
         """Return whether all of some samples, int64 (n,), have been visited."""
-        if self.known is None or int(index.max()) >= len(self.known):
+        if self.known is None:
             return False
-        return bool(self._allocated()[2][index.cpu()].all())
+        known = self._allocated()[2]
+        return int(index.max()) < len(known) and bool(known[index.cpu()].all())
 
     def keep(self, index: Tensor, categories: Categories) -> None:
         """Cache the categories of some samples, in place of earlier ones.

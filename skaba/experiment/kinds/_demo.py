@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Bunch
 
-from skaba.augmenters import GaussianNoise, RandomMapABA
+from skaba.augmenters import GaussianNoise
 from skaba.evaluation import size_of_changes
 from skaba.experiment._arms import PLAIN, Arm, augmenter_of
 from skaba.experiment._data import Data, load_data
@@ -63,7 +63,7 @@ class Demo(Experiment):
     def arms(self) -> list[Arm]:
         """Return the methods, then the controls."""
         methods = [Arm(name, augmenter_of(name)) for name in self.methods]
-        controls = GaussianNoise(), RandomMapABA.of(augmenter_of(CONTROLLED))
+        controls = GaussianNoise(), augmenter_of(CONTROLLED).random_map()
         return [*methods, *(Arm(*control, like=CONTROLLED) for control in zip(CONTROLS, controls, strict=True))]
 
     def load(self, fit: Fit, folder: Path | None = None) -> Data:
