@@ -24,9 +24,10 @@ from skaba.training._step import Strength, TrainingStep
 class Augmentation:
     """Augments the batches of any training loop, once per optimiser step.
 
-    Inside ``with augmentation(x, y) as (x, y)`` the model sees the batch augmented, however often it runs: optimisers
+    Inside ``with augmentation(x, y) as (x, y)`` the model sees the augmented batch, however often it runs: optimisers
     that evaluate the loss several times per step (LBFGS, SAM) work, and so do gradient accumulation and mixed
-    precision. Maps never touch the parameters' gradients.
+    precision. Put the backward pass into the block too if parts of the model are checkpointed, for they run again in
+    it. Maps never touch the parameters' gradients.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class Augmentation:
         A loss on attributions, such as :class:`skaba.losses.RRR`. Add ``augmentation.penalty(output)`` to the loss,
         and pass a mask with each batch.
     random_state : int, RandomState or None, default=None
-        Decides every draw. None takes the seed from torch's global random state, without changing it.
+        Decides all draws. None takes the seed from torch's global random state, without changing it.
 
     Attributes
     ----------
@@ -109,6 +110,7 @@ class Augmentation:
             strength = 0.0 if made is None else made.default_strength
         if not callable(strength) and not (isinstance(strength, Real) and float(strength) >= 0):
             raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
+        # The number of samples is not known: the memory grows with the largest number.
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
         rule = deepcopy(strength) if callable(strength) else strength
@@ -228,6 +230,7 @@ class Augmentation:
         """
         self._step.generator.set_state(state["generator"])
         if self._step.memory is not None:
+            # A copy, since the memory is written into: the state may be that of another Augmentation.
             self._step.memory.load_state_dict(deepcopy(state["memory"]))
 
 
@@ -235,7 +238,8 @@ def _check_layer(model: nn.Module, name: str) -> None:
     """Raise a ValueError if there is no such layer, or if it is inside a compiled part of the model."""
     layer = find_layer(unwrapped(model), name)
     for module in model.modules():
-        in_place = getattr(module, "_compiled_call_impl", None) is not None
+        # Hooks that are registered later are ignored: https://docs.pytorch.org/docs/stable/torch.compiler_nn_module.html
+        in_place = getattr(module, "_compiled_call_impl", None) is not None  # module.compile(), which wraps nothing
         compiled = module if in_place else module._modules.get("_orig_mod")
         if compiled is not None and any(inner is layer for inner in compiled.modules()):
             raise ValueError(

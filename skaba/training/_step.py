@@ -137,7 +137,7 @@ class TrainingStep:
             if isinstance(view := batch.model, FromLayer):
                 with view.changed(lambda output: change(view.writable(output))):
                     yield inputs, plan.y
-            else:
+            else:  # on a copy: the model's first layer may work in place
                 yield change(inputs.clone()), plan.y
         finally:
             self._last = None
@@ -186,6 +186,7 @@ class TrainingStep:
     def _record(self, batch: Batch, x: Tensor, y: Any) -> Tensor:
         """Return features with respect to which the penalty can differentiate, and keep them."""
         x = x if x.requires_grad else rooted(x)
+        # The edge, and not x, is differentiated with respect to: the next layer may write into x.
         self._last = _Pass(batch, x, get_gradient_edge(x), y)
         return x
 

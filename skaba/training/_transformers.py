@@ -43,7 +43,7 @@ class AugmentedTrainerMixin(_Trainer):
     def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Augment a batch and train on it."""
         self.augmentation.require_part_of(model)
-        batch = dict(self._prepare_inputs(inputs))
+        batch = dict(self._prepare_inputs(inputs))  # onto the device; the Trainer's own call will change nothing
         about = {name: batch.pop(name, None) for name in ("index", "mask")}
         labels = {name: batch.pop(name) for name in self.label_names if name in batch}
         x = batch if len(batch) > 1 else next(iter(batch.values()))

@@ -56,7 +56,7 @@ class AugmentationCallback(_Callback):
         self._block = ExitStack()
         changed = self._block.enter_context(self.augmentation(**given))
         for name, new in zip(("x", "y"), changed, strict=True):
-            if new is not given[name]:
+            if new is not given[name]:  # at a layer the input is as it was
                 _write(batch, self.places[name], new)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -65,6 +65,7 @@ class AugmentationCallback(_Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave the model as it was if its ``on_train_batch_start`` skipped the rest of the epoch."""
+        # on_train_batch_end was not called then; any error will do to leave the block without its checks.
         self._leave(InterruptedError("The rest of the epoch is skipped."))
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:

@@ -9,13 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skaba.augmenters import fgsm
-from skaba.losses import RRR
+from skaba.augmenters import Augmenter, fgsm
+from skaba.losses import RRR, Penalty
 from skaba.training import Augmentation
 from tests.tiny_nets import TextNet, seeded, words
 from tests.training.loops import ImageNet, image_batches, same, smooth_text_net, train
 
 CRITERION = nn.CrossEntropyLoss()
+
+
+class Doubled(nn.Module):
+    """Writes into its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(2)
 
 
 class SmoothNet(nn.Module):
@@ -24,7 +31,7 @@ class SmoothNet(nn.Module):
     def __init__(self, in_place: bool = False) -> None:
         super().__init__()
         torch.manual_seed(1)
-        self.first = nn.Hardtanh(-9, 9, inplace=True) if in_place else nn.Identity()
+        self.first = Doubled() if in_place else nn.Identity()
         self.features = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Tanh())
         self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.Softplus(), nn.Linear(8, 3))
         self.double()
@@ -135,6 +142,33 @@ def test_the_penalty_sees_the_attacked_batch(in_place: bool) -> None:
     require_close(found, gradients_by_hand(model, torch.clone, after, attacked, y, mask))
     unattacked = gradients_by_hand(model, torch.clone, after, x, y, mask)
     assert not torch.allclose(found["features.0.weight"], unattacked["features.0.weight"], rtol=1e-3)
+
+
+def test_it_gets_the_features_and_the_targets_that_are_trained_on() -> None:
+    class Mixed(Augmenter):
+        def _plan(self, batch: Any, strength: float) -> Any:
+            shares = functional.one_hot(batch.y, 3).double()
+            return lambda x: (x + x.flip(0)) / 2, (shares + shares.flip(0)) / 2
+
+    class Noting(Penalty):
+        def _of_samples(self, forward_pass: Any) -> Tensor:
+            seen.append(forward_pass)
+            return forward_pass.gradient(forward_pass.logits).flatten(1).sum(dim=1)
+
+    seen: list[Any] = []
+    model, (x, y), mask = SmoothNet(), images(), random_mask(5, 6, 6)
+    augmentation = Augmentation(model, Mixed(), criterion=CRITERION, penalty=Noting())
+    with augmentation(x, y, mask=mask) as (x_seen, y_seen):
+        output = model(x_seen)
+        augmentation.penalty(output)
+        (forward_pass,) = seen
+        assert forward_pass.features is x_seen
+        torch.testing.assert_close(x_seen, (x + x.flip(0)) / 2)
+        assert forward_pass.y is y_seen
+        assert y_seen.shape == (5, 3)
+        assert forward_pass.logits is output
+        assert torch.equal(forward_pass.mask, mask.unsqueeze(1).expand_as(x))
+        assert forward_pass.criterion is CRITERION
 
 
 @pytest.mark.parametrize("layer", [None, "features.0"])

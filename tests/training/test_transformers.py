@@ -43,6 +43,7 @@ def bert() -> nn.Module:
         num_labels=3,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        initializer_range=0.3,
         **sizes,
     )
     return transformers.BertForSequenceClassification(config).train()
@@ -208,7 +209,8 @@ def test_a_penalty(accumulate: int, tmp_path: Path) -> None:
     )
     require_close(found, by_hand(expected, rows, augmentation_of(expected, "fgsm", WORDS, penalty=RRR()), accumulate))
     without = bert()
-    assert not same(found, by_hand(without, texts(), augmentation_of(without, "fgsm", WORDS), accumulate))
+    plain = by_hand(without, texts(), augmentation_of(without, "fgsm", WORDS), accumulate)
+    assert not torch.allclose(found["classifier.weight"], plain["classifier.weight"], rtol=0.01)
 
 
 def test_labels_that_change(tmp_path: Path) -> None:
