@@ -13,6 +13,9 @@ from torch import Tensor
 PIECE = 2**14
 """How many features a CPU works on at once, so that intermediate results stay in its caches."""
 
+LONG = 2**11
+"""Rows of this many features or more are counted one by one on a CPU."""
+
 
 class Categories:
     """The category of each feature of a batch: for every boundary, whether the feature lies below it.
@@ -53,9 +56,11 @@ class Categories:
 
     def counts(self) -> Tensor:
         """Return how many features of each sample lie below each boundary: int64, (n, n_boundaries)."""
-        if not self.below or self.below[0].device.type != "cpu":
-            return torch.stack([mask.sum(dim=1) for mask in self.below], dim=1) if self.below else torch.empty(0, 0)
-        # NumPy counts the True values of one row many times as fast as it or torch sums along an axis.
+        if not self.below:
+            return torch.empty(0, 0)
+        if self.below[0].device.type != "cpu" or self.n_features < LONG:
+            return torch.stack([mask.sum(dim=1) for mask in self.below], dim=1)
+        # NumPy counts the True values of one long row many times as fast as it or torch sums along an axis.
         rows = zip(*(mask.numpy() for mask in self.below), strict=True)
         return torch.tensor([[np.count_nonzero(mask) for mask in masks] for masks in rows], dtype=torch.int64)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skaba.augmenters import Cutoff, Percentiles
+from skaba.augmenters import Categories, Cutoff, Percentiles
 from skaba.augmenters.aba import _categories
 from tests.tiny_nets import seeded
 
@@ -35,3 +35,11 @@ def test_a_batch_in_many_pieces_moves_as_in_one(monkeypatch, name):
 def test_a_cutoff_of_whole_numbers_is_not_rounded(dtype):
     assert Cutoff(2.5).categories(torch.tensor([[1, 2, 3]], dtype=dtype)).tolist() == [[0, 0, 1]]
     assert Cutoff(-0.5).categories(torch.tensor([[0, 1]], dtype=dtype)).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("n_features", [0, 1, 100, _categories.LONG - 1, _categories.LONG, 5000])
+def test_counts_of_short_and_long_rows(n_features):
+    below = [torch.rand(3, n_features, generator=seeded(seed)) < 0.4 for seed in range(2)]
+    counts = Categories(below, n_features).counts()
+    assert counts.dtype == torch.int64
+    assert counts.tolist() == [[sum(mask[row].tolist()) for mask in below] for row in range(3)]
