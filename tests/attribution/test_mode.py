@@ -20,7 +20,7 @@ from skaba.attribution import (
     TimesInput,
     TrueClass,
 )
-from skaba.augmenters import ABA, AdjustmentSet, Proportional
+from skaba.augmenters import ABA, AdjustmentSet, Batch, Proportional
 from skaba.network import FromLayer, asking
 from skaba.testing import trace_of
 from tests.tiny_nets import conv_net, images, seeded
@@ -179,7 +179,8 @@ def test_the_whole_batch_is_asked_where_some_samples_move(layer, method, n_moved
             return aba(net, x, y, **asked) - x
         view = FromLayer(net, layer, x)
         hidden = view.features("train", seeded())
-        return aba.shift(view, y, **asked)(hidden.clone()) - hidden
+        batch = Batch(view, None, y, None, seeded(5))
+        return aba.plan(batch, 1.0).move(hidden.clone()) - hidden
 
     few, all_ = changes(some), changes(every)
     moved = few.flatten(1).any(dim=1)

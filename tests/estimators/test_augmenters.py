@@ -54,7 +54,7 @@ def test_a_function_at_a_layer(make_net: Any, digits: Any) -> None:
     [
         (
             Gradient(),
-            r"Gradient\(\) is no augmenter: it draws maps\. Make one with it, ABA\(attribution=",
+            r"Gradient\(\) is not an augmenter: it computes maps\. Make one with it, ABA\(attribution=",
         ),
         (Loss(), r"ABA\(target=Loss\(\)\)"),
         (Percentiles(0.1, 0.9), r"ABA\(selection=Percentiles\(0\.1, 0\.9\)\)"),

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from skaba.augmenters import Augmenter, GaussianNoise
 from skaba.losses import RRR
-from skaba.training import Augmentation
 from skaba.testing import trace_of
+from skaba.training import Augmentation
 from tests.tiny_nets import TextNet
 from tests.training.loops import ImageNet, image_batches, same, text_batches, train
 

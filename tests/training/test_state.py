@@ -14,8 +14,8 @@ from torch import nn
 
 from skaba.augmenters import GaussianNoise, Percentiles, free_aba
 from skaba.losses import RRR
-from skaba.training import Augmentation
 from skaba.testing import trace_of
+from skaba.training import Augmentation
 from tests.tiny_nets import Bomb, trap
 from tests.training.loops import ImageNet, image_batches, same, text_batches, train
 

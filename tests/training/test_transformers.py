@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from skaba.augmenters import Augmenter, GaussianNoise
 from skaba.losses import RRR
-from skaba.training import Augmentation, AugmentedTrainerMixin
 from skaba.testing import trace_of
+from skaba.training import Augmentation, AugmentedTrainerMixin
 from tests.training.loops import same
 
 transformers = pytest.importorskip("transformers")

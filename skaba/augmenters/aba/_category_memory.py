@@ -88,9 +88,9 @@ class CategoryMemory:
         shape = tuple(x.shape[1:])
         if self.bits is not None and shape != self.shape:
             raise ValueError(
-                f"free_aba keeps a category per feature, so all samples must have one shape; earlier ones had "
-                f"{self.shape}, these have {shape}. Pad the samples to one length, or use an augmenter that computes its "
-                "own maps, such as fast_aba()."
+                "free_aba keeps a category per feature, so all samples must have one shape; earlier ones had "
+                f"{self.shape}, these have {shape}. Pad the samples to one length, or use an augmenter that computes "
+                "its own maps, such as fast_aba()."
             )
         n_kept = 0 if self.known is None else len(self.known)
         n_needed = max(self.n_samples, int(index.max()) + 1)
