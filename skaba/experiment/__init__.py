@@ -4,7 +4,8 @@ from skaba.experiment._arms import Arm
 from skaba.experiment._data import Data, load_data
 from skaba.experiment._engine import OutOfTimeError, Progress, Resources, run
 from skaba.experiment._experiment import Experiment
-from skaba.experiment._fits import Fit, run_fit
+from skaba.experiment._fit import Fit
+from skaba.experiment._fits import run_fit
 from skaba.experiment._journal import Journal
 from skaba.experiment._report import read_results, report
 from skaba.experiment._results import Results

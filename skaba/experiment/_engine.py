@@ -21,7 +21,8 @@ from skaba._validation import unknown_name
 from skaba.experiment._arms import PLAIN, Arm
 from skaba.experiment._data import Data
 from skaba.experiment._experiment import Experiment
-from skaba.experiment._fits import Fit, make_net, run_fit
+from skaba.experiment._fit import Fit
+from skaba.experiment._fits import make_net, run_fit
 from skaba.experiment._folder import claimed, write
 from skaba.experiment._journal import Journal
 from skaba.experiment._results import Results

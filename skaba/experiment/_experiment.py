@@ -13,7 +13,7 @@ import numpy as np
 from skaba.experiment._arms import PLAIN, Arm
 from skaba.experiment._checks import check_value
 from skaba.experiment._data import Data, check_data, load_data
-from skaba.experiment._fits import TEST, Fit
+from skaba.experiment._fit import TEST, Fit
 from skaba.experiment._results import Results
 
 FitAll = Callable[[Sequence[Fit]], list[dict[str, Any]]]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,40 +17,8 @@ from skaba._own_code import own_function
 from skaba._validation import unknown_name
 from skaba.evaluation import expected_calibration_error
 from skaba.experiment._data import Data
-
-if TYPE_CHECKING:
-    from skaba.experiment._experiment import Experiment
-
-TEST = "test"
-"""The stage of the fits that look at the test set."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One training of one arm.
-
-    Parameters
-    ----------
-    stage : str
-        For example "learning rate", "strength" or "test". Only a fit of the stage "test" looks at the test set.
-    arm : str
-    learning_rate, strength : float
-    epochs : int
-    seed : int
-        Decides the training samples, the initialisation and every draw.
-    """
-
-    stage: str
-    arm: str
-    learning_rate: float
-    strength: float
-    epochs: int
-    seed: int
-
-    @classmethod
-    def taken_from(cls, entry: dict[str, Any]) -> Fit:
-        """Take the fields of a fit out of a flat dict, and leave what was measured on it there."""
-        return cls(**{field.name: entry.pop(field.name) for field in fields(cls)})
+from skaba.experiment._experiment import Experiment
+from skaba.experiment._fit import TEST, Fit
 
 
 def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device: str = "cpu") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from skaba.experiment._fits import Fit
+from skaba.experiment._fit import Fit
 
 
 class Journal:

@@ -9,7 +9,7 @@ from skaba.attribution import Loss
 from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, augmenter_of
 from skaba.experiment._data import Data
 from skaba.experiment._experiment import Experiment, FitAll, best, flat
-from skaba.experiment._fits import Fit
+from skaba.experiment._fit import Fit
 
 BASE_SEED = 1000
 """Tuning seeds start here, so that no reported fit has been looked at before."""

@@ -12,7 +12,8 @@ from skaba.augmenters import fgsm
 from skaba.evaluation import PGD, score_under_attack, size_of_changes
 from skaba.experiment._arms import LONGER, NOISE, PLAIN, RANDOM_MAP, Arm, controls_of
 from skaba.experiment._data import Data
-from skaba.experiment._fits import Fit, scores_on_test
+from skaba.experiment._fit import Fit
+from skaba.experiment._fits import scores_on_test
 from skaba.experiment._protocol import MethodsExperiment
 from skaba.experiment._results import Results
 from skaba.experiment._tables import beside_published, with_interval

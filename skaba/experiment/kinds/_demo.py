@@ -16,7 +16,8 @@ from skaba.evaluation import size_of_changes
 from skaba.experiment._arms import PLAIN, Arm, augmenter_of
 from skaba.experiment._data import Data, load_data
 from skaba.experiment._experiment import Experiment, FitAll, best
-from skaba.experiment._fits import TEST, Fit, make_net
+from skaba.experiment._fit import TEST, Fit
+from skaba.experiment._fits import make_net
 from skaba.experiment._journal import Journal
 from skaba.experiment._results import Results
 from skaba.experiment._tables import markdown

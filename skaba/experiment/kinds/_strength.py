@@ -13,7 +13,8 @@ from skaba.attribution import Loss
 from skaba.augmenters import ABA, AdjustmentSet, Percentiles
 from skaba.evaluation import score_under_attack
 from skaba.experiment._data import Data
-from skaba.experiment._fits import Fit, scores_on_test
+from skaba.experiment._fit import Fit
+from skaba.experiment._fits import scores_on_test
 from skaba.experiment._protocol import MethodsExperiment
 from skaba.experiment._results import Results
 from skaba.experiment._tables import markdown
