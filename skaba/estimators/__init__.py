@@ -8,6 +8,7 @@ from skaba.estimators._looking import (
     made_augmenter,
     nonlinearity_of,
     over_batches,
+    uses_masks,
     view_of,
 )
 from skaba.estimators._multi_label import ABAMultiLabelClassifier
@@ -42,6 +43,7 @@ __all__ = [
     "over_batches",
     "sharing",
     "split_pipeline",
+    "uses_masks",
     "view_of",
     "with_net",
 ]

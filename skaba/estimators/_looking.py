@@ -267,3 +267,8 @@ def known_samples(net: Any, X: Any, *, floats: bool = False) -> Any:
 def made_augmenter(net: Any, augmenter: Any) -> Any:
     """Return the augmenter that a net would train with: a copy, made by name if a name is given."""
     return net._made("augmenter", augmenter, {})
+
+
+def uses_masks(net: Any) -> bool:
+    """Return whether an estimator's ``fit`` uses masks: for a penalty, or for its augmenter."""
+    return net._uses_masks()

@@ -25,6 +25,7 @@ def compare(
     *,
     cv: Any = 5,
     groups: ArrayLike | None = None,
+    mask: Any = None,
     n_seeds: int = 5,
     reference: str | None = None,
     scoring: str | Callable[..., float] | None = None,
@@ -48,6 +49,9 @@ def compare(
     groups : array-like of shape (n,), default=None
         Samples of one group, such as the records of one patient, are never split between training and test. They
         are passed to the splitter, also to that of a search; an int ``cv`` then makes folds of whole groups.
+    mask : bool array-like of shape (n, ...), or list of n bool arrays or None, default=None
+        Which features may matter; see :meth:`skaba.ABAClassifier.fit`. It is split with X, and passed to those
+        estimators that use it: with ``penalty=``, or with an augmenter that uses masks.
     n_seeds : int, default=5
         Repetitions; the seeds are 0, 1, ... Intervals need at least two.
     reference : str, default=None
@@ -117,7 +121,7 @@ def compare(
     """
     check_estimators(estimators, reference, scoring)
     check_parameters("compare", n_seeds=(n_seeds, COUNT))
-    task = check_task(estimators, X, y, cv, groups, scoring, attacks)
+    task = check_task(estimators, X, y, cv, groups, mask, scoring, attacks)
     folds = [(seed, fold) for seed in range(n_seeds) for fold in make_folds(cv, task, seed)]
     check_arms(estimators, task, folds[0][1][0])
     tasks = [

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
 
 from skaba.augmenters import as_augmenter
+from skaba.estimators import AugmentedNet, uses_masks
 
 
 def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
@@ -25,6 +27,28 @@ def seeded(estimator: Any, seed: int) -> Any:
     fresh = clone(estimator)
     names = [name for name in fresh.get_params() if name == "random_state" or name.endswith("__random_state")]
     return fresh.set_params(**dict.fromkeys(names, seed))
+
+
+def mask_keyword(estimator: Any) -> str | None:
+    """Return the keyword by which ``fit`` passes masks to the net in an estimator; None if the net does not use masks.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or search
+    """
+    prefix = ""
+    searched = getattr(estimator, "param_grid", {})
+    grids = searched if isinstance(searched, list) else [searched]
+    while not isinstance(estimator, AugmentedNet):
+        if is_search(estimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            name, estimator = estimator.steps[-1]
+            prefix += f"{name}__"
+        else:
+            return None
+    searches_penalties = any(f"{prefix}penalty" in grid for grid in grids)
+    return f"{prefix}mask" if searches_penalties or uses_masks(estimator) else None
 
 
 def random_map_of(augmenter: Any) -> Any:

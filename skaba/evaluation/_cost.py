@@ -16,7 +16,7 @@ TURNS = 5
 """Epochs that are timed per net, in turns: bursts of other work hardly change the median of their ratios."""
 
 
-def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
+def operations_of_epoch(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> float:
     """Count the floating-point operations of one training epoch, on a copy of a fitted net.
 
     PyTorch's counter counts matrix products, convolutions and attention, forward and backward. It does not count
@@ -29,6 +29,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     X : array-like of n samples
         The input of the net.
     y : array-like of shape (n, ...)
+    mask : array-like of n masks, default=None
 
     Returns
     -------
@@ -37,13 +38,13 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     counter = FlopCounterMode(display=False)
     (trained,) = _brief(copy.deepcopy(net))
     with random_state_kept(), counter:  # one more epoch must not move the global random state
-        trained.partial_fit(X, y)
+        trained.partial_fit(X, y, mask=mask)
     return float(counter.get_total_flops())
 
 
-def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
+def operations_of_fit(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> float:
     """Count the floating-point operations of the fit of a fitted net; see :func:`operations_of_epoch`."""
-    return operations_of_epoch(net, X, y) * len(net.history)
+    return operations_of_epoch(net, X, y, mask) * len(net.history)
 
 
 def counted_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> float:

@@ -104,8 +104,9 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
     train, test = fold
     fresh = seeded(estimator, seed)
     grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(fresh) else {}
+    masks = task.masks_for(fresh, train)
     start = time.perf_counter()
-    fitted = fresh.fit(*task.part(train), **grouped)
+    fitted = fresh.fit(*task.part(train), **grouped, **masks)
     seconds = time.perf_counter() - start
     fitted = getattr(fitted, "best_estimator_", fitted)
     X, y = task.part(test)
@@ -122,11 +123,11 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
         calibration=calibration,
         attacked={name: float(score(*under_attack(fitted, X, y, *attack), y)) for name, attack in attacks.items()},
         seconds=seconds,
-        operations=_operations(fitted, *task.part(train)) if count else None,
+        operations=_operations(fitted, *task.part(train), *masks.values()) if count else None,
     )
 
 
-def _operations(fitted: Any, X: Any, y: NDArray[Any]) -> float | None:
+def _operations(fitted: Any, X: Any, y: NDArray[Any], mask: Any = None) -> float | None:
     net = find_net(fitted)
     # A compiled module runs kernels that PyTorch's counter does not see.
-    return None if net is None or net.compile else operations_of_fit(net, as_seen_by_net(fitted, X), y)
+    return None if net is None or net.compile else operations_of_fit(net, as_seen_by_net(fitted, X), y, mask)

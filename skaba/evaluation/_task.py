@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length
 from skaba._samples import is_missing
 from skaba._validation import validate_parameters
 from skaba.estimators import AugmentedNet, find_net
-from skaba.evaluation._components import is_search, seeded
+from skaba.evaluation._components import is_search, mask_keyword, seeded
 from skaba.evaluation.robustness._under_attack import checked_attacks
 
 BATCH = 32
@@ -39,6 +39,7 @@ class Task:
     scoring : str, callable or None
     attacks : mapping of str to (attack, strength)
     groups : ndarray of shape (n,) or None
+    mask : array-like of n masks, or None
     """
 
     X: Any
@@ -47,10 +48,16 @@ class Task:
     scoring: str | Callable[..., float] | None
     attacks: Mapping[str, tuple[Any, float]]
     groups: NDArray[Any] | None = None
+    mask: Any = None
 
     def part(self, index: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
         """Return some of the samples and their targets."""
         return _safe_indexing(self.X, index), self.y[index]
+
+    def masks_for(self, estimator: Any, index: NDArray[Any]) -> dict[str, Any]:
+        """Return the masks of some samples as keywords of an estimator's ``fit``; none if it does not use masks."""
+        keyword = None if self.mask is None else mask_keyword(estimator)
+        return {} if keyword is None else {keyword: _safe_indexing(self.mask, index)}
 
 
 def check_estimators(estimators: Any, reference: str | None, scoring: Any) -> None:
@@ -93,7 +100,9 @@ def _check_one_task(estimators: Mapping[str, Any]) -> None:
         )
 
 
-def check_task(estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: Any, scoring: Any, attacks: Any) -> Task:
+def check_task(
+    estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: Any, mask: Any, scoring: Any, attacks: Any
+) -> Task:
     """Return what all fits share, or raise a TypeError or ValueError."""
     if X is None:
         raise ValueError("X=None: there are no samples to compare on.")
@@ -114,7 +123,11 @@ def check_task(estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: A
     if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
         raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
-    return Task(X, targets, single_label, scoring, checked, _checked_groups(groups, len(targets)))
+    if mask is not None:
+        check_consistent_length(X, mask)
+        if not any(map(mask_keyword, estimators.values())):
+            raise ValueError("mask is given, but no estimator uses it: give one a penalty=, or pass mask=None.")
+    return Task(X, targets, single_label, scoring, checked, _checked_groups(groups, len(targets)), mask)
 
 
 def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
@@ -167,7 +180,7 @@ def _try(estimator: Any, task: Task, few: NDArray[Any]) -> None:
             validate_parameters(component)
     if isinstance(estimator, AugmentedNet):
         trial = {"max_epochs": 1, "batch_size": len(few), "callbacks": None, "train_split": None, "verbose": 0}
-        estimator.set_params(**trial).fit(*task.part(few))
+        estimator.set_params(**trial).fit(*task.part(few), **task.masks_for(estimator, few))
 
 
 def _few(task: Task, train: NDArray[Any]) -> NDArray[Any]:

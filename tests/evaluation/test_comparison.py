@@ -24,8 +24,8 @@ from sklearn.model_selection import (
     StratifiedKFold,
     cross_val_score,
 )
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
@@ -34,6 +34,7 @@ from skaba.augmenters import challenger, fgsm, mend_aba
 from skaba.evaluation import PGD, Comparison, compare, expected_calibration_error, paired_interval, score_under_attack
 from skaba.evaluation._components import seeded
 from skaba.evaluation._task import Task, check_arms
+from skaba.losses import ForwardPass, Penalty
 from skaba.plotting import ComparisonDisplay
 from tests.evaluation.conftest import table_net
 
@@ -490,3 +491,52 @@ def test_times_are_measured_and_operations_are_counted(table: Any, classifier: A
     # One epoch of 30 samples, 4 - 8 - 3: forward, and backward to the weights and to the hidden layer.
     assert found.operations["plain"] == 2 * 30 * 2 * ((4 * 8 + 8 * 3) + (4 * 8 + 8 * 3) + 8 * 3)
     assert all(len(seconds) == 2 and (seconds > 0).all() for seconds in found.fit_seconds.values())
+
+
+# --- masks
+
+
+class Numbered(Penalty):
+    """Fails unless each sample comes with its own mask: its first feature's value says which feature is irrelevant."""
+
+    def _of_samples(self, forward_pass: ForwardPass) -> torch.Tensor:
+        features = forward_pass.features
+        assert torch.equal((~forward_pass.mask).long().argmax(1), features[:, 0].round().long())
+        return features.sum(1) * 0
+
+
+def numbered(table: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    X, y = table[0].copy(), table[1]
+    X[:, 0] = np.arange(len(X)) % X.shape[1]
+    return X, y, np.arange(X.shape[1]) != X[:, :1]
+
+
+def test_masks_are_split_with_x_and_given_to_those_who_use_them(table: Any, classifier: Any) -> None:
+    X, y, mask = numbered(table)
+    right = classifier(augmenter=None, penalty=Numbered())
+    pipeline = Pipeline([("same", FunctionTransformer()), ("net", clone(right))])
+    estimators = {
+        "plain": classifier(augmenter=None),
+        "right": right,
+        "pipeline": pipeline,
+        "search": GridSearchCV(clone(right), {"penalty__weight": [1.0, 2.0]}, cv=2, error_score="raise"),
+        "penalties": GridSearchCV(pipeline, {"net__penalty": [Numbered()]}, cv=2, error_score="raise"),
+        "other": LogisticRegression(),
+    }
+    found = compare(estimators, X, y, cv=2, n_seeds=1, mask=mask)
+    assert not found.failures
+    for name in ("right", "pipeline"):
+        assert np.array_equal(found.scores[name], found.scores["plain"])
+    assert found.operations["right"] >= found.operations["plain"]
+
+
+def test_masks_that_nobody_uses_or_that_do_not_fit_are_refused(table: Any, classifier: Any) -> None:
+    X, y, mask = numbered(table)
+    plain = {"plain": classifier(augmenter=None), "other": classifier(augmenter=None)}
+    with pytest.raises(ValueError, match="no estimator uses it: give one a penalty="):
+        compare(plain, X, y, mask=mask)
+    right = {**plain, "right": classifier(augmenter=None, penalty=Numbered())}
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        compare(right, X, y, mask=mask[:-1])
+    with pytest.raises(ValueError, match=r"estimators\['right'\] cannot be fitted.*mask holds int64 values"):
+        compare(right, X, y, mask=mask.astype(int))
