@@ -265,12 +265,16 @@ def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
 
     Examples
     --------
-    >>> from skaba.augmenters import fast_aba, preset, register_preset
+    >>> from skaba.augmenters import PRESETS, fast_aba, preset, register_preset
     >>> def gentle_aba(**parameters):
     ...     return fast_aba(**{"share": 0.5, **parameters})
     >>> register_preset("gentle_aba", gentle_aba)
     >>> preset("gentle_aba").share
     0.5
+
+    To forget it again:
+
+    >>> del PRESETS["gentle_aba"]
     """
     if not isinstance(name, str) or not name:
         raise ValueError(f"A preset's name must be a string, got {name!r}.")
