@@ -1,6 +1,6 @@
 """Draw the README's picture: digits, what the network looks at, and the digits that it is trained on instead.
 
-    python docs/augmentation.py
+python docs/augmentation.py
 """
 
 from pathlib import Path
