@@ -105,6 +105,7 @@ class ComparisonDisplay(AxesDisplay):
         if not intervals:
             reasons = [f"{name}: {failure}" for name, failure in results.failures.items()]
             raise ValueError(f"There are no differences to plot: {'; '.join(reasons) or 'give another method too'}.")
+        # The folds of a seed share training samples, so only their mean is an independent value.
         per_seed = {name: values.reshape(-1, results.n_folds).mean(axis=1) for name, values in results.scores.items()}
         scores = {name: values for name, values in per_seed.items() if name in {results.reference, *intervals}}
         display = cls(scores, reference=results.reference, intervals=intervals, score_name=results.score_name)

@@ -72,4 +72,5 @@ class Groups(TunedExperiment):
 
 def members_of(name: str) -> list[int]:
     """Return the adjustments of a set."""
+    # Groups hold indices only; the type of a set also allows adjustments as tuples.
     return [index for group in SETS[name] for index in AdjustmentSet.group(group).adjustments if isinstance(index, int)]
