@@ -14,6 +14,6 @@ def he_normal(layer: nn.Module) -> None:
     """
     if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
         return
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # the default would be that of a leaky ReLU
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
