@@ -9,7 +9,7 @@ synthetic messages through TextCNN augmented at its embedding, ECGs are syntheti
 augmented and the plain fit take turns, and the one that goes first changes; each ratio is of two neighbouring
 measurements.
 
-Fair: the same module, data, batch size, epochs and optimizer on both sides. The last row sets plain skorch against a
+Fair: the same module, data, batch size, epochs and optimizer on both sides. The last row compares plain skorch with a
 loop in plain PyTorch on a ``DataLoader`` of tensors, which reports no loss. "free_aba" does not augment in the first
 epoch, because it has no maps yet. These networks are small, so costs that do not depend on their size weigh more than
 in ``step_cost.py``.

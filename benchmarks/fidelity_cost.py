@@ -82,20 +82,20 @@ def pixel_flipping(net: nn.Module, about: Data, features: int, batch_size: int |
 
     settings: dict[str, Any] = {"perturb_baseline": "black", "abs": False, "normalise": False}
     metric = quantus.PixelFlipping(features_in_step=features, disable_warnings=True, **settings)
-    asked: dict[str, Any] = {"softmax": False, "channel_first": True, "batch_size": batch_size or len(about.X)}
-    return lambda: metric(net, about.X, about.targets, a_batch=about.maps, device="cpu", **asked)
+    call: dict[str, Any] = {"softmax": False, "channel_first": True, "batch_size": batch_size or len(about.X)}
+    return lambda: metric(net, about.X, about.targets, a_batch=about.maps, device="cpu", **call)
 
 
 def floor(net: nn.Module, about: Data) -> Function:
     """Return a function that only runs the network, on as many rows as a curve of 32 steps has."""
     rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().batch_size)
 
-    def ask() -> None:
+    def run_network() -> None:
         with torch.no_grad():
             for chunk in rows:
                 net(chunk)
 
-    return ask
+    return run_network
 
 
 def contests(net: nn.Module, about: Data) -> dict[str, tuple[Function, Function, str]]:

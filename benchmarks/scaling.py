@@ -54,7 +54,7 @@ def selection(name: str, *, n_samples: int = SAMPLES, n_features: int = 1000) ->
     draw = torch.Generator().manual_seed(0)
     x, map_ = torch.rand(2, n_samples, n_features, generator=draw)
     # Maps are computed only for the samples that are changed, which may be fewer than the batch.
-    augmenter = preset(name, attribution=lambda model, x, y, **asked: map_[: len(x)], target=no_target)
+    augmenter = preset(name, attribution=lambda model, x, y, **arguments: map_[: len(x)], target=no_target)
     return lambda: augmenter(no_target, x, None, strength=0.1, criterion=None, generator=draw)
 
 

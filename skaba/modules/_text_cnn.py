@@ -144,6 +144,7 @@ def _convolution(channels_in: int, channels_out: int, kernel_size: int, batch_no
 
 def _checked_vectors(vectors: Any) -> Tensor:
     """Copy the word vectors to a float32 tensor whose row 0 is zero."""
+    # Always a copy, because row 0 is changed below.
     weights = torch.as_tensor(vectors).detach().to(torch.float32, copy=True)
     if weights.ndim != 2 or weights.shape[0] < 2 or weights.shape[1] < 1:
         raise ValueError(
