@@ -1,13 +1,13 @@
-"""What an attribution map costs, in units of the plain gradient's.
+"""The cost of an attribution map, divided by that of the plain gradient.
 
     python benchmarks/attribution_cost.py [--batch 16] [--repetitions 15] [--json FILE]
 
-Every method of ``skaba.attribution``, with its default parameters (those that replace one feature after the
-other get 8 segments along each axis), on three networks in one thread:
-images (ConvNet, 1 x 28 x 28), text (TextCNN at its embedding, 50 words x 100) and ECG (FCN, 12 x 250). A
-method and the gradient take turns, so that a machine whose speed drifts slows both; each ratio is of two
-neighbouring measurements. Slow methods are repeated less often, but three times at least. Below, integrated
-gradients and SmoothGrad stand beside captum's, which get the same number of passes.
+Measures every method of ``skaba.attribution`` with its default parameters on three networks, in one thread: images
+(ConvNet, 1 x 28 x 28), text (TextCNN at its embedding, 50 words x 100) and ECG (FCN, 12 x 250). Methods that replace
+one feature after the other get 8 segments along each axis. A method and the gradient take turns, so that a machine
+whose speed drifts slows both; each ratio is of two neighbouring measurements. Slow methods are repeated less often,
+but at least three times. A second table compares integrated gradients and SmoothGrad with captum's, which get the same
+number of passes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONGEST = 4.0
 
 
 class Case(NamedTuple):
-    """A network as it is asked, and a batch."""
+    """A network in evaluation mode, where it is explained, and a batch."""
 
     name: str
     model: nn.Module
@@ -57,7 +57,7 @@ def cases(batch_size: int) -> Iterator[Case]:
 
 
 def asker(method: Any, case: Case) -> Callable[[], Any]:
-    """Return a function that asks for a map of the case's batch."""
+    """Return a function that computes a map of the case's batch."""
     generator = torch.Generator().manual_seed(0)
     return lambda: method(case.model, case.x, target=PredictedClass(), generator=generator)
 
@@ -109,7 +109,7 @@ def against_captum(case: Case, repetitions: int) -> dict[str, np.ndarray]:
 
 
 def show(title: str, tables: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print medians and quartiles, a method a row and a network a column."""
+    """Print medians and quartiles, one row per method and one column per network."""
     print(f"\n{title}\n{'':20}" + "".join(f"{name:>25}" for name in tables))
     for method in dict.fromkeys(name for table in tables.values() for name in table):
         cells = [_cell(table.get(method)) for table in tables.values()]
@@ -134,7 +134,7 @@ def main() -> None:
     cost, captums = {}, {}
     for case in cases(arguments.batch):
         cost[case.name] = against_gradient(case, arguments.repetitions)
-        # captum's text would need its own layer methods: the two that are compared are asked without one.
+        # At a layer, captum needs other classes, so text is left out.
         if not isinstance(case.model, FromLayer):
             captums[case.name] = against_captum(case, arguments.repetitions)
     show(f"time of a map over the gradient's, batch {arguments.batch}, 1 thread: median (quartiles)", cost)

@@ -1,17 +1,18 @@
-"""What whole training with augmentation costs, in units of plain skorch's ``fit``.
+"""The cost of a whole training with augmentation, divided by that of plain skorch's ``fit``.
 
     python benchmarks/epoch_cost.py [--domains image text ecg] [--epochs 3] [--repetitions 15] [--json FILE]
     python benchmarks/epoch_cost.py --quick
 
-A whole ``fit`` from a new net on: initialising, checks, loading and shuffling of data, epochs, callbacks; no validation
-and nothing printed. Images are scikit-learn's digits through ConvNet, texts are synthetic messages through TextCNN
-augmented at its embedding, ECGs are synthetic through FCN. One thread. The augmented and the plain fit take
-turns, and the one that goes first changes; each ratio is of two neighbouring measurements.
+What is timed is a whole ``fit`` of a new net: initialisation, checks, loading and shuffling of data, epochs and
+callbacks, without validation, with nothing printed. Images are scikit-learn's digits through ConvNet, texts are
+synthetic messages through TextCNN augmented at its embedding, ECGs are synthetic through FCN. One thread. The
+augmented and the plain fit take turns, and the one that goes first changes; each ratio is of two neighbouring
+measurements.
 
-Fair: the same module, data, batch size, epochs and optimizer on both sides. The last row sets plain skorch
-against a loop in plain PyTorch on a ``DataLoader`` of tensors, which reports no loss. "free_aba" does not augment in
-the first epoch, as it knows no map yet. These networks are small, so that what does not depend on their size weighs
-more than in ``step_cost.py``.
+Fair: the same module, data, batch size, epochs and optimizer on both sides. The last row compares plain skorch with a
+loop in plain PyTorch on a ``DataLoader`` of tensors, which reports no loss. "free_aba" does not augment in the first
+epoch, because it has no maps yet. These networks are small, so costs that do not depend on their size weigh more than
+in ``step_cost.py``.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def loop(domain: Domain, epochs: int) -> Callable[[], Any]:
 
 
 def measure(domain: Domain, epochs: int, repetitions: int) -> dict[str, np.ndarray]:
-    """Return the ratios of a domain, one a repetition."""
+    """Return the ratios of a domain, one per repetition."""
     plain = fitter(NeuralNetClassifier, domain, epochs)
     found = {}
     for name, own in AUGMENTED.items():
@@ -114,7 +115,7 @@ def measure(domain: Domain, epochs: int, repetitions: int) -> dict[str, np.ndarr
 
 
 def show(tables: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print medians and ranges, a contestant a row and a domain a column."""
+    """Print medians and ranges, one row per contestant and one column per domain."""
     print(f"{'':24}" + "".join(f"{name:>20}" for name in tables))
     for contestant in next(iter(tables.values())):
         cells = [

@@ -1,4 +1,4 @@
-"""What a perturbation curve costs beside Quantus' pixel flipping.
+"""The cost of a perturbation curve, compared with Quantus' pixel flipping.
 
     pip install ".[peers]"
     python benchmarks/fidelity_cost.py [--images 100] [--repetitions 9] [--json FILE]
@@ -8,15 +8,15 @@
 class. One thread. The two take turns, and the one that goes first changes; each ratio is of two neighbouring
 measurements.
 
-"as documented": Quantus is told to flip 32 of the 1024 pixels a step. It counts the values of the three channels one by
-one, so its curve has 96 points, where ours has 32. "same passes": single values in both, 64 a step, 48 steps (Quantus
-takes no number that does not divide the 1024 pixels, so not the 96 values that 32 steps would need): the same rows of
-the same images through the same network. "one by one": as documented, but image after image (batch_size=1). Elsewhere
-it gets all images as one batch, which suits it best.
+"as documented": Quantus is told to flip 32 of the 1024 pixels per step. It counts the values of the three channels one
+by one, so its curve has 96 points, and ours has 32. "same passes": both mask single values, 64 per step, in 48 steps,
+so that the same number of rows of the same images goes through the same network. (32 steps would need 96 values each,
+but Quantus only takes numbers that divide the 1024 pixels.) "one by one": as documented, but one image after the other
+(batch_size=1). In the other contests Quantus gets all images as one batch, which suits it best.
 
 The networks: "tiny" has two convolutions of stride 2 and 2,000 parameters, "small" is skaba's ConvNet with 8 channels
-in its first stage. The more a pass costs, the more the ratio is that of the passes: "floor" is what asking about our
-rows costs and nothing else, as a share of our time.
+in its first stage. The more a pass costs, the closer the ratio is to the ratio of the numbers of passes. "floor" is
+the time of our forward passes alone, as a share of our time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def small() -> nn.Module:
 
 
 def data(n_images: int, net: nn.Module) -> Data:
-    """Return random images with random maps: how long it takes does not depend on what they show."""
+    """Return random images with random maps; what they show has no influence on the time."""
     rng = np.random.default_rng(0)
     X, maps = (rng.normal(size=(n_images, 3, 32, 32)).astype(np.float32) for _ in range(2))
     with torch.no_grad():
@@ -72,30 +72,30 @@ def data(n_images: int, net: nn.Module) -> Data:
 
 
 def ours(net: nn.Module, about: Data, unit: str, step: float) -> Function:
-    """Return what draws our MIF curves; Quantus draws no LIF curves along with them."""
+    """Return a function that computes our MIF curves; Quantus computes no LIF curves with them."""
     return lambda: deletion_score(net, about.X, about.maps, step=step, targets=about.targets, unit=unit)
 
 
 def pixel_flipping(net: nn.Module, about: Data, features: int, batch_size: int | None = None) -> Function:
-    """Return what draws Quantus' curves."""
+    """Return a function that computes Quantus' curves."""
     import quantus  # noqa: PLC0415
 
     settings: dict[str, Any] = {"perturb_baseline": "black", "abs": False, "normalise": False}
     metric = quantus.PixelFlipping(features_in_step=features, disable_warnings=True, **settings)
-    asked: dict[str, Any] = {"softmax": False, "channel_first": True, "batch_size": batch_size or len(about.X)}
-    return lambda: metric(net, about.X, about.targets, a_batch=about.maps, device="cpu", **asked)
+    call: dict[str, Any] = {"softmax": False, "channel_first": True, "batch_size": batch_size or len(about.X)}
+    return lambda: metric(net, about.X, about.targets, a_batch=about.maps, device="cpu", **call)
 
 
 def floor(net: nn.Module, about: Data) -> Function:
-    """Return what asks about as many rows as a curve of 32 steps has, and nothing else."""
+    """Return a function that only runs the network, on as many rows as a curve of 32 steps has."""
     rows = torch.as_tensor(about.X).repeat(33, 1, 1, 1).split(Masking().batch_size)
 
-    def ask() -> None:
+    def run_network() -> None:
         with torch.no_grad():
             for chunk in rows:
                 net(chunk)
 
-    return ask
+    return run_network
 
 
 def contests(net: nn.Module, about: Data) -> dict[str, tuple[Function, Function, str]]:

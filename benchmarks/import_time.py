@@ -1,8 +1,8 @@
-"""What ``from skaba import ABAClassifier`` costs beyond the imports of torch, skorch and scikit-learn.
+"""The time of ``from skaba import ABAClassifier``, divided by that of importing torch, skorch and scikit-learn.
 
     python benchmarks/import_time.py [--repeats 9]
 
-Fresh processes import one and the other in turn. The ratio is the median over neighbouring pairs, so that a busy
+New processes run the two imports in turn. The ratio is the median over neighbouring pairs, so that a busy
 machine slows both alike; it should be at most 1.15.
 """
 

@@ -1,11 +1,11 @@
-"""What the cheaper variants keep of the full method's gain in accuracy.
+"""The share of the full method's gain in accuracy that the cheaper variants keep.
 
     python benchmarks/options_accuracy.py [--seeds 5] [--data FOLDER] [--json FILE]
 
-Digits (100 training images) and four groups of 20 Newsgroups (100 messages each), networks of skaba's own. For each
-method the strength with the best mean validation accuracy over the seeds is taken; the test set is scored once, with
-it. "kept" is the gain in mean test accuracy over plain training, as a share of the full method's: FastABA-CE for
-free_aba, MendABA for its options. FOLDER holds subsets of the real data as the tests use them; without it they
+Trains skaba's networks on digits (100 training images) and on four groups of 20 Newsgroups (100 messages each). Each
+method gets the strength with the best mean validation accuracy over the seeds, and its test accuracy at this strength
+is reported. "kept" is the gain in mean test accuracy over plain training, as a share of the full method's: FastABA-CE
+for free_aba, MendABA for its options. FOLDER holds subsets of the real data as the tests use them; without it they
 are downloaded.
 """
 
@@ -81,7 +81,7 @@ def newsgroups(folder: Path | None) -> tuple[Any, Any, list[float]]:
 
 
 def scores(data: Any, net: Any, seeds: int, augmenter: Any, strength: float) -> tuple[list[float], list[float]]:
-    """Return validation and test accuracies in percent, one a seed."""
+    """Return validation and test accuracies in percent, one per seed."""
     valid, test = [], []
     for seed in range(seeds):
         fitted = net.set_params(augmenter=augmenter, strength=strength, random_state=seed).fit(

@@ -7,7 +7,7 @@ TextCNN on 200 words, 100 training messages per group, Challenger and MendABA at
 of them is in the test set of ``fetch_newsgroups``. The validation set, 50 messages per group, is the same for all
 fits; each seed draws its own training messages.
 
-Every fit is a line of JSON at the end of RUNS.jsonl; those that are there already are not repeated. FOLDER holds the
+Every fit adds a line of JSON to RUNS.jsonl; fits that are already there are not repeated. FOLDER holds the
 archive and the word vectors as the tests use them.
 """
 
@@ -41,9 +41,9 @@ VECTORS = "vectors/newsgroups-w2v-100d.txt.gz"
 
 
 def pool(folder: Path) -> tuple[list[str], np.ndarray]:
-    """Return the messages that are in the published training half and in no test or validation set, and their groups.
+    """Return the messages of the published training half that are in no test or validation set, and their groups.
 
-    Without headers, footers and quotations.
+    Headers, footers and quotations are removed.
     """
     with tarfile.open(folder / ARCHIVE) as archive:
         files = [archive.extractfile(member) for member in archive if member.isfile() and "-train/" in member.name]
@@ -57,7 +57,7 @@ def pool(folder: Path) -> tuple[list[str], np.ndarray]:
 
 
 def splits(y: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return the numbers of a seed's training messages and of the validation messages."""
+    """Return the indices of a seed's training messages and of the validation messages."""
     fixed, own = np.random.default_rng(0), np.random.default_rng(seed + 1)
     drawn: dict[str, list[np.ndarray]] = {"train": [], "valid": []}
     for group in np.unique(y):

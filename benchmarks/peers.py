@@ -1,4 +1,4 @@
-"""What training with augmentation costs beside other ways to the same thing.
+"""The cost of training with augmentation, compared with other libraries and with loops by hand.
 
     pip install ".[peers]"    # in an environment of its own: torchattacks holds requests at 2.25
     python benchmarks/peers.py [--epochs 2] [--repetitions 15] [--only erasing] [--json FILE]
@@ -7,20 +7,19 @@
 One thread. Two contestants take turns, and the one that goes first changes; each ratio is of two neighbouring
 measurements. A peer that is not installed is reported as such.
 
-"training" is from a new network to the end of the last epoch, data loading included, of ConvNet on scikit-learn's
-digits enlarged to 16 x 16: the same network, samples, batch size, epochs, optimizer and loss for all, no
-validation, nothing printed. FGSM training moves every sample of every batch (ART: ``ratio=1``), in evaluation mode, by
-the sign of one input gradient. The loop by hand is the leanest we know: it asks for the input's gradient alone,
-as torchattacks does too; ART computes those of the parameters as well, and sets up a loader for every batch.
+"training" is timed from a new network to the end of the last epoch, with data loading, for ConvNet on scikit-learn's
+digits enlarged to 16 x 16. Network, samples, batch size, epochs, optimizer and loss are the same for all; there is no
+validation, and nothing is printed. FGSM training moves every sample of every batch (ART: ``ratio=1``), in evaluation
+mode, by the sign of one input gradient. The loop by hand is the leanest that we know. Like torchattacks, it computes
+the gradient of the input alone; ART computes those of the parameters as well, and sets up a loader for every batch.
 
-"erasing" drops the tenth of each image that the network looks at most to 0; on our side: ABA with percentile 90
-of the true class's gradient, and "by it" of its Grad-CAM map. bnnr's ICD, with its explainer Grad-CAM and with its
-default one, drops the tiles above the same percentile to the same value, so that it pays neither for a blur nor for
-finer tiles.
-Both get the images in the form that they work on (floats; bytes,
-channels last), and both are asked for maps of these images and of the network as it is. We always take the batch
-at once; ICD takes it "by batch", as bnnr's trainer hands it over, or "one by one", as a data set's transform does. ICD
-can also keep the maps of an earlier epoch on disk: "kept maps" sets reading them against our asking anew.
+"erasing" sets the most important tenth of each image to 0. On our side, this is ABA above percentile 90 of the true
+class's gradient, or of its Grad-CAM map ("by it"). bnnr's ICD, with its explainer Grad-CAM or its default explainer,
+sets the tiles above the same percentile to the same value, so that no time goes into a blur or finer tiles. Both get
+the images in the form that they work on (floats; bytes, channels last), and both compute maps of these images and of
+the network as it is. We always take the whole batch at once. ICD takes it "by batch", as bnnr's trainer passes it, or
+"one by one", as the transform of a data set does. ICD can also keep the maps of an earlier epoch on disk: "kept maps"
+compares reading them with computing ours anew.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ STRENGTH = 0.1
 
 
 class Contest(NamedTuple):
-    """Two contestants, made when their turn comes, as a peer may be missing; and what the ratio should be."""
+    """Two contestants, made when their turn comes, because a peer may be missing; and the goal of their ratio."""
 
     title: str
     first: Callable[[], Function]
@@ -74,7 +73,7 @@ class Data(NamedTuple):
 
 
 def digits(enlarged: int, n_samples: int, epochs: int = 0) -> Data:
-    """Return digits of 8 times so many pixels a side."""
+    """Return digits whose sides have 8 pixels times a factor."""
     found = load_digits()
     X = found.X_train[:n_samples].repeat(enlarged, axis=2).repeat(enlarged, axis=3)
     return Data(X, found.y_train[:n_samples], epochs)
@@ -174,7 +173,7 @@ def icd_of(explainer: str | None = None, folder: str | None = None) -> Any:
     from bnnr.icd import ICD  # noqa: PLC0415
     from bnnr.xai_cache import XAICache  # noqa: PLC0415
 
-    logging.getLogger("bnnr").setLevel(logging.ERROR)  # it tells of every map that it computes
+    logging.getLogger("bnnr").setLevel(logging.ERROR)  # it logs every map that it computes
     warnings.filterwarnings("ignore", "ICD initialized without XAICache", RuntimeWarning)
     model = ConvNet(channels=3)
     own: dict[str, Any] = {"explainer": explainer} if explainer else {}

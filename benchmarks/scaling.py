@@ -3,15 +3,15 @@
     python benchmarks/scaling.py [--repetitions 15] [--json FILE]
     python benchmarks/scaling.py --quick
 
-Every size takes turns with the smallest of its series; each ratio is of two neighbouring measurements. Printed is
-the time per unit (feature, sample or class) relative to the smallest size: 1 or less means that the cost grows no
-faster than the size. The slope is that of log time against log size over the larger half of the sizes, one a
-repetition: 1 is linear. One thread.
+Every size takes turns with the smallest of its series, in one thread; each ratio is of two neighbouring measurements.
+The table has the time per unit (feature, sample or class) relative to the smallest size: 1 or less means that the cost
+grows no faster than the size. The slope is that of log time against log size over the larger half of the sizes, one
+per repetition; 1 is linear.
 
-"selection" is everything an augmenter does besides asking for the map: draw, percentiles (MendABA) or cut-off
+"selection" is everything that an augmenter does besides computing the map: draw, percentiles (MendABA) or cut-off
 (FastABA), and adjustment; the map is given. "step" is the whole training step of an estimator with MendABA, on a
-small convolutional network that takes images of any size. Its last column is that step over plain skorch's of the
-same size, again in turns: a part that grew faster than training itself would raise it. Most of a step does not
+small convolutional network that takes images of any size. Its last column is the ratio to plain skorch's step of
+the same size, again in turns; it would rise if a part grew faster than training itself. Most of a step does not
 depend on the number of classes, so there the slope has to stay below 1.
 """
 
@@ -40,7 +40,7 @@ SELECTIONS = ("mend_aba", "fast_aba")
 
 
 class Series(NamedTuple):
-    """What is measured, as a function of which size, and beside what."""
+    """What is measured, its sizes, and what it is compared with."""
 
     title: str
     make: Callable[..., Function]
@@ -53,8 +53,8 @@ def selection(name: str, *, n_samples: int = SAMPLES, n_features: int = 1000) ->
     """Return a preset's call on a batch whose map is given."""
     draw = torch.Generator().manual_seed(0)
     x, map_ = torch.rand(2, n_samples, n_features, generator=draw)
-    # Of a batch in which some samples are left alone, only the others' maps are asked for.
-    augmenter = preset(name, attribution=lambda model, x, y, **asked: map_[: len(x)], target=no_target)
+    # Maps are computed only for the samples that are changed, which may be fewer than the batch.
+    augmenter = preset(name, attribution=lambda model, x, y, **arguments: map_[: len(x)], target=no_target)
     return lambda: augmenter(no_target, x, None, strength=0.1, criterion=None, generator=draw)
 
 
@@ -106,7 +106,7 @@ def measure(own: Series, repetitions: int) -> dict[str, Any]:
 
 
 def slopes(sizes: np.ndarray, relative: np.ndarray) -> np.ndarray:
-    """Return the slope of log time against log size over the larger half of the sizes, one a repetition."""
+    """Return the slope of log time against log size over the larger half of the sizes, one per repetition."""
     large = len(sizes) // 2
     return np.polyfit(np.log(sizes[large:]), np.log(relative[large:]), 1)[0]
 

@@ -1,17 +1,17 @@
-"""What a training step with augmentation costs, in units of skorch's plain step.
+"""The cost of a training step with augmentation, divided by that of skorch's plain step.
 
     python benchmarks/step_cost.py [--domains image text ecg] [--batch 32 256] [--repetitions 15] [--json FILE]
     python benchmarks/step_cost.py --device cuda --amp bf16 --compile
 
-Three convolution-bound networks: VGG11 on 1 x 28 x 28, TextCNN on 200 words x 100, FCN on 12 x 1000. On a CPU
-in one thread. Contestants take turns, so that a machine whose speed drifts slows all; each ratio is of
-two neighbouring measurements, and the tables give median and range.
+Measures three networks whose time goes into convolutions: VGG11 on 1 x 28 x 28, TextCNN on 200 words x 100, FCN on 12
+x 1000. On a CPU they run in one thread. Contestants take turns, so that a machine whose speed drifts slows all; each
+ratio is of two neighbouring measurements, and the tables give median and range.
 
-"floor" is measured in the same run: one plain step, and one forward pass and input gradient in evaluation mode
-on as many samples as the preset attributes (its own draw), and nothing else. "by count" is the floor if a backward
-pass costs two forward passes, of which an input gradient needs one. "selecting" is the time of selection and
-adjustment alone, as a share of the step. Peak memory is that of a process of its own, above what it
-held before its first step, and of it what is in tensors.
+"floor" is measured in the same run: one plain step, and one forward pass and input gradient in evaluation mode on as
+many samples as the preset attributes (by its own draw). "by count" is the floor if a backward pass costs two forward
+passes, of which an input gradient needs one. "selecting" is the time of selection and adjustment alone, as a share of
+the step. Peak memory is measured in a separate process, as the growth since before its first step; the part of it
+that is in tensors is reported too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from skaba import ABAClassifier
 from skaba.augmenters import ABA, Batch, preset
 from skaba.modules import FCN, VGG11, TextCNN
 
-# (3 + 2 * share of attributed samples) / 3
+# A plain step is 3 forward passes, a map is 2: (3 + 2 * share of attributed samples) / 3.
 BY_COUNT = {"challenger": 1.33, "fast_aba": 1.5, "mend_aba": 1.67, "fgsm": 1.67}
 OPTIONS = {
     "free_aba": preset("free_aba"),
@@ -52,7 +52,7 @@ N_CLASSES = 5
 
 
 class Contestant(NamedTuple):
-    """A step, the generator of its draws, which starts anew before each measurement, and what it trains."""
+    """A step, the generator of its draws, which is seeded before each measurement, and the module that it trains."""
 
     step: Callable[[], Any]
     generator: torch.Generator | None = None
@@ -195,7 +195,7 @@ def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
     x = own.batch[0].to(setting.device)
     shape = (*x.shape, 100) if own.layer else x.shape
     features, maps = (torch.randn(shape, device=setting.device) for _ in range(2))
-    if own.layer:  # where gradients come with words and dimensions exchanged
+    if own.layer:  # gradients arrive there with the axes of words and dimensions exchanged in memory
         maps = maps.transpose(1, 2).contiguous().transpose(1, 2)
     generator = torch.Generator().manual_seed(0)
     augmenter = clone(augmenter).set_params(attribution=lambda model, x, y, **arguments: maps[: len(x)])
@@ -210,7 +210,7 @@ def selecting(own: Domain, setting: Setting, augmenter: ABA) -> Contestant:
 
 
 def seconds(contestant: Contestant, seed: int, steps: int, device: str) -> float:
-    """Time a few steps; where a step is short, one before them fetches the net back into the caches as in training."""
+    """Time a few steps. Before short steps comes an untimed one, so that the net is in the caches as in training."""
     if steps > 1:
         contestant.step()
     if contestant.generator is not None:
@@ -232,8 +232,8 @@ def synchronize(device: str) -> None:
 def take_turns(contestants: dict[str, Contestant], repetitions: int, device: str) -> dict[str, np.ndarray]:
     """Time contestants one after the other, again and again, all with the same draws.
 
-    Each number of attributed samples is a shape of its own, which the convolution library prepares at its first
-    use and keeps: what is timed has been run before with the same draws.
+    The convolution library prepares each shape at its first use, and each number of attributed samples is another
+    shape. Therefore everything that is timed has run before with the same draws.
     """
     longest = max(seconds(contestant, seed, 1, device) for contestant in contestants.values() for seed in range(2))
     steps = max(1, min(10, round(SHORTEST / longest)))
@@ -283,7 +283,7 @@ def measure(own: Domain, setting: Setting, repetitions: int) -> dict[str, list[f
 def peak(name: str, batch_size: int, augmenter: Any) -> tuple[float, float]:
     """Return the megabytes that ten steps add to what a process holds at its peak, and those in tensors alone.
 
-    Asked in a process of its own (Linux). Tensors are activations, gradients and maps; the process adds what the
+    Runs in a process of its own, on Linux. Tensors are activations, gradients and maps; the process adds what the
     convolution library and the allocator keep.
     """
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Two functions that take turns, timed: what benchmarks share."""
+"""Timing of two functions that take turns, shared by the benchmarks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Function = Callable[[], Any]
 
 
 def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
-    """Time two functions in turns, after a run of each that does not count, and return the ratios."""
+    """Time two functions in turns, after one untimed run of each, and return the ratios."""
     first(), second()
     ratios = []
     for repetition in range(repetitions):
@@ -30,7 +30,7 @@ def in_turns(first: Function, second: Function, repetitions: int) -> np.ndarray:
 
 def seconds(function: Function) -> float:
     """Return the time of one call: the mean of as many as make a measurement."""
-    gc.collect()  # what the one before left is not charged to it
+    gc.collect()  # so that garbage of the function before is not counted
     calls, start = 0, time.perf_counter()
     while True:
         function()

@@ -52,18 +52,17 @@ COMPARES = {"ExpectedGradients", "GradientShap", "IBA"}
 
 
 class Panel(NamedTuple):
-    """A fitted estimator, samples of which the first is explained, and how sample and map are drawn."""
+    """A fitted estimator, samples, the first of which is explained, and how the sample and its map are drawn."""
 
     title: str
     estimator: ABAClassifier
     samples: np.ndarray
     segments: int | None
     draw: Callable[[Axes, np.ndarray | None], None]
-    draw: Callable[[Axes, np.ndarray | None], None]
 
 
 def digit() -> Panel:
-    """Return a digit of scikit-learn's."""
+    """Return one of scikit-learn's digits."""
     data = load_digits("full")
     clf = ABAClassifier(ConvNet, module__width=16, max_epochs=15, lr=2e-3, **SETTINGS).fit(data.X_train, data.y_train)
     x = data.X_test[: 1 + OTHERS]

@@ -1,4 +1,4 @@
-"""Draw the README's picture: digits, what the network looks at in them, and what it is trained on instead.
+"""Draw the README's picture: digits, what the network looks at, and the digits that it is trained on instead.
 
 python docs/augmentation.py
 """

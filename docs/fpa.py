@@ -73,7 +73,7 @@ SIGNED = ["IG_sum", "VG'_sum", "SG'_sum"]
 
 
 class ResNet(nn.Module):
-    """ResNet18's four stages for images of 32 x 32 pixels, a block each, a quarter as wide: 0.31 million weights."""
+    """ResNet18's four stages for images of 32 x 32 pixels, one block each, a quarter as wide: 0.31 million weights."""
 
     def __init__(self, n_classes: int = 10) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
     python docs/ground_truth.py
 
-The first table is for the default networks, the second for networks that are trained ten times as long, like those
-of an earlier prototype. It takes about three minutes on one core.
+The first table is for the default networks. The networks of the second are trained for about ten times as many steps,
+like those of an earlier prototype. It takes about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def swapped(model: Any, x: Tensor, y: Tensor, **_: Any) -> Tensor:
 
 
 def own_noise(model: Any, x: Tensor, y: Tensor, *, generator: torch.Generator, **_: Any) -> Tensor:
-    """Return noise that depends on a map's own input only, the same for both inputs except for the quarter turn."""
+    """Return maps of noise that each depend on their own input only; one is the other, turned by 90 degrees."""
     steps = x.unique()
     values, place = torch.rand(len(steps), generator=generator), torch.searchsorted(steps, x)
     return torch.stack([values[place[:, 0]], values.flip(0)[place[:, 1]]], dim=1)
@@ -84,7 +84,7 @@ METHODS = {
     "one minus the ideal map": opposite,
     "minus the ideal map": negative,
     "the ideal map, inputs swapped": swapped,
-    "noise of the own input": own_noise,
+    "noise of the map's own input": own_noise,
     "equal noise": equal_noise,
     "noise": RandomMap(),
 }

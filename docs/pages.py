@@ -23,10 +23,10 @@ QUESTIONS = {
     "noise": "its noise",
     "longer plain training": "plain, longer",
 }
-"""What a method may beat, and what :meth:`Benchmark.differences` calls it."""
+"""What a method may beat, and its name in :meth:`Benchmark.differences`."""
 ANSWERS = (
-    "Mean difference in points with Student's 95 % interval over the seeds, here and in the tables below. It speaks of "
-    "other seeds on the same test set."
+    "Mean difference in points with Student's 95 % interval over the seeds, here and in the tables below. It "
+    "covers other seeds on the same test set, not other test sets."
 )
 MADE = "<!-- Made by `python docs/pages.py`: edit experiments/discussion.md, not this file. -->"
 
@@ -65,7 +65,7 @@ def evidence(results: Path, discussion: str, page: Path) -> str:
 
 
 def answers(runs: list[tuple[Experiment, Results]]) -> str:
-    """Return, for every benchmark, which of its questions the intervals answer."""
+    """Return a table of the questions of all benchmarks, each with its answer by the interval."""
     header = ["experiment", "method", *(f"beats {other}?" for other in QUESTIONS)]
     rows = []
     for experiment, results in runs:
@@ -92,7 +92,7 @@ def protocol(experiment: Experiment, results: Results) -> str:
         f"{experiment.module['name']}{f' ({module})' if module else ''}, {experiment.epochs} epochs, batches of "
         f"{experiment.batch_size}, learning rate {results.learning_rate:g}, {n_seeds} seeds"
         f"{f', {per_class} training samples per class' if per_class else ''}; "
-        f"{seconds / 60:.0f} minutes of training in the reported fits."
+        f"{seconds / 60:.0f} min of training in the reported fits."
     )
 
 

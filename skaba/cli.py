@@ -38,7 +38,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        # Eager, so that it is answered before other options are checked:
+        # https://typer.tiangolo.com/tutorial/options/version/
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Train networks on little data, augmented where they look."""
@@ -80,12 +83,13 @@ def methods(
         typer.echo("Passes forward and backward are counted per sample.")
 
 
-@app.command("judge")
+@app.command("judge")  # the function cannot be called judge, which is the name of what it imports
 def judge_methods(
     estimator: Annotated[str, typer.Argument(help="MODULE:FUNCTION that makes it, or with --trust a pickled file.")],
     data: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".npz file with X, and y if you like.")],
     weights: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Of its network, as save_params writes them.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Weights of its network, as save_params writes them."),
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Unpickle ESTIMATOR, which runs whatever is in it.")] = False,
     samples: Annotated[int, typer.Option(min=2, help="Number of samples drawn from the file.")] = 100,
@@ -177,6 +181,7 @@ def _run(experiment: Experiment, folder: Path, resources: Resources) -> None:
 @contextmanager
 def _errors_in_a_line(*kinds: type[Exception]) -> Iterator[None]:
     """Show errors of these kinds without a traceback."""
+    # Errors of other kinds are bugs; they keep their traceback.
     try:
         yield
     except kinds as error:
@@ -200,9 +205,10 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         if n_finished == n_fits:  # so that the next bar takes the next line
             bars[stage, n_fits].close()
 
+    # Only for this command: a program that uses the library sets its own level.
     logger.setLevel(logging.INFO)
     try:
-        with logging_redirect_tqdm([logger]):
+        with logging_redirect_tqdm([logger]):  # messages would otherwise break the line of a bar
             yield advance
     finally:
         logger.setLevel(level)

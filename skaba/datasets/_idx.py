@@ -42,6 +42,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(content) < start:
         raise damaged(path, f"its header ends after {len(content)} of {start} bytes")
     shape = struct.unpack(f">{n_dimensions}I", content[4:start])
+    # Python's integers do not overflow; NumPy's would, for the header of a damaged file.
     if len(content) - start != math.prod(shape):
         raise damaged(path, f"its header promises {math.prod(shape)} values, it has {len(content) - start}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

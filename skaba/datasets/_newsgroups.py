@@ -149,6 +149,7 @@ def _read_archive(path: Path) -> list[tuple[str, str]]:
             match = MEMBER.fullmatch(name)
             file = archive.extractfile(member) if match else None
             if match and file:
+                # As scikit-learn decodes them. Every byte is a character of Latin-1, so this never fails.
                 found[name] = (match["group"], file.read().decode("latin1"))
     if not found:
         raise damaged(path, "it holds no messages")
@@ -159,4 +160,4 @@ def _read_archive(path: Path) -> list[tuple[str, str]]:
 def _to_texts(messages: list[str], remove: Collection[str]) -> NDArray[Any]:
     for part, strip in STRIP.items():
         messages = [strip(message) for message in messages] if part in remove else messages
-    return np.array(messages, dtype=object)
+    return np.array(messages, dtype=object)  # NumPy's own strings would all be as long as the longest message

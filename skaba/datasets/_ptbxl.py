@@ -122,6 +122,7 @@ def _ensure(names: Sequence[str], folder: Path, progress: bool) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing and not (folder / SUMS).is_file():
         return
+    # Nobody publishes the hash of the list of hashes itself, so it is None.
     fetch_files([RemoteFile(SUMS, BASE_URL + SUMS, None)], folder, progress=False)
     sums = _read_sums(folder / SUMS)
     unlisted = [name for name in names if name not in sums]
@@ -192,7 +193,7 @@ def _parse_codes(text: str, path: Path, row: int) -> set[str]:
 def _read_records(folder: Path, names: Sequence[str]) -> NDArray[np.float32]:
     X = np.empty((len(names), len(LEADS), LENGTH), dtype=np.float32)
     for position, name in enumerate(names):
-        X[position] = _read_record(folder / name).T
+        X[position] = _read_record(folder / name).T  # wfdb has time as the first axis
     return X
 
 

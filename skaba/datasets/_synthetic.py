@@ -77,8 +77,8 @@ def make_ecg(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Make synthetic 12-lead electrocardiograms of three classes. They are not medical data.
 
-    A beat is a sum of Gaussian waves of a phase that makes one turn per beat
-    (McSharry et al. 2003). The waves move a dipole, which the leads measure. The
+    A beat is a sum of waves, which are Gaussian functions of a phase that makes
+    one turn per beat (McSharry et al. 2003). The waves move a dipole, which the leads measure. The
     classes are equally frequent and in random order:
 
     * 0, normal;
@@ -157,6 +157,7 @@ def make_ecg(
 
 def _phases(times: _Floats, rates: _Floats, irregular: NDArray[np.bool_], generator: np.random.Generator) -> _Floats:
     """Return the phase of the heart in each record at each time: 0 at the R peaks, in [-pi, pi)."""
+    # Enough even if all beats are the shortest and the first began almost a whole beat before time 0.
     n_beats = int(times[-1] / _SHORTEST_BEAT) + 3
     beats = np.arange(n_beats)
     breathing = np.sin(2 * np.pi * (_BREATHS * beats * 60 / rates[:, None] + generator.uniform(size=(rates.size, 1))))
@@ -180,6 +181,7 @@ def _dipole(phases: _Floats, rates: _Floats, y: NDArray[np.int64], generator: np
     dipole = np.zeros((n, 3, phases.shape[1]))
     for wave in range(len(_WAVES)):
         centre = _PHASE[wave] * stretch ** _PHASE_POWER[wave]
+        # The shorter way around the circle, so that a wave continues past the end of a turn.
         distance = np.remainder(phases - centre[:, None] + np.pi, 2 * np.pi) - np.pi
         bump = sizes[:, wave, None] * np.exp(-0.5 * (distance / (_WIDTH[wave] * stretch[:, None])) ** 2)
         direction = _DIRECTION[wave] + 0.1 * generator.standard_normal((n, 3))

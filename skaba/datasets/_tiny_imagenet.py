@@ -127,7 +127,7 @@ def _read_image(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[np.u
     from PIL import Image  # noqa: PLC0415 - it belongs to an extra
 
     with Image.open(io.BytesIO(archive.read(name))) as image:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(image.convert("RGB"))  # some photographs are grey
     if pixels.shape != (SIZE, SIZE, 3):
         raise damaged(path, f"{name} has the shape {pixels.shape}, not {(SIZE, SIZE, 3)}")
     return pixels.transpose(2, 0, 1)

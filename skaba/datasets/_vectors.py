@@ -191,7 +191,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
     """Open a file for its lines; its first bytes tell whether it is compressed."""
     with path.open("rb") as file:
         start = file.read(4)
-    if start == b"PK\x03\x04":
+    if start == b"PK\x03\x04":  # of a zip archive; gzip's first bytes are 1f 8b
         with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive, path)) as member:
             yield member
         return
@@ -200,6 +200,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
 
 
 def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
+    # macOS adds a folder of metadata to the zip archives that it writes.
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if len(names) != 1:
         raise DatasetError(

@@ -54,7 +54,8 @@ def load_wfdb_folder(
     leads : sequence of str, default=None
         Load only these leads, in this order. By default all leads, which must then be the same in all records.
     length : int, default=None
-        Load only the first ``length`` samples of each record. By default all, whose number must be the same.
+        Load only the first ``length`` samples of each record. By default all samples,
+        whose number must then be the same in all records.
 
     Returns
     -------
@@ -156,7 +157,7 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     ----------
     path : pathlib.Path
     **options
-        Of :func:`pandas.read_csv`.
+        Passed to :func:`pandas.read_csv`.
 
     Returns
     -------
@@ -224,6 +225,7 @@ def _classes(cells: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
         if not np.array_equal(values, np.round(values)):
             raise ValueError(f"The labels in {cells.name} are fractions; give classes, as whole numbers or texts.")
         values = values.astype(np.int64)
+    # As text, because labels of several types, such as 1 and "AF", cannot be sorted.
     classes, y = np.unique(values if values.dtype.kind in "biu" else values.astype(str), return_inverse=True)
     return y.astype(np.int64), [str(label) for label in classes]
 
@@ -269,11 +271,15 @@ def _read_all(
 ) -> tuple[NDArray[np.float32], _Form]:
     first, form = _cut(read_record(root / names[0]), names[0], leads, length)
     X = np.empty((len(names), *first.shape), dtype=np.float32)
+    # Filled record by record, because a list of float64 signals would take three times the memory.
     for position, name in enumerate(names):
         signal, own = _cut(read_record(root / name), name, leads, length)
         for what, expected, found in zip(_Form._fields, form, own, strict=True):
             if found != expected:
-                hint = {"leads": " Choose leads that all have, leads=[...].", "length": " Cut all alike, length=..."}
+                hint = {
+                    "leads": " Choose leads that all records have: leads=[...].",
+                    "length": " Cut all records: length=...",
+                }
                 raise DatasetError(
                     f"Record {name} differs from {names[0]} in {what.replace('_', ' ')}: {found}, not {expected}."
                     f"{hint.get(what, ' Convert it, or leave it out of labels.')}"

@@ -42,7 +42,7 @@ class Arm:
     like : str, default=""
         The method that a control belongs to. The control takes over its strength, or the norm of its changes.
     longer : float, default=1
-        Epochs, in units of the experiment's.
+        Epochs, as a multiple of the experiment's.
     """
 
     name: str

@@ -63,6 +63,7 @@ def read_arrays(file: Path, *, word_ids: bool = False) -> OwnArrays:
     samples, done = _samples(X, file, word_ids)
     targets, names = _labels(y, file) if y.ndim == 2 and y.shape[1] > 1 else _classes(y, file)
     kind = "labels" if targets.ndim == 2 else "classes"
+    # The note is recorded with the results, so that a file that was replaced does not mix with finished fits.
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     note = (
         f"{file.name} (SHA-256 {sha256}): {len(X)} samples of shape {X.shape[1:]}, {X.dtype} {done}; "
@@ -75,8 +76,8 @@ def _read(file: Path) -> tuple[Array, Array]:
     if not file.is_file():
         raise ValueError(f"There is no file {file}: name the folder that it is in with --data.")
     try:
-        arrays = np.load(file, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
+        arrays = np.load(file, allow_pickle=False)  # reading a pickle can run code
+        if isinstance(arrays, np.ndarray):  # the file is in the .npy format, whatever its name
             raise ValueError("it holds a single array without a name")
         with arrays:
             missing = [name for name in ("X", "y") if name not in arrays]
@@ -102,13 +103,14 @@ def _samples(X: Array, file: Path, word_ids: bool) -> tuple[Array, str]:
     if X.dtype == np.uint8:
         return X.astype(np.float32) / 255, "divided by 255"
     samples = X.astype(np.float32)
-    if not np.isfinite(samples).all():
+    if not np.isfinite(samples).all():  # after the conversion, which turns too large numbers into infinity
         raise ValueError(f"X in {file} has NaN, infinity or numbers too large for float32. Replace them first.")
     return samples, "taken as it is, as float32"
 
 
 def _classes(y: Array, file: Path) -> tuple[Array, list[str]]:
     values = y.reshape(len(y))
+    # Whole numbers may come as floats, as pandas stores them in a column with gaps.
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
         raise ValueError(f"y in {file} holds fractions or NaN, but an experiment compares classifiers: give classes.")
     if values.dtype.kind not in "biufU":

@@ -37,6 +37,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
+    # TOML has true, which is an int in Python, and inf and nan, which are floats.
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 

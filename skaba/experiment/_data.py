@@ -110,7 +110,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
     (30, 1, 8, 8)
     """
     check_data(settings)
-    return _cached(tuple(sorted(settings.items())), folder, split)
+    return _cached(tuple(sorted(settings.items())), folder, split)  # a cache needs hashable arguments
 
 
 def check_data(settings: dict[str, Any]) -> None:
@@ -130,6 +130,7 @@ def check_data(settings: dict[str, Any]) -> None:
     name = own.pop("name", None)
     if name not in LOADERS:
         raise ValueError(unknown_name("data of an experiment", str(name), LOADERS))
+    # The annotations of this file are strings; eval_str turns them into types.
     parameters = inspect.signature(LOADERS[name], eval_str=True).parameters.items()
     known = {key: parameter for key, parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
     for key, value in own.items():
@@ -153,6 +154,7 @@ def _digits(folder: Path | None, split: int, *, per_class: int | None = None, su
 
 
 def _mnist(folder: Path | None, split: int, *, per_class: int | None = None, pool: str = "official") -> Data:
+    # All of it, because each seed draws its own training images.
     bunch = datasets.fetch_mnist("full", pool=pool, data_home=folder, progress=False, random_state=split)
     return Data(bunch, per_class)
 
@@ -171,6 +173,7 @@ def _arrays(
     own = read_arrays((folder or Path()) / file, word_ids=layer is not None)
     if own.y.ndim == 2 and per_class is not None:
         raise ValueError(f"y in {file} has several labels per sample, so per_class cannot be drawn: leave it out.")
+    # The training set is what is left, so that each seed can draw from it.
     parts = datasets.cut(own.y, datasets.Plan(file, {"full": None}, n_valid=n_valid, n_test=n_test), "full", split)
     splits = {name: (own.X[index], own.y[index]) for name, index in parts.items()}
     return Data(datasets.to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
@@ -188,7 +191,7 @@ def _newsgroups(
 ) -> Data:
     bunch = datasets.fetch_newsgroups(
         "full",
-        remove=("headers", "footers", "quotes"),
+        remove=("headers", "footers", "quotes"),  # they reveal the group
         archive=folder / archive if folder and archive else None,
         data_home=folder,
         progress=False,
@@ -209,7 +212,7 @@ def _ptbxl(folder: Path | None, split: int, *, labels: str, length: int) -> Data
     bunch = datasets.fetch_ptbxl(labels=labels, data_home=folder, progress=False)
     if length > bunch.X_train.shape[2]:
         raise ValueError(f"Records of PTB-XL have {bunch.X_train.shape[2]} samples, fewer than length = {length}.")
-    scaler = ECGScaler().fit(bunch.X_train)
+    scaler = ECGScaler().fit(bunch.X_train)  # never on validation or test records
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = scaler.transform(bunch[part])[:, :, :length]
     return Data(bunch)

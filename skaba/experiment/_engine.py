@@ -71,8 +71,9 @@ class Run:
 
     def __init__(self, experiment: Experiment, out: Path, resources: Resources, progress: Progress) -> None:
         self.experiment = experiment
+        # Absolute, because a process that joblib started earlier may be in another folder.
         self.resources = replace(resources, data=resources.data and resources.data.resolve())
-        self.end = time.monotonic() + 60 * resources.minutes
+        self.end = time.monotonic() + 60 * resources.minutes  # no change of the system's clock moves it
         self.progress = progress
         self.journal = Journal(out / "fits.jsonl")
         if self.journal.results:
@@ -106,13 +107,14 @@ class Run:
         # A fit is taken from this iterator only when a process is free (pre_dispatch), so the time limit holds.
         in_time = itertools.takewhile(lambda fit: time.monotonic() < self.end, fits)
         work = (delayed(_one)(self.experiment, fit, self.resources, here) for fit in in_time)
+        # Unordered, so that each result is written when its fit is finished, not when all fits before it are.
         yield from Parallel(n_jobs=self.resources.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")(work)
 
 
 def run(
     experiment: Experiment,
     out: str | os.PathLike[str],
-    resources: Resources = Resources(),
+    resources: Resources = Resources(),  # frozen, so all calls may share it
     progress: Progress = lambda stage, n_finished, n_fits: None,
 ) -> Results:
     """Run an experiment, or what is left of it, and return its results.

@@ -78,7 +78,7 @@ class Experiment(ABC):
     """Settings on which no finished fit depends, so that a run with other values may go on in the same folder."""
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        hints = get_type_hints(type(self))  # field.type would be a string, since annotations are not evaluated
         for one in fields(self):
             check_value(one.name, getattr(self, one.name), hints[one.name])
         broken = next((rule for rule, holds in self.rules().items() if not holds), None)
@@ -143,7 +143,7 @@ class Experiment(ABC):
         fits = {
             arm.name: self.test_fits(arm, rate, strengths[arm.like or arm.name]) for arm in arms if not arm.takes_norm
         }
-        fit_all(flat(fits.values()))
+        fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
         for arm in arms:
             if arm.takes_norm:
                 norms = [result["norm"] for result in fit_all(fits[arm.like])]
@@ -179,7 +179,7 @@ def best(fit_all: FitAll, candidates: Mapping[float, Sequence[Fit]]) -> float:
     results = fit_all(flat(candidates.values()))
     # Every candidate has the same number of fits: one per tuning seed, or per fold.
     scores = np.array([result["valid"] for result in results]).reshape(len(candidates), -1).mean(axis=1)
-    return list(candidates)[int(scores.argmax())]
+    return list(candidates)[int(scores.argmax())]  # argmax takes the first of equals
 
 
 def flat(groups: Iterable[Sequence[Fit]]) -> list[Fit]:

@@ -40,7 +40,7 @@ def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device
     """
     data = experiment.load(fit, folder)
     net = make_net(experiment, data, fit).set_params(device=device)
-    start = time.perf_counter()
+    start = time.perf_counter()  # loading the data is not counted
     net.fit(*data.train(fit.seed))
     result = {"seconds": round(time.perf_counter() - start, 2), "valid": valid_score(net, data)}
     return result | experiment.measure(net, data, fit) if fit.stage == TEST else result
@@ -56,6 +56,7 @@ def valid_score(net: Any, data: Data) -> float:
 def scores_on_test(net: Any, data: Data) -> dict[str, float]:
     """Return the score on the test set, and the calibration error unless the data have several labels per sample."""
     X, y = data.bunch.X_test, data.bunch.y_test
+    # The calibration error needs a single class per sample.
     scores = {"test": float(net.score(X, y))}
     return scores if y.ndim == 2 else {**scores, "ece": expected_calibration_error(y, net.predict_proba(X))}
 
@@ -80,7 +81,7 @@ def make_net(experiment: Experiment, data: Data, fit: Fit) -> Any:
         max_epochs=fit.epochs,
         batch_size=experiment.batch_size,
         iterator_train__shuffle=experiment.shuffle,
-        train_split=None,
+        train_split=None,  # the data have a validation set; none of the training samples is held out for another one
         random_state=fit.seed,
         verbose=0,
     )

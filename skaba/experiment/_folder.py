@@ -95,6 +95,7 @@ def _record(file: Path, experiment: Experiment, device: str, note: str) -> None:
                 f"{file.parent} holds results of other settings ({', '.join(different)} differ). Choose another folder "
                 "with --out, or delete this one."
             )
+        # A run may go on with other versions of the packages; all of them are recorded.
         runs = there["versions"] + [made_with] * (made_with not in there["versions"])
     write(file, {"settings": experiment.as_dict(), **({"data": note} if note else {}), "versions": runs})
 

@@ -67,6 +67,7 @@ class Journal:
         self.results[fit] = result
 
     def _read(self) -> None:
+        # In bytes: truncate() counts bytes, and a line may be cut in the middle of a character.
         content = self.file.read_bytes()
         complete = content.rfind(b"\n") + 1
         if complete < len(content):

@@ -37,7 +37,7 @@ class TunedExperiment(Experiment):
 
     def tuned_rate(self, fit_all: FitAll) -> float:
         """Tune the learning rate on plain training."""
-        if len(self.learning_rates) == 1:
+        if len(self.learning_rates) == 1:  # there is nothing to choose, so no fit is made
             return self.learning_rates[0]
         return best(fit_all, {rate: self._tuning("learning rate", PLAIN, rate, 0.0) for rate in self.learning_rates})
 

@@ -59,5 +59,5 @@ def report(out: str | os.PathLike[str]) -> str:
     (out / "table.md").write_text(f"# {experiment.title}\n\n{table}", encoding="utf-8")
     for name, figure in experiment.figures(results, out).items():
         figure.savefig(out / name, dpi=130)
-        plt.close(figure)
+        plt.close(figure)  # pyplot keeps a figure in memory until it is closed
     return table

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# A Bunch is a dict, so json can write it.
 class Results(Bunch):
     """Results of a finished experiment.
 

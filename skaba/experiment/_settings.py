@@ -83,6 +83,7 @@ def recorded_experiment(settings: dict[str, Any]) -> Experiment:
 
 
 def _bundled() -> dict[str, str]:
+    # TOML is always UTF-8; without encoding=, the text would be read in the encoding of the locale.
     folder = files("skaba.experiment") / "settings"
     return {Path(file.name).stem: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 

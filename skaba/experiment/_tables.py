@@ -24,7 +24,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def beside_published(published: Mapping[str, Any], header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown, without its last column if no figures are published that could fill it."""
+    """Return a table in Markdown; its last column, the published figures, is left out if there are none."""
     end = None if published else -1
     return markdown(header[:end], [row[:end] for row in rows])
 

@@ -107,4 +107,5 @@ def _convolution(channels_in: int, channels_out: int, batch_norm: bool) -> list[
     layers: list[nn.Module] = [nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)]
     if batch_norm:
         layers.append(nn.BatchNorm2d(channels_out))
+    # Each ReLU is a module of its own and not in place: methods such as DeepLIFT put hooks on every ReLU.
     return [*layers, nn.ReLU()]

@@ -87,6 +87,7 @@ class TextCNN(nn.Module):
         super().__init__()
         weights = _checked_vectors(vectors)
         self.min_length = pool_size**2
+        # skaba.network reads padding_idx to find the positions that augmentation must not change.
         self.embedding: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
             weights, freeze=True, padding_idx=0
         )
@@ -134,7 +135,7 @@ def _convolution(channels_in: int, channels_out: int, kernel_size: int, batch_no
     before = (kernel_size - 1) // 2
     layers: list[nn.Module] = [nn.Conv1d(channels_in, channels_out, kernel_size, padding=before)]
     if kernel_size % 2 == 0:
-        # One more zero on the right. padding="same" does it too, but warns about a copy.
+        # One more zero on the right. padding="same" does it too, but warns about a copy of the input.
         layers.insert(0, nn.ConstantPad1d((0, 1), 0.0))
     if batch_norm:
         layers.append(nn.BatchNorm1d(channels_out))
@@ -143,6 +144,7 @@ def _convolution(channels_in: int, channels_out: int, kernel_size: int, batch_no
 
 def _checked_vectors(vectors: Any) -> Tensor:
     """Copy the word vectors to a float32 tensor whose row 0 is zero."""
+    # Always a copy, because row 0 is changed below.
     weights = torch.as_tensor(vectors).detach().to(torch.float32, copy=True)
     if weights.ndim != 2 or weights.shape[0] < 2 or weights.shape[1] < 1:
         raise ValueError(

@@ -13,10 +13,10 @@ from skaba.augmenters import ADJUSTMENTS, group_of
 from skaba.plotting._axes_display import AxesDisplay
 from skaba.plotting._checks import checked_scores
 
-_SIGNS = {-1: "\u2212", 0: "0", 1: "+"}
+_SIGNS = {-1: "\u2212", 0: "0", 1: "+"}  # the minus sign is as wide as the plus, unlike a hyphen
 _COLOURS = {"delta": "tab:blue", "neutral": "dimgrey", "epsilon": "tab:red"}  # in the order from left to right
 _PLAIN = 0  # the adjustment that changes nothing
-_ASIDE = 0.3
+_ASIDE = 0.3  # published scores are drawn this far to the right, so that they do not hide ours
 
 
 @dataclass(eq=False, repr=False)
@@ -24,8 +24,8 @@ class AdjustmentDisplay(AxesDisplay):
     """The scores of networks that were trained with one of the paper's 27 adjustments each.
 
     A point is the mean score of an adjustment, its bar one standard deviation. The adjustments are ordered by
-    group (Delta, Neutral, Epsilon), then by index; each is written from the lowest category to the highest. A line
-    marks the mean of each group, a dashed line plain training, which is adjustment 0.
+    group (Delta, Neutral, Epsilon), then by index; each is written from the lowest category to the highest. A solid
+    line marks the mean of each group, and a dashed line marks plain training, which is adjustment 0.
 
     Parameters
     ----------
@@ -91,6 +91,7 @@ class AdjustmentDisplay(AxesDisplay):
         self._draw_references(places)
         self.ax_.set_xticks(list(places.values()), labels=[_triple(index) for index in places], rotation=90)
         self.ax_.set(xlabel="adjustment (low, middle, high)", ylabel=self.score_name)
+        # Outside the Axes, because the points of 27 adjustments may lie anywhere in it.
         self.ax_.legend(
             title=f"mean ± standard deviation of {self._counts()} scores,\nlines: means of groups",
             loc="center left",

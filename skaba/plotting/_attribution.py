@@ -69,7 +69,7 @@ class AttributionDisplay:
     Raises
     ------
     ValueError
-        If the samples are of none of these kinds or more than 50, or an argument does not fit them.
+        If the samples are of none of these kinds, there are more than 50, or an argument does not fit them.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class AttributionDisplay:
     feature_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        self._checked()
+        self._checked()  # here, so that the traceback shows the call with the wrong argument
 
     @classmethod
     def from_estimator(
@@ -293,7 +293,7 @@ class AttributionDisplay:
         return drawn, drawn.map_layer(values, self.name)
 
     def _options(self, kind: type[Kind]) -> dict[str, Any]:
-        """Return the parameters of this kind of samples, or say that one is of another kind."""
+        """Return the parameters for this kind of samples; refuse those that are for another kind."""
         known = {field.name for field in fields(kind)}
         options = {name: getattr(self, name) for name in ("channel_names", "sampling_rate", "feature_names")}
         wrong = [name for name, value in options.items() if value is not None and name not in known]
@@ -326,6 +326,7 @@ def _new_axes(kind: Kind) -> Array:
 
 
 def _given_axes(ax: Any, n_samples: int) -> Array:
+    # Takes a single Axes, a list, and the array of any shape that plt.subplots returns.
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != n_samples:
         raise ValueError(
@@ -344,6 +345,7 @@ def _method_name(net: Any, attribution: Any) -> str:
 def _titles(seen: Shown, target: Any) -> list[str]:
     """Return what the map of each sample explains."""
     if target is not None:
+        # scikit-learn breaks the repr of an object with many parameters into lines; a title has one line.
         named = isinstance(target, (str, Integral, np.generic))
         return [f"target {target if named else ' '.join(repr(target).split())}"] * len(seen.X)
     has_classes = is_classifier(seen.net) and not isinstance(seen.net, ABAMultiLabelClassifier)

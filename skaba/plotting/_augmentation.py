@@ -34,7 +34,8 @@ class AugmentationDisplay:
     * Series, for example ECGs: the channels, one below the other, each on a strip of its map; the same on strips
       of the categories; and the augmented series over the sample, on strips of the difference.
     * Texts, augmented at their embedding: the words, coloured by the map's sum over the dimensions, and
-      below by how far each word moved. Padding is left out; texts are cut after a dozen lines.
+      below them the same words, coloured by how far each word moved. Padding is left out; texts are cut after a
+      dozen lines.
 
     Parameters
     ----------
@@ -183,7 +184,8 @@ class AugmentationDisplay:
             _kind_of(seen.X)  # other samples are refused before the maps are computed
         draws = draw(seen.net, seen.X, seen.y, random_state, channel_axis=1 if seen.words is None else -1)
         display = cls(
-            **vars(draws),
+            **vars(draws),  # dataclasses.asdict would copy the arrays
+            # Several targets per sample have no short label.
             labels=seen.y if seen.y is not None and seen.y.ndim == 1 else None,
             words=seen.words,
             channel_names=channel_names,

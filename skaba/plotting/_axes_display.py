@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+# Displays are dataclasses with eq=False, because == of arrays has no single truth value, and with repr=False, because
+# the repr of their arrays would fill the screen.
 class AxesDisplay(ABC):
     """A display that draws into one Axes."""
 

@@ -33,6 +33,7 @@ def as_numbers(values: Any, name: str) -> Array:
         If they are not finite numbers.
     """
     array = as_array(values)
+    # Objects and strings are refused too: isfinite, below, does not take them.
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, but its values are {array.dtype}.")
     n_bad = array.size - int(np.isfinite(array).sum())
@@ -74,7 +75,7 @@ def _checked(values: ArrayLike, owner: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        array = np.empty(0)
+        array = np.empty(0)  # so that the one error below names the owner
     if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
         raise ValueError(f"The scores of {owner} must be finite numbers, at least one; got {values!r}.")
     return array

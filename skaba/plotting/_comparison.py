@@ -19,14 +19,14 @@ class ComparisonDisplay(AxesDisplay):
     """Paired differences between methods and a reference, with their intervals.
 
     One row per method, in the order given: the mean difference with its interval, the difference of each pair as
-    a light dot, and at the right the method's mean score. :meth:`from_results` makes it of a
+    a light dot, and at the right the method's mean score. :meth:`from_results` makes it from a
     :class:`skaba.evaluation.Comparison`.
 
     Parameters
     ----------
     scores : mapping of str to sequence of float
-        Scores of the methods and of the reference. The scores at one position are a pair; they share a seed, for
-        example.
+        Scores of the methods and of the reference. Scores at the same position form a pair, for example because they
+        share a seed.
     reference : str
         The method that the others are compared with.
     intervals : mapping of str to tuple (float, float)
@@ -105,6 +105,7 @@ class ComparisonDisplay(AxesDisplay):
         if not intervals:
             reasons = [f"{name}: {failure}" for name, failure in results.failures.items()]
             raise ValueError(f"There are no differences to plot: {'; '.join(reasons) or 'give another method too'}.")
+        # The folds of a seed share training samples, so only their mean is an independent value.
         per_seed = {name: values.reshape(-1, results.n_folds).mean(axis=1) for name, values in results.scores.items()}
         scores = {name: values for name, values in per_seed.items() if name in {results.reference, *intervals}}
         display = cls(scores, reference=results.reference, intervals=intervals, score_name=results.score_name)
@@ -136,11 +137,12 @@ class ComparisonDisplay(AxesDisplay):
     def _label(self) -> None:
         """Name the rows at the left and the reference at the top, and write the mean scores at the right."""
         means = {name: float(values.mean()) for name, values in self._scores.items()}
+        # Values up to 1 are shares; others, such as percentages, need fewer decimals.
         form = ".3f" if max(map(abs, means.values())) <= 1 else ".2f"
         names = list(self.differences_)
         rows = range(len(names))
         self.ax_.set_yticks(rows, labels=names)
-        self.ax_.set_ylim(len(names) - 0.5, -0.5)
+        self.ax_.set_ylim(len(names) - 0.5, -0.5)  # from high to low, so that the first row is at the top
         n_pairs = len(self._scores[self.reference])
         self.ax_.set_xlabel(
             f"difference to {self.reference} in {self.score_name}\n"

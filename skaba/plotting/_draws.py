@@ -35,8 +35,8 @@ class Draws:
 def draw(net: Any, X: Array, y: Any, random_state: int, channel_axis: int) -> Draws:
     """Augment each sample by itself, and keep the map that decided its change.
 
-    The samples are not augmented as a batch, because the augmenter may draw the explained class: each sample has a
-    seed of its own, so that its picture does not depend on the others.
+    The samples are not augmented as a batch, because an augmenter makes random draws, for example of the class that
+    it explains. With its own seed, a sample's picture does not depend on the other samples.
 
     Parameters
     ----------
@@ -47,13 +47,15 @@ def draw(net: Any, X: Array, y: Any, random_state: int, channel_axis: int) -> Dr
     random_state : int
         Sample i is augmented with the seed ``random_state + i``.
     channel_axis : int
-        The axis of what is augmented that holds channels, 1 or -1.
+        The axis of the channels in what is augmented: 1 or -1.
 
     Returns
     -------
     Draws
     """
+    # At strength 0, augment returns the layer's output as it is.
     samples = X if net.layer is None else sharing(net, strength=0).augment(X, y)
+    # Indexed by [[i]], a single sample keeps its first axis, and a data frame stays a data frame.
     rows = y.iloc if hasattr(y, "iloc") else y
     targets = [None if y is None else rows[[i]] for i in range(len(X))]
     pairs = [_draw_one(net, X[[i]], own, random_state + i, channel_axis) for i, own in enumerate(targets)]
@@ -76,7 +78,7 @@ class _Recorder:
 
     def __call__(self, model: Any, x: Tensor, y: Tensor | None = None, **arguments: Any) -> Tensor:
         attribution = self.method(model, x, y, **arguments)
-        self.last = attribution.detach().cpu()
+        self.last = attribution.detach().cpu()  # keeps no graph, and no memory of a GPU
         return attribution
 
 
@@ -85,10 +87,10 @@ def _draw_one(net: Any, x: Array, y: Any, seed: int, channel_axis: int) -> tuple
     method = getattr(net.augmenter_, "attribution", None)
     if method is None:
         return sharing(net, random_state=seed).augment(x, y), None
-    augmenter = copy.copy(net.augmenter_)
+    augmenter = copy.copy(net.augmenter_)  # the fitted augmenter keeps its method; only this copy records
     augmenter.attribution = recorder = _Recorder(method)
     augmented = sharing(net, random_state=seed, augmenter_=augmenter).augment(x, y)
-    if recorder.last is None:
+    if recorder.last is None:  # the adjustment that was drawn is all zero, and needs no map
         target = getattr(augmenter, "target", None)
         return augmented, sharing(net, random_state=seed).attribute(x, y, attribution=method, target=target)
     if recorder.last.shape == augmented.shape:

@@ -177,12 +177,15 @@ class FidelityDisplay(AxesDisplay):
 
     def _add_legend(self) -> None:
         """Explain the two kinds of line and the colours, below the Axes, which the curves fill."""
+        # Lines without points, drawn nowhere but in the legend:
+        # https://matplotlib.org/stable/users/explain/axes/legend_guide.html
         line = matplotlib("lines").Line2D
         orders = [
             line([], [], color="gray", label="LIF: least important first"),
             line([], [], color="gray", linestyle="--", label="MIF: most important first"),
         ]
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        # Every second line is a LIF line; only these have labels.
         self.ax_.legend(handles=[*orders, *self.lines_[::2]], fontsize="small", ncols=2, **place)
 
 
@@ -190,6 +193,7 @@ def _curve(label: str, found: Fidelity) -> FidelityCurve:
     """Average the curves of a method over the samples."""
     curves = found.curves.normalised()
     mif, lif = (values.mean(axis=0) for values in (curves.mif, curves.lif))
+    # The bands are two-sided, so half of 1 - level lies above them.
     scale = ndtri(0.5 + found.level / 2) / np.sqrt(len(curves.targets))
     mif_error, lif_error = (scale * values.std(axis=0, ddof=1) for values in (curves.mif, curves.lif))
     return FidelityCurve(label, curves.shares, mif, lif, mif_error, lif_error, found.area, found.interval)

@@ -37,7 +37,9 @@ class Images(Augmentable):
     def draw_map(self, axis: Any, layer: Layer, index: int) -> None:
         grey = self.samples[index].mean(axis=0)
         low, high = grey.min(), grey.max()
+        # "or 1", here and below: an image of a single value has no range to divide by.
         light = _GREYS[0] + (grey - low) / ((high - low) or 1) * (_GREYS[1] - _GREYS[0])
+        # Without vmin and vmax, imshow would stretch the light greys from black to white.
         axis.imshow(light, cmap="gray", vmin=0, vmax=1)
         values = layer.values[index]
         opacity = np.sqrt(np.abs(values) / layer.limits[1])  # the root, so that weak values are visible too
@@ -79,5 +81,6 @@ def _picture(title: str, images: Array, limits: tuple[float, float]) -> Layer:
     """Return the layer of grey images, or of colour images, whose values are scaled to [0, 1]."""
     if images.shape[1] == 1:
         return Layer(title, images[:, 0], "gray", limits, "value")
+    # imshow takes the channels last, and clips colours outside [0, 1].
     low, high = limits
     return Layer(title, (np.moveaxis(images, 1, -1) - low) / ((high - low) or 1), None, limits, "")

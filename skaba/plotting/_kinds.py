@@ -96,6 +96,7 @@ class Augmentable(Kind):
     def _lay_out(self, figure: Any, layers: Sequence[Layer]) -> tuple[Array, Places]:
         """Make the Axes, one row per sample, and say where the colour bar of each layer goes."""
         shared = {"sharex": self.shares_axes, "sharey": self.shares_axes}
+        # Without squeeze=False, a single sample or layer would lose its axis of the array.
         axes: Array = figure.subplots(len(self.samples), len(layers), squeeze=False, **shared)
         for axis, layer in zip(axes[0], layers, strict=True):
             axis.set_title(layer.title, fontsize="medium")
@@ -109,7 +110,7 @@ def say_unchanged(axis: Any) -> None:
 
 
 def checked_names(names: Sequence[str] | None, n: int, parameter: str, what: str) -> list[str]:
-    """Return names, by default the numbers from 0 to n - 1, or say that there are not n of them."""
+    """Return n names as text, by default the numbers from 0 to n - 1; raise a ValueError if there are not n."""
     names = names if names is not None else [str(index) for index in range(n)]
     if len(names) != n:
         raise ValueError(f"Got {len(names)} {parameter} for {what}; give one for each.")

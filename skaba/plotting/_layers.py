@@ -56,17 +56,18 @@ class Layer:
         return {} if self.cmap is None else {"cmap": self.colours.cmap, "norm": self.colours.norm}
 
     def leaves_alone(self, index: int) -> bool:
-        """Return whether the values are changes, and one sample has none."""
+        """Return whether the values are changes and all of one sample's are 0."""
         return self.is_change and not self.values[index].any()
 
     def add_bar(self, figure: Any, **place: Any) -> None:
         """Add a horizontal colour bar, with arrows if some values exceed the limits."""
         clips = self.values.min() < self.limits[0] or self.values.max() > self.limits[1]
+        # Made from the ScalarMappable, not from a picture: words, bars and cells have colours but no picture.
         bar = figure.colorbar(self.colours, extend="both" if clips else "neither", **place)
         bar.set_label(self.label, fontsize="small")
         bar.ax.tick_params(labelsize="x-small")
         if self.names is None:
-            bar.ax.locator_params(nbins=3)
+            bar.ax.locator_params(nbins=3)  # below a narrow panel, more labels would overlap
         else:
             bar.set_ticks(list(range(len(self.names))), labels=self.names)
 
@@ -84,10 +85,13 @@ def change_layer(title: str, values: Array, label: str) -> Layer:
 def category_layer(values: Array, n_categories: int) -> Layer:
     """Return the layer of categories, the lowest of which is 0."""
     names = _CATEGORY_NAMES.get(n_categories, [str(index) for index in range(n_categories)])
+    # Half a unit beyond the numbers, so that each number is in the middle of its colour on the bar.
     return Layer("categories", values, "viridis", (-0.5, n_categories - 0.5), "", names)
 
 
 def _signed_limits(values: Array, share: float = 1.0) -> tuple[float, float]:
     """Return limits symmetric about 0 that contain a share of the values."""
+    # The quantile is 0 where most values are. If all values are 0 the limits must still differ: for equal limits,
+    # Normalize returns the first colour, blue, and not the middle, white.
     limit = float(np.quantile(np.abs(values), share)) or float(np.abs(values).max()) or 1.0
     return -limit, limit

@@ -20,6 +20,6 @@ def matplotlib(module: str = "pyplot") -> Any:
         If matplotlib is not installed.
     """
     try:
-        return import_module(f"matplotlib.{module}")
+        return import_module(f"matplotlib.{module}")  # unlike __import__, it returns the inner module
     except ImportError as error:
         raise ImportError('Plots need matplotlib: pip install "skaba[plotting]"') from error

@@ -55,7 +55,7 @@ def _differences(component: Any, other: Any) -> list[str]:
     found = []
     others = other.get_params(deep=False)
     for name, value in component.get_params(deep=False).items():
-        if repr(value) == repr(others[name]):
+        if repr(value) == repr(others[name]):  # components do not define ==
             continue
         if type(value) is type(others[name]) and hasattr(value, "get_params"):
             found += [f"{name}__{part}" for part in _differences(value, others[name])]

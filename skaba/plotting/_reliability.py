@@ -54,7 +54,7 @@ class ReliabilityDisplay(AxesDisplay):
     curve: ReliabilityCurve
     _: KW_ONLY
     name: str | None = None
-    _size = (5.2, 4.6)
+    _size = (5.2, 4.6)  # without an annotation, so that it is not a field of the dataclass
 
     @classmethod
     def from_results(cls, results: ReliabilityCurve, *, name: str | None = None, ax: Any = None) -> ReliabilityDisplay:
@@ -190,6 +190,7 @@ class ReliabilityDisplay(AxesDisplay):
         ax.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="perfect calibration")
         ax.vlines(confidence, accuracy, confidence, color="tab:red", alpha=0.35, linewidth=5, label="gap")
         label = error if self.name is None else f"{self.name}\n({error})"
+        # Not clipped, because points with an accuracy of 0 or a confidence of 1 lie on the border.
         ax.plot(confidence, accuracy, "o-", label=label, clip_on=False)
         ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
         ax.legend(loc="best", fontsize="small")
@@ -203,6 +204,8 @@ class ReliabilityDisplay(AxesDisplay):
         highest = int(curve.counts.max())
         counts.set(ylim=(0, 4 * highest), yticks=[0, highest])
         counts.set_ylabel("samples", loc="bottom")
+        # The second Axes would cover the points. The first one is moved to the front, and its background, which would
+        # then cover the bars, is made transparent.
         self.ax_.set_zorder(counts.get_zorder() + 1)
         self.ax_.patch.set_visible(False)
         self.ax_counts_ = counts

@@ -73,17 +73,19 @@ class Series(Augmentable):
         sample, strips = self.samples[index], layer.values[index]
         n_channels, length = sample.shape
         seconds = 1 / (self.sampling_rate or 1)
+        # imshow takes left, right, bottom, top: pixels are centred on their time steps, and channel c on height -c.
         extent = -0.5 * seconds, (length - 0.5) * seconds, 0.5 - n_channels, 0.5
         image = axis.imshow(strips, extent=extent, aspect="auto", alpha=_OPACITY, **layer.shading)
         # Where pixels are few, colours are averaged, not values: the mean of low and high is not middle.
         image.set_interpolation_stage("rgba")
         axis.hlines(0.5 - np.arange(1, n_channels), *extent[:2], color="white", linewidth=1)
         lines = {"crimson": sample, "black": sample + strips} if layer.is_change else {"black": sample}
+        # The median, because a few high peaks, such as those of heart beats, would move the mean.
         middle = np.median(sample, axis=-1, keepdims=True)
         for colour, signals in lines.items():
             heights = (signals - middle) / self._spacing - np.arange(n_channels)[:, None]
             axis.plot(np.arange(length) * seconds, heights.T, color=colour, linewidth=0.7)
-        axis.margins(x=0)
+        axis.margins(x=0)  # by default lines leave 5 % free at both ends, where the strips would be missing
         if layer.leaves_alone(index):
             say_unchanged(axis)
         if index == len(self.samples) - 1:
@@ -105,5 +107,5 @@ class Series(Augmentable):
 
     @property
     def _spacing(self) -> float:
-        """Distance between channels: most lines fit between their neighbours, whatever a few outliers do."""
+        """Distance between channels, such that most lines fit between their neighbours; outliers hardly change it."""
         return float(np.quantile(np.ptp(self.samples, axis=-1), 0.9)) or 1.0

@@ -63,7 +63,7 @@ def shown(
         If a parameter is not allowed.
     """
     check_count(n_samples)
-    first = _first(X, n_samples)
+    first = _first(X, n_samples)  # before they are transformed, which may take long for all
     net, inputs = split_pipeline(estimator, first)
     embedding = _embedding(net)
     inputs = as_array(inputs)
@@ -76,7 +76,7 @@ def shown(
 
 
 def _words(estimator: Any, X: Any, ids: Array, words: Any, padding: int | None) -> Array:
-    """Return the words of word ids, as written if a Pipeline has the texts."""
+    """Return the words of word ids, spelled as in the texts if a Pipeline takes texts."""
     if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(
             f"X has shape {ids.shape} and holds {ids.dtype}; at an embedding a display shows word ids, integers of "
@@ -94,7 +94,7 @@ def _words(estimator: Any, X: Any, ids: Array, words: Any, padding: int | None) 
 
 
 def _length(X: Any) -> int:
-    return X.shape[0] if getattr(X, "shape", ()) else len(X)
+    return X.shape[0] if getattr(X, "shape", ()) else len(X)  # len() of a sparse matrix raises an error
 
 
 def _first(X: Any, n_samples: int) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._search import BaseSearchCV  # scikit-learn has no public base class of its searches
 from sklearn.pipeline import Pipeline
 
 from skaba.plotting._checks import Array
@@ -36,7 +36,7 @@ def spelled(words: WordSequences | Sequence[str], ids: Array, padding: int | Non
         If an id has no word.
     """
     if isinstance(words, WordSequences):
-        words = ["", "<unknown>", *words.vectors.index_to_key]
+        words = ["", "<unknown>", *words.vectors.index_to_key]  # ids 0 and 1 have no vector
     if ids.min() < 0 or ids.max() >= len(words):
         raise ValueError(
             f"X holds word ids from {ids.min()} to {ids.max()}, but words only those from 0 to {len(words) - 1}. "

@@ -79,7 +79,7 @@ class StrengthDisplay(AxesDisplay):
     curves: Sequence[StrengthCurve]
     _: KW_ONLY
     score_name: str = "score"
-    _size = (6.4, 4.2)
+    _size = (6.4, 4.2)  # without an annotation, so that it is not a field of the dataclass
 
     @classmethod
     def from_search(
@@ -153,7 +153,7 @@ class StrengthDisplay(AxesDisplay):
             for curve in self.curves
         ]
         self._scale([strength for curve in varied for strength in curve.strengths])
-        self.ax_.autoscale_view()
+        self.ax_.autoscale_view()  # update_datalim, in _draw_varied, does not move the view itself
         self.ax_.set(xlabel="strength (in the augmenter's own unit)", ylabel=self.score_name)
         counts = "/".join(map(str, sorted({curve.n_scores for curve in self.curves})))
         title = f"mean ± standard deviation, {counts} folds"
@@ -182,12 +182,13 @@ class StrengthDisplay(AxesDisplay):
         if not positive or positive[-1] < 5 * positive[0]:
             return
         if len(positive) < len(ticks):
+            # A logarithmic axis has no 0. This one is linear between 0 and the smallest strength.
             self.ax_.set_xscale("symlog", linthresh=positive[0])
         else:
             self.ax_.set_xscale("log")
         if len(ticks) <= 10:
             self.ax_.set_xticks(ticks, labels=[f"{strength:g}" for strength in ticks], minor=False)
-            self.ax_.minorticks_off()
+            self.ax_.minorticks_off()  # on a short logarithmic axis they have labels too, which would overlap
 
 
 def _checked_searches(search: Any) -> list[Any]:
@@ -220,7 +221,7 @@ def _column(search: Any) -> str:
 
 
 def _scores(search: Any) -> dict[tuple[str, float], list[float]]:
-    """Return the scores of the folds per augmenter and strength: those of the best candidate."""
+    """Return the scores of the folds per augmenter and strength; of several candidates, those of the best."""
     results, column = search.cv_results_, _column(search)
     scores = np.array([results[f"split{i}_test_{column}"] for i in range(search.n_splits_)])
     n_failed = int((~np.isfinite(scores)).sum())
@@ -251,13 +252,13 @@ def _strength(parameters: Mapping[str, Any]) -> float:
             "for example {'strength': [0.05, 0.1, 0.5]}."
         )
     strength = parameters[keys[0]]
-    if not isinstance(strength, Real):
+    if not isinstance(strength, Real):  # "auto", or a rule
         raise ValueError(f"The search varied strength over {strength!r}, which is not a number and cannot be drawn.")
     return float(strength)
 
 
 def _keys(parameters: Mapping[str, Any], name: str) -> list[str]:
-    """Return the keys of a parameter, also as that of a step of a Pipeline."""
+    """Return the keys that set a parameter, with or without a prefix such as that of a Pipeline's step."""
     return [key for key in parameters if key.rpartition("__")[2] == name]
 
 

@@ -44,6 +44,7 @@ class Table(Kind):
     def strongest(self, layer: Layer, index: int) -> list[tuple[str, float]]:
         """Return the features with the largest absolute values in a sample, named with its entry, and the values."""
         sample, values = self.samples[index], layer.values[index]
+        # "stable": features with equal values keep their order.
         order = np.argsort(-np.abs(values), kind="stable")[: self.n_bars]
         return [(f"{self.names[place]} = {sample[place]:.3g}", float(values[place])) for place in order]
 
@@ -53,7 +54,7 @@ class Table(Kind):
         axis.barh(places, values, color=[cmap(_RED if value > 0 else _BLUE) for value in values])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set_yticks(places, labels=names, fontsize="small")
-        axis.set(xlim=(-1.05 * limit, 1.05 * limit), ylim=(len(names) - 0.4, -0.6))
+        axis.set(xlim=(-1.05 * limit, 1.05 * limit), ylim=(len(names) - 0.4, -0.6))  # the first at the top
         axis.set_xlabel(self.left_out, fontsize="small")
         axis.tick_params(axis="x", labelsize="x-small")
         axis.grid(axis="x", alpha=0.3)

@@ -19,7 +19,7 @@ from skaba.plotting._table import Table
 from skaba.plotting._texts import Texts
 
 _BAR = 24  # characters of the longest bar
-_CELLS = 32  # columns of cells at most, two characters each
+_CELLS = 32  # columns of cells at most; two characters each, since a character is about twice as high as wide
 _MOST_WORDS = 5
 _DARK = 345  # colours whose red, green and blue sum to less have white letters
 
@@ -69,6 +69,7 @@ def _of_table(table: Table, layer: Layer, index: int) -> Text:
 def _of_image(images: Images, layer: Layer, index: int) -> Text:
     values = torch.as_tensor(layer.values[index])
     step = -(-max(values.shape) // _CELLS)
+    # Without ceil_mode, the last rows and columns would be left out if they do not fill a window.
     means = functional.avg_pool2d(values[None, None].double(), step, ceil_mode=True)[0, 0].numpy()
     return _cells(layer, means, [""] * len(means))
 
@@ -89,7 +90,7 @@ def _cells(layer: Layer, values: Array, names: Sequence[str]) -> Text:
     for name, row in zip(names, values, strict=True):
         text.append(name)
         for value in row:
-            n_signs = int(3 * abs(value) / limit * 0.999)
+            n_signs = int(3 * abs(value) / limit * 0.999)  # 0.999: the largest value has 2 signs, not 3
             text.append(("+" if value > 0 else "-") * n_signs + " " * (2 - n_signs), style=_style(layer, value))
         text.append("\n")
     return text

@@ -18,7 +18,8 @@ _WIDTH = 9.0  # inches of a figure
 _LINE = 0.21  # height of a line in inches
 _MARGIN = 1.1  # inches for the titles at the left
 _FONT_SIZE = 8
-_CHARACTER = 0.61 * _FONT_SIZE / 72  # width in inches of a character in the monospaced font
+# Width in inches of a character; those of DejaVu Sans Mono, matplotlib's monospaced font, are 0.602 font sizes wide.
+_CHARACTER = 0.61 * _FONT_SIZE / 72
 _MOST_LINES = 12
 _DARK = 1.35  # colours whose red, green and blue sum to less have white words
 
@@ -40,6 +41,7 @@ class Texts(Augmentable):
 
     def reduced(self, values: Array) -> Array:
         summed = values.sum(axis=-1) if values.ndim == 3 else values
+        # Maps at padding are not shown, so they must not decide the limits of the colours.
         return np.where(self.samples == "", 0, summed)
 
     def draw_map(self, axis: Any, layer: Layer, index: int) -> None:
@@ -113,4 +115,5 @@ def _draw_word(axis: Any, word: str, colour: Array, line: int, start: int) -> No
     axis.add_patch(box)
     style = {"color": "white" if sum(colour[:3]) < _DARK else "black", "size": _FONT_SIZE, "family": "monospace"}
     middle = start + len(word) / 2, -line - 0.5
+    # Two dollar signs in a word would otherwise start a formula, and may raise an error.
     axis.text(*middle, word, ha="center", va="center", parse_math=False, **style)

@@ -125,8 +125,11 @@ def test_samples_that_a_record_lacks_are_nan(tmp_path: Path) -> None:
     ("form", "message"),
     [
         ({"fs": 500}, r"Record b differs from a in sampling rate: 500.0, not 100.0. Convert it, or leave it out"),
-        ({"n": 40}, r"Record b differs from a in length: 40, not 50. Cut all alike, length="),
-        ({"leads": ("I", "III")}, r"Record b differs from a in leads: \['I', 'III'\].* Choose leads that all have"),
+        ({"n": 40}, r"Record b differs from a in length: 40, not 50. Cut all records: length="),
+        (
+            {"leads": ("I", "III")},
+            r"Record b differs from a in leads: \['I', 'III'\].* Choose leads that all",
+        ),
         ({"leads": ("II", "I")}, r"Record b differs from a in leads: \['II', 'I'\]"),
         ({"units": ["uV", "mV"]}, r"Record b differs from a in units: \['uV', 'mV'\]"),
     ],

@@ -73,7 +73,7 @@ class Benchmark(MethodsExperiment):
         if self.attack:
             result["FGSM"] = score_under_attack(net, X, y, fgsm(), self.attack)
             result["PGD"] = score_under_attack(net, X, y, PGD(), self.attack)
-        if fit.arm in self.controls_of:
+        if fit.arm in self.controls_of:  # only the noise needs it, and it costs further maps
             result["norm"] = size_of_changes(net, *data.train(fit.seed), random_state=fit.seed)
         return result
 

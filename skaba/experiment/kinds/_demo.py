@@ -73,6 +73,7 @@ class Demo(Experiment):
         if fit.stage == TEST:
             return data
         X, y = data.bunch.X_train, data.bunch.y_train
+        # The same folds for all methods and strengths of a seed, so that their scores are paired.
         folds = StratifiedKFold(self.folds, shuffle=True, random_state=fit.seed).split(X, y)
         train, valid = list(folds)[int(fit.stage.removeprefix("fold ")) - 1]
         own = {"X_train": X[train], "y_train": y[train], "X_valid": X[valid], "y_valid": y[valid]}
@@ -122,8 +123,9 @@ class Demo(Experiment):
     def conclusion(self, results: Results) -> str:
         """Say in one sentence what was measured.
 
-        That attribution helps is claimed only if MendABA beats both controls and plain training on every seed, and
-        there are five seeds or more: by chance alone that happens to one comparison of two equal methods in 32.
+        The sentence claims that attribution helps only if there are at least five seeds, and MendABA beats both
+        controls and plain training on each of them. Against an equally good method, it would win on five seeds by
+        chance with a probability of 1 in 32.
         """
         changes = [
             f"{_gain(results, name, PLAIN).mean():+.1f} points with {name} (better on {_wins(results, name, PLAIN)})"

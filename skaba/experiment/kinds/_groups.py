@@ -55,7 +55,7 @@ class Groups(TunedExperiment):
             members = [single.scores(str(index), "valid").mean() for index in members_of(name)]
             cells = [f"{scores.mean():.1f} ({scores.std():.1f})", f"{np.mean(members):.1f}"]
             rows.append([name, f"{results.strengths[name]:g}", *cells, str(self.published.get(name, ""))])
-        header = ["set", "strength", "all of it, mean (std)", "mean of single ones", "published: all / mean"]
+        header = ["set", "strength", "all together, mean (std)", "mean of its members alone", "published: all / mean"]
         return beside_published(self.published, header, rows)
 
     def figures(self, results: Results, folder: Path) -> dict[str, Any]:
@@ -72,4 +72,5 @@ class Groups(TunedExperiment):
 
 def members_of(name: str) -> list[int]:
     """Return the adjustments of a set."""
+    # Groups hold indices only; the type of a set also allows adjustments as tuples.
     return [index for group in SETS[name] for index in AdjustmentSet.group(group).adjustments if isinstance(index, int)]

@@ -68,6 +68,7 @@ class Strength(MethodsExperiment):
         for name in results.fits:
             curves = _curves(results, name)
             x = [*-strengths[::-1], 0, *strengths]
+            # Strength 0 is in both curves.
             ax.plot(x, [*curves["Delta"][::-1], *curves["Epsilon"][1:]], "o-", label=name)
         ax.axvline(0, color="grey", linewidth=0.8)
         ax.legend(title="trained with", fontsize="small")
@@ -79,6 +80,7 @@ class Strength(MethodsExperiment):
 
 def _curves(results: Results, name: str) -> dict[str, NDArray[Any]]:
     """Return the mean curves of an arm in percent, by adjustment, from strength 0 on."""
+    # A fit lists its scores in the order in which they were measured, and JSON keeps this order.
     curves = {
         adjustment: [
             [score for what, score in fit.items() if what.startswith(f"{adjustment} at ")] for fit in results.fits[name]
