@@ -41,10 +41,9 @@ class FPA(Augmenter):
         The longest side of a square, in places.
     probability : float, default=0.5
         The probability that a batch is perturbed.
-    fill : float or {"zero", "mean", "min", "max", "random", "blur"}, default="zero"
-        The value of erased places: a number; the batch's mean, minimum or maximum of the channel (for a table: of the
-        feature); normal noise with the channel's mean and standard deviation; or the blurred sample. Choose the fill
-        that you will evaluate with.
+    fill : float or str, default="zero"
+        The value of erased places: a number, or the name of one of ``skaba.network.FILLS``, whose statistics are then
+        the batch's. Choose the fill that you will evaluate with.
     clip : (low, high), default=None
         The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
         range is not moved further away. None means no range.

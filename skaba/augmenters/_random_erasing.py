@@ -35,9 +35,9 @@ class RandomErasing(Augmenter):
         The smallest and largest share of the area, or of the length.
     min_aspect : float, default=0.3
         The smallest ratio of height to width; the largest is its inverse. Not used for series and texts.
-    fill : float or {"zero", "mean", "min", "max", "random", "blur"}, default="random"
-        The value of erased places: a number; the batch's mean, minimum or maximum of the channel; normal noise with the
-        channel's mean and standard deviation (in the paper: uniform noise over all grey values); or the blurred sample.
+    fill : float or str, default="random"
+        The value of erased places: a number, or the name of one of ``skaba.network.FILLS``, whose statistics are then
+        the batch's. The default is normal noise (in the paper: uniform noise over all grey values).
     clip : (low, high), default=None
         The range that augmentation must not leave: numbers, or arrays that broadcast to a sample. A feature outside the
         range is not moved further away. None means no range.

@@ -6,6 +6,18 @@ reads data of an installed package or your own files. A ``fetch_`` function down
 against a published SHA-256, and keeps them in the data home: the argument ``data_home=``, else the environment variable
 ``SKABA_DATA``, else the user's cache. It needs an extra: ``pip install "skaba[datasets]"``.
 
+===================  ===================================  ======  =======  ========
+loader               training samples                     valid   test     download
+===================  ===================================  ======  =======  ========
+load_digits          tiny 100, medium 500, full 1,000     297     500      none
+fetch_mnist          tiny 100, medium 1,000, full 50,000  10,000  10,000   11.6 MB
+fetch_cifar10        tiny 1,000, full 40,000              10,000  10,000   170 MB
+fetch_newsgroups     tiny 2,000, full 13,846              1,000   4,000    14 MB
+fetch_tiny_imagenet  full 100,000                         10,000  (valid)  248 MB
+fetch_ptbxl          full 17,418                          2,183   2,198    0.6 GB
+fetch_glove          word vectors, no samples             none    none     862 MB
+===================  ===================================  ======  =======  ========
+
 To write your own loader, cut the samples with :func:`cut`, given a :class:`Plan`, and return :func:`to_bunch`.
 """
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from skaba._validation import validate_changed
 from skaba.attribution import Criterion
@@ -72,6 +73,27 @@ class ForwardPass:
             raise unreached()
         return gradients[0]
 
+    def log_probabilities(self) -> Tensor:
+        """Return the log-probabilities of the classes; for labels that do not exclude each other, of their presence.
+
+        Returns
+        -------
+        Tensor of the logits' shape
+
+        Raises
+        ------
+        ValueError
+            If the task is a regression, which has no probabilities.
+        """
+        if isinstance(self.criterion, nn.BCEWithLogitsLoss):
+            return functional.logsigmoid(self.logits)
+        if isinstance(self.criterion, nn.CrossEntropyLoss) or not self.y.is_floating_point():
+            return torch.log_softmax(self.logits, dim=1)
+        raise ValueError(
+            f"The penalty needs log-probabilities, but y holds {self.y.dtype} targets and the loss is "
+            f"{self.criterion!r}: it fits CrossEntropyLoss and BCEWithLogitsLoss."
+        )
+
 
 class Penalty(BaseEstimator, ABC):
     """A loss on the attributions of the batch that is trained on, to be added to the training loss.
@@ -82,6 +104,18 @@ class Penalty(BaseEstimator, ABC):
     ----------
     weight : float, default=1.0
         What the mean over the batch is multiplied by.
+
+    Examples
+    --------
+    A penalty of your own: the absolute gradients at irrelevant features.
+
+    >>> from skaba.losses import Penalty
+    >>> class AbsoluteGradient(Penalty):
+    ...     def _of_samples(self, forward_pass):
+    ...         gradient = forward_pass.gradient(forward_pass.log_probabilities())
+    ...         return gradient.masked_fill(forward_pass.mask, 0).abs().flatten(1).sum(dim=1)
+    >>> AbsoluteGradient(weight=2.0)
+    AbsoluteGradient(weight=2.0)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"weight": [Interval(Real, 0, None, closed="left")]}

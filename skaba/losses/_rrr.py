@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from skaba.losses._penalty import ForwardPass, Penalty
 
@@ -49,24 +47,5 @@ class RRR(Penalty):
         super().__init__(weight)
 
     def _of_samples(self, forward_pass: ForwardPass) -> Tensor:
-        gradient = forward_pass.gradient(log_probabilities(forward_pass))
+        gradient = forward_pass.gradient(forward_pass.log_probabilities())
         return gradient.masked_fill(forward_pass.mask, 0).square().flatten(1).sum(dim=1)
-
-
-def log_probabilities(forward_pass: ForwardPass) -> Tensor:
-    """Return the log-probabilities of the classes; for labels that do not exclude each other, of their presence.
-
-    Raises
-    ------
-    ValueError
-        If the task is a regression, which has no probabilities.
-    """
-    logits, y, criterion = forward_pass.logits, forward_pass.y, forward_pass.criterion
-    if isinstance(criterion, nn.BCEWithLogitsLoss):
-        return functional.logsigmoid(logits)
-    if isinstance(criterion, nn.CrossEntropyLoss) or not y.is_floating_point():
-        return torch.log_softmax(logits, dim=1)
-    raise ValueError(
-        f"RRR penalises gradients of log-probabilities, but y holds {y.dtype} targets and the loss is {criterion!r}: "
-        "it fits CrossEntropyLoss and BCEWithLogitsLoss."
-    )

@@ -138,6 +138,16 @@ FILLS = {
     "sample_mean": NamedFill(_sample_mean),
     "region_mean": NamedFill(_region_mean, "regions"),
 }
+"""The fills by name; padding counts in no statistic.
+
+* zero: the number 0
+* mean, min, max: the channel's statistic over all samples that are known, the batch or the data set; for a table, the
+  feature's
+* random: normal noise with the channel's mean and standard deviation
+* blur: the sample smoothed by a Gaussian whose standard deviation is an eighth of its shortest spatial axis
+* sample_mean: the mean of the channel over the sample
+* region_mean: the mean of the channel over the masked region, which must be larger than a position
+"""
 
 OF_BATCH = "moments", "extremes"
 """What :func:`batch_source` offers."""

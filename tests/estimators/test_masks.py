@@ -173,7 +173,7 @@ def test_rrr_is_a_double_backward_pass_by_hand(kind: str) -> None:
         criterion = nn.BCEWithLogitsLoss()
     else:
         net = ABARegressor(module, **shared)
-        with pytest.raises(ValueError, match="RRR penalises gradients of log-probabilities, but y holds"):
+        with pytest.raises(ValueError, match="The penalty needs log-probabilities, but y holds"):
             net.fit(X, np.random.RandomState(0).randn(12, 3), mask=mask)
         return
     net.fit(X, y, mask=mask)

@@ -87,8 +87,9 @@ class AdjustmentSet:
     ----------
     adjustments : sequence of int or of tuples of float
         Indices of the paper's 27 adjustments of three categories, or vectors with one number per category, from the
-        lowest to the highest. An adjustment that appears twice is drawn twice as often. With two categories, an index
-        stands for the first and last number of its adjustment.
+        lowest to the highest: factors of the strength, so that ``(0.5, 0, -2)`` gives each category a strength of its
+        own. An adjustment that appears twice is drawn twice as often. With two categories, an index stands for the
+        first and last number of its adjustment.
     probabilities : sequence of float, default=None
         The probability of each adjustment; they sum to 1. By default all are equal.
 

@@ -263,6 +263,11 @@ def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
     TypeError
         If the factory is not callable.
 
+    Notes
+    -----
+    The name is known in this process only. Where a search runs in several (``n_jobs=2``), give the augmenter itself in
+    place of its name, or register it in a module that each process imports.
+
     Examples
     --------
     >>> from skaba.augmenters import PRESETS, fast_aba, preset, register_preset

@@ -62,12 +62,10 @@ class Masking:
     reduction : {"sum", "abs"}, default="sum"
         How a map becomes one importance per unit: the sum of its values over channels and window, in which evidence
         and counter-evidence cancel out, or the sum of their absolute values.
-    fill : float or {"zero", "mean", "sample_mean", "region_mean", "random", "blur"}, default="zero"
-        What replaces a masked unit: a number; ``"mean"``, the mean of the channel (for a table, of the column) over all
-        samples; ``"sample_mean"``, the mean of the channel over the sample; ``"region_mean"``, the mean of the channel
-        over the masked unit itself, which needs a window; ``"random"``, normal noise with the channel's mean and
-        standard deviation, drawn once per sample; ``"blur"``, the sample smoothed by a Gaussian whose standard
-        deviation is an eighth of its shortest spatial axis. Padding does not count in any mean.
+    fill : float or str, default="zero"
+        What replaces a masked unit: a number, or the name of one of ``skaba.network.FILLS``, whose statistics are then
+        those of all samples; minimum and maximum are not known here. ``"random"`` is drawn once per sample, and
+        ``"region_mean"`` needs a window. Padding does not count in any mean.
     batch_size : int, default=64
         Masked variants per pass through the estimator, which bounds the memory. It changes results by rounding only. A
         CPU's caches hold about so many small images; a GPU is faster with more.

@@ -104,19 +104,11 @@ def test_a_change():
 # --- a preset
 
 
-@pytest.fixture
-def presets():
-    before = dict(PRESETS)
-    yield PRESETS
-    PRESETS.clear()
-    PRESETS.update(before)
-
-
 def gentle(**parameters):
     return mend_aba(**{"share": 0.5, **parameters})
 
 
-def test_a_preset_is_used_by_name(presets):
+def test_a_preset_is_used_by_name():
     register_preset("gentle_aba", gentle)
     register_preset("gentle_aba", gentle)  # again the same
     assert preset("gentle_aba", randomize=False).share == 0.5
@@ -135,7 +127,7 @@ def test_a_preset_is_used_by_name(presets):
         ("gentle", "mend_aba", TypeError, "A preset's factory must be callable, got 'mend_aba'"),
     ],
 )
-def test_what_is_no_preset_is_refused(presets, name, factory, kind, message):
+def test_what_is_no_preset_is_refused(name, factory, kind, message):
     with pytest.raises(kind, match=message):
         register_preset(name, factory)
-    assert "gentle" not in presets
+    assert "gentle" not in PRESETS
