@@ -221,7 +221,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
             f"{name} holds {values.dtype} values; a network needs numbers. Encode them first, for example texts "
             "with WordSequences."
         )
-    return _readable(values)
+    return readable(values, name)
 
 
 def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
@@ -235,15 +235,27 @@ def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
         ) from error
 
 
-def _readable(values: np.ndarray) -> np.ndarray:
-    """Return an array with the same values in a layout and dtype that PyTorch supports."""
+def readable(values: np.ndarray, name: str) -> np.ndarray:
+    """Return an array with the same values in a layout and dtype that PyTorch supports.
+
+    Parameters
+    ----------
+    values : ndarray of booleans, integers, floats or complex numbers
+    name : str
+        Name of the array in the error message.
+
+    Raises
+    ------
+    ValueError
+        If an integer is too large for PyTorch.
+    """
     dtype = values.dtype.newbyteorder("=")
     if dtype.kind == "f" and dtype.itemsize > 8:
         dtype = np.dtype(np.float64)
     elif dtype.kind in "iu" and dtype not in (np.uint8, np.int32):  # an embedding reads int32 and int64 only
         dtype = np.dtype(np.int64)
         if values.size and values.max() > np.iinfo(dtype).max:
-            raise ValueError(f"X holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
+            raise ValueError(f"{name} holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
     with np.errstate(over="ignore"):  # check_values reports infinity
         values = values.astype(dtype, copy=False)
     return values.copy() if any(stride < 0 for stride in values.strides) else values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -34,25 +35,52 @@ def as_labels(y: Any, device: torch.device) -> Tensor | None:
         raise ValueError(f"y must hold numbers, class indices or targets; got a {type(y).__name__}: {error}") from error
 
 
-def bound(
-    target: Target, y: Tensor | None, criterion: Criterion | None, generator: torch.Generator | None
-) -> BoundTarget:
-    """Return a target that needs only the logits."""
+@dataclass(frozen=True)
+class Bound:
+    """A target that needs only the logits. Other methods can be called with it as their target."""
 
-    def bound_target(logits: Tensor) -> Score:
+    target: Target
+    y: Tensor | None
+    criterion: Criterion | None
+    generator: torch.Generator | None
+
+    def __call__(self, logits: Tensor, *_: Any, **__: Any) -> Score:
         try:
-            score = target(logits.detach(), y, criterion=criterion, generator=generator)
+            score = self.target(logits.detach(), self.y, criterion=self.criterion, generator=self.generator)
         except TypeError as error:
-            require_form(target, TARGET, error)
+            require_form(self.target, TARGET, error)
             raise
         if callable(score):
             return score
         raise TypeError(
-            f"target={target!r} returned a {type(score).__name__}; it must return a score, a function that takes "
+            f"target={self.target!r} returned a {type(score).__name__}; it must return a score, a function that takes "
             "logits (n, n_outputs) and returns one value per row, shape (n,)."
         )
 
-    return bound_target
+    def rows(self, index: Tensor) -> Bound:
+        """Return the target of some of the samples."""
+        y = None if self.y is None else self.y[index]
+        return Bound(rows_of_target(self.target, index), y, self.criterion, self.generator)
+
+
+class Chosen:
+    """A target whose score does not depend on the logits, because it was chosen on other inputs."""
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+
+    def __call__(self, *_: Any, **__: Any) -> Score:
+        return self.score
+
+    def rows(self, index: Tensor) -> Chosen:
+        """Return the target of some of the rows; a score without ``rows`` is that of all of them."""
+        return Chosen(self.score.rows(index) if hasattr(self.score, "rows") else self.score)
+
+
+def rows_of_target(target: Target, index: Tensor) -> Target:
+    """Return the target of some of the samples: a target that holds one value per sample is cut, others are not."""
+    cut: Target = target.rows(index) if hasattr(target, "rows") else target
+    return cut
 
 
 class Form(NamedTuple):

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._checking import METHOD, BoundTarget, Target, as_labels, bound, checked_map, require_form
+from skaba.attribution._checking import METHOD, Bound, BoundTarget, Target, as_labels, checked_map, require_form
 from skaba.attribution._targets import Criterion
 from skaba.network import Model, asking, require_floats
 
@@ -116,7 +116,7 @@ class AttributionMethod(ABC, BaseEstimator):
             validate_parameters(self)
         if create_graph:
             require_differentiable(self)
-        bound_target = bound(target, as_labels(y, x.device), criterion, generator)
+        bound_target = Bound(target, as_labels(y, x.device), criterion, generator)
         with asking(model, self.mode, generator, create_graph):
             source = x if create_graph and x.requires_grad else x.detach().requires_grad_(create_graph)
             map_ = checked_map(self._attribute(model, source, bound_target, generator), x, self).to(x.dtype)

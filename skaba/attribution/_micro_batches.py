@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._checking import Target, as_labels
+from skaba.attribution._checking import Target, as_labels, rows_of_target
 from skaba.attribution._constraints import COUNT, METHOD
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._method import AttributionMethod, OfMethod, attributed, require_differentiable
@@ -78,12 +78,12 @@ class MicroBatches(OfMethod, BaseEstimator):
         if create_graph:
             require_differentiable(self)
         labels = as_labels(y, x.device)
-        arguments: dict[str, Any] = {"target": target, "criterion": criterion, "generator": generator}
-        arguments["create_graph"] = create_graph
+        arguments: dict[str, Any] = {"criterion": criterion, "generator": generator, "create_graph": create_graph}
 
         def attribute(index: Tensor) -> Tensor:
             y_part = None if labels is None else labels[index]
-            return attributed(self.method, rows_of(model, index), x[index], y_part, **arguments)
+            part = rows_of_target(target, index)
+            return attributed(self.method, rows_of(model, index), x[index], y_part, target=part, **arguments)
 
         parts = torch.split(torch.arange(len(x), device=x.device), self.batch_size)
         with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):

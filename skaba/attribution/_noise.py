@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, Chosen
 from skaba.attribution._constraints import COUNT, METHOD, NOT_NEGATIVE
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._method import About, AttributionMethod, OfMethod, attributed
@@ -56,8 +56,7 @@ class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
     def _map(self, model: Model, noisy: Tensor, score: Score, generator: torch.Generator, n: int) -> Tensor:
         # A method that explains one sample at a time takes rows of the score, so it needs one row per noisy copy.
         index = torch.arange(len(noisy), device=noisy.device) % n
-        rows = score.rows(index) if hasattr(score, "rows") else score
-        chosen: dict[str, Any] = {"target": lambda *_, **__: rows, "generator": generator}
+        chosen: dict[str, Any] = {"target": Chosen(score).rows(index), "generator": generator}
         return attributed(self.method, rows_of(model, index), noisy, create_graph=noisy.requires_grad, **chosen)
 
     @abstractmethod

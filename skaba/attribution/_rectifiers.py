@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skaba.attribution._captum import Scored
+from skaba.attribution._checking import Chosen
 from skaba.attribution._constraints import NAME
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._layer_rules import ThroughLayers
@@ -118,5 +119,5 @@ class GuidedGradCAM(_ThroughRectifiers):
         self.layer = layer
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        coarse = GradCAM(self.layer)(scored.model, x, target=lambda *_, **__: scored.score)
+        coarse = GradCAM(self.layer)(scored.model, x, target=Chosen(scored.score))
         return coarse * super()._explain(scored, x, generator)

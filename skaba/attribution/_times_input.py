@@ -52,5 +52,4 @@ class TimesInput(OfMethod, AttributionMethod):  # type: ignore[override]
         self.method = SmoothGrad() if method is None else method
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        chosen: dict[str, Any] = {"target": lambda logits, *_, **__: target(logits), "generator": generator}
-        return x * attributed(self.method, model, x, create_graph=x.requires_grad, **chosen)
+        return x * attributed(self.method, model, x, target=target, generator=generator, create_graph=x.requires_grad)

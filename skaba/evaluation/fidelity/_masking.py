@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from skaba._samples import readable
 from skaba._targets import as_array
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore
@@ -125,6 +126,10 @@ class Followed:
 
     columns: Tensor
     task: Task
+
+    def rows(self, index: Tensor) -> Followed:
+        """Return the target of some of the samples, for methods that explain a batch in parts."""
+        return Followed(self.columns[index], self.task)
 
     def __call__(self, logits: Tensor, y: Any, **_: Any) -> Callable[[Tensor], Tensor]:
         """Return the score as a function of logits, of which there may be several variants of each sample."""
@@ -250,6 +255,7 @@ class Probe:
                 f"The attribution method returned {got} for {len(part.x)} samples; it must return a tensor of maps, "
                 "one per sample."
             )
+        answer = readable(answer, "attribution") if isinstance(answer, np.ndarray) else answer
         maps = torch.as_tensor(answer, device=part.x.device).detach().double()  # NumPy has no bfloat16
         _check_finite(maps.cpu().numpy(), part.start)
         return maps
@@ -328,6 +334,7 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     maps = as_array(attribution) if isinstance(attribution, Tensor) else np.asarray(attribution)
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
+    maps = readable(maps, "attribution")
     if maps.ndim < 2 or len(maps) != n_samples:
         raise ValueError(f"The maps have shape {maps.shape} for {n_samples} samples; pass one per sample, (n, ...).")
     _check_finite(maps, 0)
