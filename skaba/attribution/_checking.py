@@ -1,4 +1,4 @@
-"""Checks of what a method is given and of what it returns."""
+"""Checks of the arguments and of the result of a method."""
 
 from __future__ import annotations
 
@@ -99,10 +99,11 @@ METHOD = Form("attribution", ("model", "x", "y"), ("target", "criterion", "gener
 
 
 def require_form(function: Any, form: Form, error: TypeError) -> None:
-    """Raise a TypeError if a call failed because the function takes other arguments; not if it failed inside."""
+    """Raise a TypeError if a call failed because the function takes other arguments, not if it failed later."""
     if isinstance(function, type):
         name = function.__name__
         raise TypeError(f"{form.name}={name} is a class: pass an instance, {name}(...).") from error
+    # A TypeError alone does not tell whether the call or the function's code raised it.
     try:
         inspect.signature(function).bind(*form.positional, **dict.fromkeys(form.keywords))
     except (TypeError, ValueError) as unfit:
@@ -128,7 +129,7 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
             f"{_named(method)} returned a map of {map_.dtype}; it must hold real numbers, such as map.to(x.dtype) of "
             "bools or map.abs() of complex numbers."
         )
-    # The sum is several times as fast as a test of each value. Since it may overflow, the values decide.
+    # The sum is several times as fast as a test of each value. It may overflow, so only then the values are tested.
     if not map_.detach().sum().isfinite() and not (finite := map_.detach().isfinite()).all():
         bad = ~finite.reshape(len(x), -1).all(1)
         raise ValueError(
@@ -142,5 +143,5 @@ def checked_map(map_: Any, x: Tensor, method: Any) -> Tensor:
 def _named(method: Any) -> str:
     try:
         return repr(method)
-    except AttributeError:  # the method does not keep its parameters, which scikit-learn wants to print
+    except AttributeError:  # scikit-learn's repr reads all parameters, and this method does not store one of them
         return type(method).__name__

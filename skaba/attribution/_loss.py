@@ -64,7 +64,7 @@ def _matching(y: Tensor, logits: Tensor) -> Tensor:
 
 
 class LossScore:
-    """The loss of each sample under its own label."""
+    """The loss of each sample under its label."""
 
     def __init__(self, criterion: Criterion, y: Tensor) -> None:
         self.criterion = criterion
@@ -85,15 +85,15 @@ class LossScore:
             raise kind(
                 f"The target Loss() explains criterion(logits, y), but {_name(self.criterion)} fails for logits of "
                 f"shape {tuple(logits.shape)} and y of shape {tuple(y.shape)} and dtype {y.dtype}: {error}. Use a "
-                "criterion that takes these two, or another target: PredictedClass(), or a function of your own whose "
-                "score is your loss."
+                "criterion that takes these two, or another target: PredictedClass(), or a function that returns your loss "
+                "as its score."
             ) from error
 
     def _losses(self, logits: Tensor, y: Tensor) -> Tensor:
         reduction = getattr(self.criterion, "reduction", None)
         if reduction not in ("mean", "sum", "none"):
             return self._of_a_mean(logits, y)
-        # A shallow copy: weights are shared, and the user's criterion keeps its reduction.
+        # A shallow copy shares class weights and submodules, and the user's criterion keeps its reduction.
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
         losses = unreduced(logits, y)
@@ -104,7 +104,8 @@ class LossScore:
 
     def _of_a_mean(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row under a criterion that returns only the mean over a batch."""
-        # For a gradient the mean will do: n times the mean has the same sum as the losses, and the same gradients.
+        # For a gradient the mean is enough: n times the mean is the sum of the losses and has the same gradient. Row by
+        # row would take n calls of the criterion.
         if logits.requires_grad:
             return self.criterion(logits, y).expand(len(logits))
         rows = zip(logits.split(1), y.split(1), strict=True)  # type: ignore[no-untyped-call]

@@ -52,7 +52,7 @@ class AttributionMethod(ABC, BaseEstimator):
     Attributes
     ----------
     about : About
-        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. Your own method needs none.
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. It is optional.
     is_differentiable : bool
         A class attribute: whether the method can return a map that stays in the graph (``create_graph=True``).
     mode : {"eval", "train"}
@@ -131,7 +131,7 @@ class AttributionMethod(ABC, BaseEstimator):
 
 
 class OfMethod:
-    """Mixin for what is computed from another method's maps: mode and differentiability are that method's."""
+    """Mixin for methods that are computed from the maps of another method; they have its mode and differentiability."""
 
     method: Any
 
@@ -157,7 +157,7 @@ def attributed(
     generator: torch.Generator | None = None,
     create_graph: bool = False,
 ) -> Tensor:
-    """Call an attribution method, or your own function with its arguments, and check the map.
+    """Call an attribution method, or a function with the same arguments, and check the map.
 
     Parameters
     ----------
@@ -194,6 +194,7 @@ def attributed(
         require_differentiable(method)
         arguments["create_graph"] = True
     try:
+        # A plain function does not enable gradients itself, and the caller may be within no_grad.
         with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
             map_ = method(model, protected(x, method), y, **arguments)
     except TypeError as error:
@@ -204,7 +205,7 @@ def attributed(
 
 
 def protected(x: Tensor, method: Any) -> Tensor:
-    """Return the batch to give to a method: a copy, unless the method is skaba's, since it may write in place."""
+    """Return the batch that a method is called with: a copy, because it may write in place, except for skaba's."""
     return x if type(method).__module__.startswith("skaba.") else x.clone()
 
 

@@ -20,10 +20,10 @@ from skaba.network import Model, require_floats, rows_of
 class MicroBatches(OfMethod, BaseEstimator):
     """Another method, applied to a few samples at a time to limit memory.
 
-    A pass holds ``batch_size`` samples, times the variants of each that the method itself puts into a pass
-    (its own ``batch_size``; ``neighbours``; ``samples`` of ``IBA`` and ``GradientShap``). The map is that of the whole
-    batch with two exceptions: random numbers are drawn part by part, and methods that compare a sample with
-    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
+    A pass holds ``batch_size`` samples, times the number of variants of each sample that the method puts into one pass
+    (its parameter ``batch_size`` or ``neighbours``, or the ``samples`` of ``IBA`` and ``GradientShap``). The map equals
+    that of the whole batch with two exceptions: random numbers are drawn part by part, and methods that compare a
+    sample with its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
     ``mode="train"``) compare it with its part. With ``create_graph=True`` the graphs of all parts are kept, so memory
     is not limited.
 
@@ -82,6 +82,7 @@ class MicroBatches(OfMethod, BaseEstimator):
 
         def attribute(index: Tensor) -> Tensor:
             y_part = None if labels is None else labels[index]
+            # Another method that calls this one passes a target that holds one value per sample, and no y.
             part = rows_of_target(target, index)
             return attributed(self.method, rows_of(model, index), x[index], y_part, target=part, **arguments)
 

@@ -54,7 +54,7 @@ class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
             yield from self._map(model, noisy, score, generator, len(x)).reshape(copies, *x.shape)
 
     def _map(self, model: Model, noisy: Tensor, score: Score, generator: torch.Generator, n: int) -> Tensor:
-        # A method that explains one sample at a time takes rows of the score, so it needs one row per noisy copy.
+        # One row of the score per noisy copy: a method may explain one row at a time, or a few.
         index = torch.arange(len(noisy), device=noisy.device) % n
         chosen: dict[str, Any] = {"target": Chosen(score).rows(index), "generator": generator}
         return attributed(self.method, rows_of(model, index), noisy, create_graph=noisy.requires_grad, **chosen)

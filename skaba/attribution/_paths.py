@@ -86,10 +86,10 @@ class ExpectedGradients(AttributionMethod):
     Parameters
     ----------
     background : Tensor or ndarray of shape (m, ...), default=None
-        Samples of the input's shape; at a hidden layer, of the features' shape. None is the
-        batch itself; the map of a batch of one sample is then zero.
+        Samples of the input's shape; at a hidden layer, of the features' shape. By default the batch itself; the map of
+        a batch of one sample is then zero.
     samples : int, default=20
-        Draws of a baseline and of a point on the path from there.
+        The number of draws. Each draw is a baseline and a point on the path from it to the input.
     batch_size : int, default=10
         Draws for each sample per pass. Memory grows with it; the result does not change.
 
@@ -136,7 +136,7 @@ class ExpectedGradients(AttributionMethod):
         background = background_of(self, x)
         with torch.no_grad():
             score = target(answer(model, x))
-        # All are drawn before the first pass, so that they do not depend on batch_size.
+        # Everything is drawn before the first pass, so that they do not depend on batch_size.
         chosen = torch.randint(len(background), (self.samples, len(x)), generator=generator).to(x.device)
         positions = torch.rand(self.samples, len(x), generator=generator, dtype=x.dtype).to(x.device)
         total = torch.zeros_like(x)

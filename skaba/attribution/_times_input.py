@@ -18,9 +18,9 @@ class TimesInput(OfMethod, AttributionMethod):  # type: ignore[override]
     """Another method's map times the input.
 
     It makes the same passes as the method. ``TimesInput(SmoothGrad())`` is SG' of Brocki and Chung, the mean gradient
-    over noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', or :class:`InputXGradient`. The product
-    distinguishes evidence for the target from evidence against it, which a gradient alone cannot. Where the input is
-    0, so is the map.
+    over noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', which equals
+    :class:`InputXGradient`. The product distinguishes evidence for the target from evidence against it, which a
+    gradient alone cannot. Where the input is 0, so is the map.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ def copied_network(model: Model) -> nn.Module:
         raise TypeError(f"The method works on a copy of the network, and copy.deepcopy fails: {error}") from error
     if hasattr(network, "_original_forward"):  # accelerate wraps it in mixed precision, which rounds too coarsely here
         network.forward = network._original_forward  # type: ignore[assignment]
-    # Backward hooks make a layer's input and output views of autograd's, which must not be changed in place.
+    # captum sets hooks on a layer's input and on its output, so these must be two tensors.
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]
