@@ -49,7 +49,6 @@ def check_samples(X: Any, *, floats: bool) -> Any:
         return _check_parts({f"X[{number}]": part for number, part in enumerate(X)})
     if X is None:
         raise ValueError("X is None; pass the samples, an array of shape (n, ...).")
-    # Values come first: the message about a sparse or masked array is of more use than one about its shape.
     X = _as_numbers(X, "X")
     _check_shape(X)
     if floats and not is_floating(X):

@@ -85,8 +85,8 @@ class LossScore:
             raise kind(
                 f"The target Loss() explains criterion(logits, y), but {_name(self.criterion)} fails for logits of "
                 f"shape {tuple(logits.shape)} and y of shape {tuple(y.shape)} and dtype {y.dtype}: {error}. Use a "
-                "criterion that takes these two, or another target: PredictedClass(), or a function that returns your loss "
-                "as its score."
+                "criterion that takes these two, or another target: PredictedClass(), or a function that scores by "
+                "your loss."
             ) from error
 
     def _losses(self, logits: Tensor, y: Tensor) -> Tensor:

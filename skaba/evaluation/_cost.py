@@ -35,6 +35,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
     float
     """
     counter = FlopCounterMode(display=False)
+    # A deep copy, because another epoch would change the weights and the history of the fitted net.
     (trained,) = _brief(copy.deepcopy(net))
     with random_state_kept(), counter:  # one more epoch must not move the global random state
         trained.partial_fit(X, y)
@@ -73,6 +74,7 @@ def measured_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> 
     The two take turns, and the median of the ratios is returned.
     """
     nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
+    # In turns, so that a machine that slows down meanwhile slows both down.
     seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
 

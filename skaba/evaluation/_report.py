@@ -210,6 +210,7 @@ def _calibration(estimator: Any, X: Any, y: Any) -> tuple[list[Row], list[str]]:
         judged = [(column_numbers(estimator, y), estimator.predict_proba(X))]
     elif type_of_target(targets) == "multilabel-indicator" and find_net(estimator) is not None:
         probabilities = estimator.predict_proba(X)
+        # Each label is a problem of two classes, whose probabilities are 1 - p and p.
         judged = [
             (labels.astype(int), np.column_stack([1 - p, p]))
             for labels, p in zip(targets.T, probabilities.T, strict=True)

@@ -274,6 +274,7 @@ def u_occurrence_rate(
 
     def one_by_one(ranked: Ranked) -> tuple[Tensor, Tensor]:
         every = ranked.counts.unsqueeze(1)
+        # All samples of a part have as many variants; those of shorter texts repeat the last one.
         masked = torch.minimum(torch.arange(ranked.units.n_regions + 1, device=every.device), every)
         if order == "most":
             return torch.zeros_like(masked), masked

@@ -35,10 +35,10 @@ from skaba.evaluation.fidelity._units import (
 from skaba.network import FILLS, FillSource, channel_moments, check_fill, fill_of
 
 OFFERED = "moments", "regions"
-"""What a fill can be computed from here."""
+"""The quantities that fills can be computed from in this module."""
 
 Plan = Callable[[Ranked], tuple[Tensor, Tensor]]
-"""Takes what the maps say about the units of m samples; returns two integer tensors (m, k), low and high.
+"""Takes the ranked units of m samples; returns two integer tensors (m, k), low and high.
 
 Variant j of sample i masks the units of ranks low[i, j] to high[i, j] - 1; the most important unit has rank 0.
 """
@@ -186,7 +186,7 @@ class Probe:
         are_given = self.takes_masks and isinstance(self.attribution, np.ndarray)
         self.masks = as_masks(torch.as_tensor(self.attribution)) if are_given else None
         self.given = None if self.targets is None else _checked_targets(self.targets, n_samples)
-        # Streams of their own: how samples are split into parts must not decide what is drawn.
+        # Three streams, so that the draws do not depend on how the samples are split into parts.
         ties, noise, method = np.random.SeedSequence(int(self.masking.random_state)).spawn(3)
         self.ties, self.noise = np.random.default_rng(ties), np.random.default_rng(noise)
         self.generator = torch.Generator().manual_seed(int(method.generate_state(1)[0]))
@@ -213,7 +213,7 @@ class Probe:
         units = units_of(part, self.masking.unit, self.masking.window)
         maps = self._maps(part, targets)
         ranked = ranked_by(maps, self._masks(part, maps), part, units, self.masking.reduction)
-        if ranked.full is None:
+        if ranked.full is None:  # units of binary masks need no order
             self.n_constant += int(is_constant(ranked.values, units).sum())
         rank = ranks(ranked.values, units, self.ties)
         low, high = self.plan(ranked)
@@ -225,7 +225,7 @@ class Probe:
         index = torch.arange(len(part.x), device=part.x.device)
         chunks = torch.split(index, self.masking.batch_size)
         with part.asking():
-            return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
+            return _finite(torch.cat([part.score(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
     def _targets(self, part: Part, scores: Tensor) -> Tensor:
         if self.given is None:
@@ -245,6 +245,7 @@ class Probe:
             return torch.as_tensor(self.attribution[part.start : part.start + len(part.x)], device=part.x.device)
         if part.model is None:
             raise ValueError("An attribution method needs a network (a skaba estimator or an nn.Module): pass maps.")
+        # Other methods explain the score that is followed; IBA needs a loss, see Followed.
         target = Followed(targets, self.parts.task if includes(self.attribution, IBA) else "classes")
         answer = self.attribution(
             part.model, part.x, None, target=target, criterion=self.parts.criterion, generator=self.generator
@@ -261,7 +262,7 @@ class Probe:
         return maps
 
     def _masks(self, part: Part, maps: Tensor) -> Tensor | None:
-        """Return what the maps of a part mark, if they are binary masks and the plan takes these."""
+        """Return the binary masks of a part, or None if its maps are no masks or the plan does not take masks."""
         if not self.takes_masks:
             return None
         if not isinstance(self.attribution, np.ndarray):
@@ -298,10 +299,11 @@ class Probe:
                 if skips:
                     kept.add_((first - here).clamp_(0, 1))
                 kept = broadcastable(kept, units, part).to(part.x.dtype)
+                # index_select copies, so the copy may be changed in place.
                 changed = part.x.index_select(0, index).mul_(kept)
                 if fills:
                     changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
-                scores = _finite(part.ask(changed, index))
+                scores = _finite(part.score(changed, index))
                 found.append(self.read(scores, targets[index]))
         values[masks] = torch.cat(found)
         return values

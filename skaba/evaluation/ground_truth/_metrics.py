@@ -241,6 +241,7 @@ def masked_dimension_correlation(
     boundary = ~corners
     first, second = np.moveaxis(maps, -1, 0)
     turned = np.rot90(second, int(rotation))
+    # A grid of one point has no steps, and all its correlations are NaN.
     ideal = ideal_map(unit_grid(len(maps)).astype(np.float64)) if len(maps) > 1 else maps
     counts = np.abs(maps) > NEGLIGIBLE * np.abs(maps).max()
     return MaskedCorrelation(
@@ -281,6 +282,7 @@ def _check_probability(P: NDArray[np.float64], shape: tuple[int, ...]) -> None:
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Return Pearson's coefficient; NaN for fewer than two points, or if one side is constant."""
+    # np.corrcoef would divide by 0 and warn.
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     # Scaled first: the squares of tiny gradients would underflow.

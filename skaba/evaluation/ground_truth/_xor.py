@@ -159,6 +159,7 @@ class XORBenchmark(BaseEstimator):
                 f"estimator={template!r} is not a skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
                 "that ends in one, or None for the default."
             )
+        # Not 0, 1, ...: neighbouring values of random_state would then share networks.
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_seeds).tolist()
         learned = [self._learn(template, seed) for seed in seeds]
         self.estimators_ = [fitted for fitted, _, _ in learned]
@@ -303,6 +304,7 @@ def _points(grid_size: int) -> NDArray[np.float32]:
 def _maps_of(estimator: Any, attribution: Any, grid_size: int) -> NDArray[Any]:
     """Return a method's maps of the whole grid in one batch: some methods compare the samples of a batch."""
     points = _points(grid_size)
+    # attribute() works in batches of iterator_valid; on a view, the setting does not reach the fitted estimator.
     net = sharing(fitted_net(estimator), iterator_valid__batch_size=len(points))
     y = np.not_equal(*(points > 0.5).T).astype(np.int64)
     target = _label_score if includes(attribution, _SEARCHES) else _last_output

@@ -60,8 +60,8 @@ class PGD(BaseEstimator):
     >>> from skaba.evaluation.robustness import PGD
     >>> model = torch.nn.Linear(3, 2)
     >>> x, y = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
-    >>> asked = {"strength": 0.1, "criterion": torch.nn.CrossEntropyLoss(), "generator": torch.Generator()}
-    >>> torch.allclose(PGD()(model, x, y, **asked), fgsm()(model, x, y, **asked))
+    >>> settings = {"strength": 0.1, "criterion": torch.nn.CrossEntropyLoss(), "generator": torch.Generator()}
+    >>> torch.allclose(PGD()(model, x, y, **settings), fgsm()(model, x, y, **settings))
     True
     """
 
@@ -140,10 +140,12 @@ class PGD(BaseEstimator):
 
         with asking(model):
             gradient = climb.gradient(x)
+            # The sample itself was visited with its gradient; its FGSM point follows.
             climb.visit(in_ball(_uphill(gradient) * strength))
             for _ in range(self.restarts):
                 point = in_ball((2 * _uniform_like(x, generator) - 1) * strength)
                 for _ in range(self.n_steps):
+                    # The pass that computes the gradient also visits the point, so only the last one needs a pass more.
                     point = in_ball(point - x + climb.gradient(point).sign() * step_size)
                 climb.visit(point)
         return climb.best
@@ -165,7 +167,10 @@ class PGD(BaseEstimator):
 
 @dataclass
 class _Climb:
-    """Computes losses and gradients, and keeps each sample's best point: a misclassified one, then of high loss."""
+    """Computes losses and gradients, and keeps each sample's best point.
+
+    A misclassified point is better than any other; among equals, the point with the higher loss is better.
+    """
 
     model: Callable[[Tensor], Any]
     y: Tensor | None
