@@ -32,7 +32,7 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     X
         An array in native byte order and with positive strides, or a tensor; for several inputs, a dict
         or a list of these. Values and shape are those of X. A Dataset or a ``SliceDataset`` is
-        returned as it is: its samples are loaded when they are needed.
+        returned unchanged: its samples are loaded when they are needed.
 
     Raises
     ------

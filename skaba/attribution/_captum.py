@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, score_on
 from skaba.attribution._method import AttributionMethod
 from skaba.attribution._targets import Score
 from skaba.network import Model, answer, broadcast, draw_seed, rows_of, values_of
@@ -90,9 +90,7 @@ class ThroughCaptum(AttributionMethod):
         captum()
 
     def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
-        with torch.no_grad():
-            score = target(answer(model, x))
-        return Scored(model, score, torch.arange(len(x), device=x.device))
+        return Scored(model, score_on(target, model, x), torch.arange(len(x), device=x.device))
 
     @abstractmethod
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:

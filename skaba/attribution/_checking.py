@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skaba.attribution._targets import Criterion, Score
+from skaba.network import Model, answer
 
 Target = Callable[..., Score]
 """``target(logits, y, *, criterion, generator)`` chooses what is explained and returns its score."""
@@ -75,6 +76,12 @@ class Chosen:
     def rows(self, index: Tensor) -> Chosen:
         """Return the target of some of the rows; a score without ``rows`` is that of all of them."""
         return Chosen(self.score.rows(index) if hasattr(self.score, "rows") else self.score)
+
+
+def score_on(target: BoundTarget, model: Model, x: Tensor) -> Score:
+    """Return the target's score of a batch, which stays the same in the passes that follow."""
+    with torch.no_grad():
+        return target(answer(model, x))
 
 
 def rows_of_target(target: Target, index: Tensor) -> Target:

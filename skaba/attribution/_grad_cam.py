@@ -31,7 +31,7 @@ class GradCAM(AttributionMethod):
         two-dimensional) that the forward pass calls last. If a layer is called several
         times, the last call counts.
     relu : bool, default=True
-        Keep only what speaks for the target, as in the paper; False keeps the sign.
+        Whether to keep evidence for the target only, as in the paper; False keeps the sign.
     mode : {"eval", "train"}, default="eval"
         The mode of the model; see :class:`Gradient`.
 

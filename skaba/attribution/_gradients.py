@@ -101,6 +101,7 @@ class Gradient(AttributionMethod):
         bound_target = Bound(target, as_labels(y, view.device), criterion, generator)
         with asking(view, self.mode, generator, create_graph):
             map_ = view.gradient(lambda logits: bound_target(logits)(logits), create_graph)
+        # The gradient has the output's shape, so only the values are checked.
         return checked_map(map_, map_, self)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, score_on
 from skaba.attribution._constraints import BACKGROUND, COUNT, NAME, NOT_NEGATIVE, POSITIVE, at_least
 from skaba.attribution._loss import LossScore
 from skaba.attribution._method import About, AttributionMethod
@@ -17,7 +17,6 @@ from skaba.attribution._paths import background_of
 from skaba.attribution._targets import ClassScore, Score
 from skaba.network import (
     Model,
-    answer,
     blur,
     channel_axis_of,
     input_gradient,
@@ -141,8 +140,7 @@ class IBA(AttributionMethod):
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         view, features, others = self._entrance(model, x)
-        with torch.no_grad():
-            score = target(answer(model, x))
+        score = score_on(target, model, x)
         bottleneck = _Bottleneck(features, others, channel_axis_of(view), self.sigma)
         optimizer = torch.optim.Adam([bottleneck.alpha], lr=self.lr)
         for _ in range(self.steps - 1):  # the authors' map is that before the last step

@@ -8,22 +8,21 @@ import torch
 from torch import Generator, Tensor
 
 from skaba.attribution._targets import Criterion, Labels, Score, TargetBase, require_one_each
+from skaba.network import repeat
 
 
 class Loss(TargetBase):
-    """The sample's loss under the model's own criterion.
+    """The sample's loss under the model's criterion.
 
-    The only target that fits every task: single-label, multi-label and regression. A
-    map of the loss has the opposite sign of a map of the true class: features with high values
-    speak against the label.
+    This is the only target that fits every task: single-label, multi-label and regression. A map of the loss has the
+    opposite sign of a map of the true class: features with high values are evidence against the label.
 
     Notes
     -----
-    A criterion with a ``reduction`` is called without it, so that every sample
-    has its own loss (the mean over several outputs, or with
-    ``reduction="sum"`` their sum). A criterion without that attribute is assumed to be a
-    mean over the batch. The score raises a ValueError, or a TypeError, if the criterion cannot be called with the
-    logits and y.
+    A criterion with an attribute ``reduction`` is called with ``reduction="none"``, so that there is one loss per
+    sample: the mean over several outputs, or with ``reduction="sum"`` their sum. A criterion without that attribute is
+    assumed to be a mean over the batch. The score raises a ValueError, or a TypeError, if the criterion cannot be
+    called with the logits and y.
 
     References
     ----------
@@ -75,7 +74,7 @@ class LossScore:
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         repeats = len(logits) // len(self.y)
-        y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
+        y = self.y if repeats == 1 else repeat(self.y, repeats)
         try:
             return self._losses(logits, y)
         except torch.OutOfMemoryError:  # a RuntimeError too, but not the criterion's fault

@@ -33,7 +33,7 @@ class _Relevance(Scored):
     """Starts relevance at the logits: the relevance of each is the logit times the target's slope."""
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
-        """Return ones whose gradient is the relevance: captum multiplies the map by the value in the end."""
+        """Return ones whose gradient is the relevance, because captum finally multiplies the map by these values."""
         relevance = logits.detach() * slope_of(score, logits)
         return 1 + (relevance * (logits - logits.detach())).sum(1)
 

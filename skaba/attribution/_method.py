@@ -22,7 +22,7 @@ class About(NamedTuple):
     Parameters
     ----------
     forward, backward : str
-        Passes per sample, in the method's own parameters.
+        Passes per sample, as a formula in the method's parameters.
     signed : bool
         Whether the map distinguishes features that speak for the target from those against it.
     complete : str, default=""
@@ -118,6 +118,7 @@ class AttributionMethod(ABC, BaseEstimator):
             require_differentiable(self)
         bound_target = Bound(target, as_labels(y, x.device), criterion, generator)
         with asking(model, self.mode, generator, create_graph):
+            # detach() returns a new tensor, so the flag of the caller's x does not change.
             source = x if create_graph and x.requires_grad else x.detach().requires_grad_(create_graph)
             map_ = checked_map(self._attribute(model, source, bound_target, generator), x, self).to(x.dtype)
         return map_ if create_graph else map_.detach()

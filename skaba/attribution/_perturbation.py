@@ -85,7 +85,7 @@ class _Replacing(ThroughCaptum):
         return self._run(name, scored, x.detach(), *settings, **arguments)
 
     def _segmented(self, x: Tensor, scored: Scored) -> Tensor | None:
-        """Return the number of each feature's segment, or None if every feature is a segment of its own."""
+        """Return the number of each feature's segment, or None if every feature is a separate segment."""
         if self.segments is None:
             return None
         if x.dim() == 2:
@@ -160,8 +160,8 @@ class _Surrogate(_Replacing):
 class KernelShap(_Surrogate):
     """Shapley values by regression on coalitions of features.
 
-    ``samples`` forward passes per sample, and one or two more that choose the target; each sample has its own weighted
-    linear regression on random coalitions, so the method is slow. With fewer samples than features the regression is
+    ``samples`` forward passes per sample, and one or two more that choose the target. One weighted linear regression on
+    random coalitions is fitted per sample, so the method is slow. With fewer samples than features the regression is
     underdetermined and its solution has the least norm: set ``segments`` for images and texts. Computed in single
     precision.
 
@@ -213,8 +213,8 @@ class KernelShap(_Surrogate):
 class Lime(_Surrogate):
     """Coefficients of a sparse linear model around the input.
 
-    ``samples`` forward passes per sample, and one or two more that choose the target; each sample has its
-    own regression, so the method is slow. Perturbed inputs are weighted by their cosine distance from the
+    ``samples`` forward passes per sample, and one or two more that choose the target. One regression is fitted per
+    sample, so the method is slow. Perturbed inputs are weighted by their cosine distance from the
     input. Set ``segments`` for images and texts. Computed in single precision.
 
     Parameters

@@ -86,7 +86,7 @@ class Comparison:
         return {name: values - units[self.reference] for name, values in units.items() if name != self.reference}
 
     def by_seed(self) -> Values:
-        """Return the mean score of each seed's folds, of the methods whose fits all succeeded.
+        """Return the mean score of each seed's folds, for the methods whose fits all succeeded.
 
         Returns
         -------

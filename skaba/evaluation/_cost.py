@@ -44,6 +44,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any) -> float:
 
 def operations_of_fit(net: AugmentedNet, X: Any, y: Any) -> float:
     """Count the floating-point operations of the fit of a fitted net; see :func:`operations_of_epoch`."""
+    # Not max_epochs: callbacks such as EarlyStopping may have ended the fit before.
     return operations_of_epoch(net, X, y) * len(net.history)
 
 

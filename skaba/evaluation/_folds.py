@@ -52,6 +52,7 @@ def make_folds(cv: Any, task: Task, seed: int) -> list[Fold]:
         if task.groups is None and "groups" in str(error):
             raise ValueError(f"cv={cv!r} splits by groups: pass compare(..., groups=...), one per sample.") from error
         raise
+    # scikit-learn's stratified splitters only warn of classes that are too small.
     for train, test in folds if task.single_label else ():
         unseen = np.setdiff1d(task.y[test], task.y[train])
         if len(unseen):
@@ -108,6 +109,7 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
     start = time.perf_counter()
     fitted = fresh.fit(*task.part(train), **grouped)
     seconds = time.perf_counter() - start
+    # A search's score would be its own scoring, which may be another one than that of the other estimators.
     fitted = getattr(fitted, "best_estimator_", fitted)
     X, y = task.part(test)
     score = check_scoring(fitted, task.scoring)

@@ -112,6 +112,7 @@ def check_task(estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: A
     if targets.ndim == 0:
         raise ValueError(f"y must hold one target per sample, got {y!r}.")
     check_consistent_length(X, targets)
+    # y itself, because np.asarray drops the mask.
     if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
         raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
@@ -127,8 +128,8 @@ def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
     missing = np.array([is_missing(name) for name in names], dtype=bool)
     if missing.any():
         raise ValueError(
-            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Put each "
-            "of these samples into a new group, or drop it."
+            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Put "
+            "each of these samples into a new group, or drop it."
         )
     return names
 
@@ -146,7 +147,7 @@ def check_arms(estimators: Mapping[str, Any], task: Task, train: NDArray[Any]) -
     few = _few(task, train)
     for name, estimator in estimators.items():
         try:
-            _try(seeded(estimator, 0), task, few)
+            _try(seeded(estimator, 0), task, few)  # a clone, with a generator that is not the global one
         except Exception as error:  # third-party estimators may raise anything
             raise ValueError(
                 f"estimators[{name!r}] cannot be fitted on these samples. {type(error).__name__}: {error}"

@@ -222,7 +222,7 @@ def _read_safetensors(file: Path) -> Any:
 
 
 def _are_columns(y: NDArray[Any], n_classes: int) -> bool:
-    """Whether labels are column numbers; without a 0 among them, they might count from 1."""
+    """Return whether labels are column numbers; without a 0, they might count from 1."""
     if y.dtype.kind not in "biuf":
         return False
     return bool(y.min() == 0 and y.max() < n_classes and np.all(y == np.floor(y)))

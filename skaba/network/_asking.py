@@ -88,7 +88,7 @@ def asking(
         In "eval" BatchNorm uses its running statistics and dropout does nothing. In "train" BatchNorm
         normalises by the statistics of the batch and dropout drops. A model that is already in training mode
         keeps the flags of its submodules, so that a BatchNorm layer which you froze in evaluation mode stays
-        frozen; any other model is put into training mode by its own ``train()``.
+        frozen; any other model is put into training mode by its method ``train``.
     generator : torch.Generator on the CPU, default=None
         In "train", decides what the model draws from torch's global random state, such as dropout's masks.
     create_graph : bool, default=False
@@ -140,7 +140,7 @@ def asking(
         try:
             yield
         except ValueError as error:
-            # torch has no type of its own for this error.
+            # torch has no special type for this error.
             if mode == "train" and "more than 1 value per channel" in str(error):
                 raise ValueError(
                     'mode="train" lets BatchNorm normalise by the statistics of the batch, which one sample does not '
@@ -159,7 +159,7 @@ def _train(model: Model, generator: torch.Generator | None) -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     network: Any = model
-    # A view's flag says nothing about the network inside, whose own train() may freeze some of its layers.
+    # A view's flag says nothing about the network inside, whose train() may freeze some of its layers.
     while isinstance(network, View):
         network = network.module
     if isinstance(network, nn.Module) and not network.training:

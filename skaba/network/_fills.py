@@ -122,7 +122,7 @@ def _region_mean(source: FillSource) -> Tensor:
 
 
 class NamedFill(NamedTuple):
-    """A fill, and what it needs beside the samples: "moments", "extremes" or "regions"."""
+    """A fill, and what it needs in addition to the samples: "moments", "extremes" or "regions"."""
 
     compute: Callable[[FillSource], Tensor]
     needs: str = ""

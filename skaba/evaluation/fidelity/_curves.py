@@ -176,8 +176,8 @@ def shares_of(step: float) -> NDArray[np.float64]:
     """Return the shares in percent, from 0 to 100."""
     if not isinstance(step, Real) or not 0 < float(step) <= 50:
         raise ValueError(
-            f"step={step!r} must be a percentage above 0 and at most 50: the curves meet where everything is masked, so "
-            "they need a point in between."
+            f"step={step!r} must be a percentage above 0 and at most 50: the curves meet where everything is masked, "
+            "so they need a point in between."
         )
     # 100 / step may be just above a whole number by rounding, which would add a step of no width.
     n_steps = math.ceil(100 / float(step) - 1e-9)

@@ -282,6 +282,7 @@ def u_occurrence_rate(
 
     probe = Probe(scores_of(estimator, X), attribution, targets, how, one_by_one, _is_predicted)
     predicted = probe.measure().values > 0
+    # The target was predicted at some earlier step, is not predicted now, and is predicted at the next step.
     before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
     found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
     return float(found_again.any(axis=1).mean())

@@ -32,7 +32,7 @@ ROUNDING = 1e-3
 """How far a probability may lie outside [0, 1], because of rounding in half precision."""
 
 PART = 128
-"""Samples that are held at once; for a net, its own batch size counts instead."""
+"""Samples that are held at once; for a net, its batch size is used instead."""
 
 Task = Literal["classes", "labels", "values"]
 """What a score stands for: a class of several that exclude each other, one of several labels, or a regression's value.
@@ -151,6 +151,7 @@ def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable
         def on_batch(inputs: Any, targets: Any) -> Tensor:
             nonlocal start
             model = view_of(net, inputs)
+            # The layers below run once per part; every masked variant starts from their output.
             x = model.features() if isinstance(model, FromLayer) else inputs
             require_floats(x)
             padding = model.padding if isinstance(model, FromLayer) else None

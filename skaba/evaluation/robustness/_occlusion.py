@@ -100,7 +100,7 @@ def default_size(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the size of a square that has about 16 places in a sample of the given shape, 4 by 4 in images."""
     axes = shape[1:] or shape
     n_places = max(2, round(16 ** (1 / len(axes))))
-    return tuple(-(-length // n_places) for length in axes)
+    return tuple(-(-length // n_places) for length in axes)  # rounded up, so there are no more than n_places
 
 
 def check_size(size: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

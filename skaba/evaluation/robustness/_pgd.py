@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import Loss
+from skaba.evaluation._checks import COUNT, POSITIVE
 from skaba.evaluation.robustness._bounds import as_bounds, check_broadcasts, check_inside
 from skaba.network import FromLayer, answer, asking, input_gradient, per_sample, require_floats, require_generator
 
@@ -66,9 +65,9 @@ class PGD(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither"), None],
-        "restarts": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": COUNT,
+        "step_size": [*POSITIVE, None],
+        "restarts": COUNT,
         "bounds": [tuple, list, None],
     }
 
@@ -130,6 +129,7 @@ class PGD(BaseEstimator):
         if strength == 0 or len(x) == 0:
             return x
         climb = _Climb(model, y, criterion)
+        # By default, all steps together can cross the ball and still move along its surface.
         step_size = 2.5 * strength / self.n_steps if self.step_size is None else self.step_size
 
         def in_ball(change: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ class _Climb:
     wrong: Tensor = field(init=False)
 
     def gradient(self, point: Tensor) -> Tensor:
-        """Return the gradient of the loss at a point, and keep the point for the samples whose best it is."""
+        """Return the gradient of the loss at a point, and keep the point for samples whose best point it is."""
 
         def score(logits: Tensor) -> Tensor:
             self._keep(point, logits.detach())
