@@ -8,7 +8,7 @@ from importlib.util import find_spec
 def require(extra: str, purpose: str, *libraries: str) -> None:
     """Raise an error that names the extra to install, unless all its libraries are installed.
 
-    Nothing is imported, so that the check costs next to nothing.
+    Nothing is imported, so the check takes almost no time.
 
     Parameters
     ----------

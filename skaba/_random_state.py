@@ -20,6 +20,7 @@ class _Holder:
             os.register_at_fork(after_in_child=self.renew)
 
     def renew(self) -> None:
+        # Reentrant, because a fit holds the lock while the maps of its steps take it again.
         self.lock = RLock()
 
 
@@ -59,9 +60,9 @@ def resolve_seed(random_state: RandomState) -> int:
     Parameters
     ----------
     random_state : int, RandomState or None
-        An int is the seed. A RandomState is drawn from. None takes the seed from torch's
-        global state without advancing it, so that ``torch.manual_seed`` decides and an
-        unaugmented fit sees the same numbers as without us.
+        An int is the seed. From a RandomState, a seed is drawn. With None, the seed comes from torch's global state,
+        which is not advanced: ``torch.manual_seed`` decides, and a fit without augmentation draws the same numbers as
+        in skorch.
 
     Returns
     -------
@@ -71,6 +72,7 @@ def resolve_seed(random_state: RandomState) -> int:
         return int(random_state.randint(2**31 - 1))
     if random_state is not None:
         return int(random_state)
+    # Drawn from a copy, which leaves the global state where it is.
     copied = torch.Generator()
     copied.set_state(torch.get_rng_state())
     return int(torch.randint(2**31 - 1, (), generator=copied))

@@ -32,7 +32,7 @@ def check_samples(X: Any, *, floats: bool) -> Any:
     X
         An array in native byte order and with positive strides, or a tensor; for several inputs, a dict
         or a list of these. Values and shape are those of X. A Dataset or a ``SliceDataset`` is
-        returned as it is: its samples are loaded when they are needed.
+        returned unchanged: its samples are loaded when they are needed.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def check_values(values: Any, name: str) -> None:
 
 
 def check_mask(values: Any, name: str) -> None:
-    """Raise a ValueError if an array has masked values, because a network would read the numbers below the mask."""
+    """Raise a ValueError if an array has masked values, because a network would read the numbers under the mask."""
     if np.ma.is_masked(values):
         n_masked = int(np.ma.getmaskarray(values).sum())
         raise ValueError(
@@ -156,6 +156,7 @@ def numbers_of(objects: np.ndarray) -> np.ndarray:
     for value in values:
         if isinstance(value, (str, bytes)):
             raise ValueError(f"{value!r} is text")
+    # NumPy finds the type that all values fit into, except for Decimal and Fraction, which stay objects.
     numbers = np.array([np.nan if is_missing(value) else value for value in values])
     if numbers.dtype.kind not in "biufc":
         numbers = numbers.astype(np.float64)
@@ -214,6 +215,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
             f"{name} is a list of samples of different lengths ({error}). Pad them to one length; for texts, "
             "WordSequences does so."
         ) from error
+    # pandas' nullable columns and lists that hold None become arrays of objects.
     if values.dtype == object:
         values = _from_objects(values, name)
     if values.dtype.kind not in "biufc":
@@ -221,7 +223,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
             f"{name} holds {values.dtype} values; a network needs numbers. Encode them first, for example texts "
             "with WordSequences."
         )
-    return _readable(values)
+    return readable(values, name)
 
 
 def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
@@ -235,17 +237,31 @@ def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
         ) from error
 
 
-def _readable(values: np.ndarray) -> np.ndarray:
-    """Return an array with the same values in a layout and dtype that PyTorch supports."""
+def readable(values: np.ndarray, name: str) -> np.ndarray:
+    """Return an array with the same values in a layout and dtype that PyTorch supports.
+
+    Parameters
+    ----------
+    values : ndarray of booleans, integers, floats or complex numbers
+    name : str
+        Name of the array in the error message.
+
+    Raises
+    ------
+    ValueError
+        If an integer is too large for PyTorch.
+    """
     dtype = values.dtype.newbyteorder("=")
-    if dtype.kind == "f" and dtype.itemsize > 8:
+    if dtype.kind == "f" and dtype.itemsize > 8:  # torch has no long double
         dtype = np.dtype(np.float64)
     elif dtype.kind in "iu" and dtype not in (np.uint8, np.int32):  # an embedding reads int32 and int64 only
         dtype = np.dtype(np.int64)
         if values.size and values.max() > np.iinfo(dtype).max:
-            raise ValueError(f"X holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
+            raise ValueError(f"{name} holds {values.max()}, which is beyond int64, PyTorch's widest integer.")
     with np.errstate(over="ignore"):  # check_values reports infinity
         values = values.astype(dtype, copy=False)
+    # As X[::-1] has: https://github.com/pytorch/pytorch/issues/92680. np.ascontiguousarray would keep the stride of an
+    # axis of length 1: https://github.com/numpy/numpy/issues/23349.
     return values.copy() if any(stride < 0 for stride in values.strides) else values
 
 

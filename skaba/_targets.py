@@ -34,6 +34,7 @@ def check_targets(y: Any) -> np.ndarray:
     if sparse.issparse(y):
         raise ValueError("y is a sparse matrix; pass y.toarray().")
     check_mask(y, "y")
+    # np.asarray would drop a mask, so masks are checked before.
     targets = as_array(y)
     if targets.ndim == 0:
         raise ValueError(f"y must hold one target per sample, got the scalar {targets!r}.")

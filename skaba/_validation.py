@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 _MOST_NAMES = 40
+# Weak keys, so that components are freed as usual; estimators are hashed by identity.
 _CHECKED: WeakKeyDictionary[BaseEstimator, list[Any]] = WeakKeyDictionary()
 """The parameters that each component had when :func:`validate_changed` last checked it."""
 
@@ -76,6 +77,7 @@ def validate_changed(component: BaseEstimator) -> None:
     """
     values = _values(component)
     last = _CHECKED.get(component)
+    # By identity: arrays have no single truth value, and comparing them would take time in every step.
     if last is None or len(values) != len(last) or not all(map(is_, values, last)):
         validate_parameters(component)
         _CHECKED[component] = values
@@ -91,6 +93,7 @@ def _values(component: BaseEstimator) -> list[Any]:
     return values
 
 
+# scikit-learn inspects the signature of __init__ at every call.
 @lru_cache(maxsize=128)
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(kind._get_param_names())
@@ -116,9 +119,9 @@ def unknown_name(what: str, name: object, known: Iterable[object]) -> str:
     plain = {_plain(str(candidate)): candidate for candidate in known}
     nearest = difflib.get_close_matches(_plain(name), plain, n=1) if isinstance(name, str) else []
     hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
-    rest = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    omitted = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
     listed = ", ".join(map(str, known[:_MOST_NAMES])) or "none"
-    return f"There is no {what} named {name!r}.{hint} Known: {listed}{rest}."
+    return f"There is no {what} named {name!r}.{hint} Known: {listed}{omitted}."
 
 
 def _plain(name: str) -> str:

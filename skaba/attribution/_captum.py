@@ -15,12 +15,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, score_on
 from skaba.attribution._method import AttributionMethod
 from skaba.attribution._targets import Score
 from skaba.network import Model, answer, broadcast, draw_seed, rows_of, values_of
 
-# Layers change on purpose, and index is an input that has no gradient.
+# captum warns that it sets hooks, which are removed with the copy of the network that has them, and that Lime and
+# KernelShap fit one model per sample, which their docstrings say.
 _EXPECTED_WARNINGS = r"\s*Setting (forward, )?backward hooks|You are providing multiple inputs"
 
 
@@ -28,14 +29,14 @@ class Scored(nn.Module):
     """The module that captum explains: it returns the target's value for any of the batch's rows, in any order.
 
     captum repeats, interleaves and slices the rows, and with them ``index``, an additional argument of the forward
-    pass; so each row gets its own target and its own hidden inputs. captum sees no weights, and no submodules but the
+    pass, so each row keeps its target and its hidden inputs. captum sees no weights, and no submodules except the
     layers that it may change.
     """
 
     def __init__(self, model: Model, score: Score, index: Tensor, layers: Sequence[nn.Module] = ()) -> None:
         super().__init__()
-        # nn.Module does not register what is in a tuple. So captum, which walks through all submodules, neither
-        # hooks nor switches any layer but those that it may change.
+        # nn.Module does not register what is in a tuple. captum walks through all submodules, so without this it would
+        # also set hooks on the layers that it must not change.
         self._hidden = (model,)
         self.score = score
         self.index = index
@@ -61,6 +62,7 @@ class Scored(nn.Module):
     def _score_of(self, index: Tensor) -> Score:
         if hasattr(self.score, "rows"):
             return self.score.rows(index)
+        # A plain score is one value per row in the batch's order; in any other order it would be silently wrong.
         if torch.equal(index, self.index.repeat(len(index) // len(self.index))):
             return self.score
         raise TypeError(
@@ -79,7 +81,7 @@ class ThroughCaptum(AttributionMethod):
         scored = self._scored(model, x, target)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _EXPECTED_WARNINGS)
-            # captum sets flags of its input, so it gets a copy.
+            # captum sets requires_grad and .grad of its input, so it gets a copy.
             map_ = self._explain(scored, x.clone().requires_grad_(), generator)
         return map_.detach().to(x.dtype)
 
@@ -88,13 +90,11 @@ class ThroughCaptum(AttributionMethod):
         captum()
 
     def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
-        with torch.no_grad():
-            score = target(answer(model, x))
-        return Scored(model, score, torch.arange(len(x), device=x.device))
+        return Scored(model, score_on(target, model, x), torch.arange(len(x), device=x.device))
 
     @abstractmethod
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return the map of a leaf x by one of ``captum.attr``'s classes."""
+        """Compute the map of x, a leaf, with one of ``captum.attr``'s classes."""
 
     @staticmethod
     def _run(name: str, scored: Scored, x: Tensor, *settings: Any, **arguments: Any) -> Tensor:
@@ -116,7 +116,7 @@ def captum(module: str = "attr") -> ModuleType:
 def seeded(generator: torch.Generator) -> Iterator[None]:
     """Seed the global random states, from which captum draws; ``asking`` restores torch's, this block NumPy's."""
     seed = draw_seed(generator)
-    state = np.random.get_state()
+    state = np.random.get_state()  # GradientShap draws the points on its paths with NumPy
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)

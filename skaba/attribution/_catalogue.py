@@ -175,6 +175,7 @@ def _twice(values: Any, module: nn.Module) -> Any:
         raise ValueError("x has no sample; pass at least one.")
     if not first.isfinite().all():
         raise ValueError("x contains NaN or infinity in its first sample; pass one that is finite.")
+    # Integers, such as word ids, keep their type.
     weight = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
     if weight is not None:
         first = first.to(weight.device, weight.dtype if first.is_floating_point() else None)

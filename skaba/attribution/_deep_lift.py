@@ -15,6 +15,7 @@ from skaba.attribution._method import About
 from skaba.attribution._targets import Score
 from skaba.network import RESHAPING, Kinds, Step, Structure, operations
 
+# captum has rules for the pools with a fixed window only.
 _WINDOWED: dict[type[nn.Module], type[nn.Module]] = {
     nn.AdaptiveMaxPool1d: nn.MaxPool1d,
     nn.AdaptiveMaxPool2d: nn.MaxPool2d,
@@ -40,8 +41,10 @@ class _Rescaled(Scored):
         """Return weighted sums of logits that differ between inputs and baselines by as much as the target does."""
         ends, starts = logits.detach().chunk(2)
         slope = torch.zeros_like(logits)
+        # 16 points are exact for polynomials up to degree 31. Logits are few, so they cost next to nothing.
         for node, weight in zip(*np.polynomial.legendre.leggauss(16), strict=True):
             point = starts + (float(node) + 1) / 2 * (ends - starts)
+            # Twice, because captum runs inputs and baselines as one batch, and the score takes a value per row.
             slope += float(weight) / 2 * slope_of(score, torch.cat([point, point]))
         values = (slope * logits).sum(1)
         self.values = values.detach()
@@ -53,7 +56,7 @@ class DeepLift(ThroughLayers):
 
     DeepLIFT with the rescale rule. Three forward passes and two backward passes per sample, including those of the
     baseline. Complete. Nonlinear operations must be modules that it has a rule for (ReLU, LeakyReLU, ELU, Sigmoid,
-    Tanh, Softplus, max pools without overlap); linear operations may be written in any way, and residual connections
+    Tanh, Softplus, max pools without overlap). Linear operations may be written in any way, and residual connections
     are allowed. Other networks are refused. Not implementation invariant. Not differentiable: captum's rules run in
     backward hooks, of which autograd keeps no graph, on a copy whose weights require no gradient.
 
@@ -128,6 +131,7 @@ def _require_complete(map_: Tensor, x: Tensor, baseline: float | Tensor, values:
     size = map_.flatten(1).abs().sum(1) + reached.abs() + started.abs()
     # Where input and baseline agree in all but the last digits, their difference is mostly rounding error.
     difference = x - baseline
+    # Where they are equal, 0 / 0 gives NaN, and nothing is uncertain.
     uncertain = (map_ / difference).nan_to_num(0, 0, 0).abs() * (x.abs() + (x - difference).abs())
     rounding = 100 * torch.finfo(x.dtype).eps * uncertain.flatten(1).sum(1)
     if (gap > 1e-3 * size + rounding).any():
@@ -146,6 +150,7 @@ def _with_window(layer: nn.Module) -> nn.Module:
     """Replace a pool over all positions by one whose window is the whole input, which captum has a rule for."""
     if type(layer) not in _WINDOWED:
         return layer
+    # The window is set anew in every pass, because only the input tells its size.
     pool = _WINDOWED[type(layer)](1)
 
     def widen(pool: nn.Module, args: tuple[Tensor]) -> None:
@@ -159,5 +164,7 @@ def _with_window(layer: nn.Module) -> nn.Module:
 def _overlaps(pool: nn.Module) -> bool:
     if type(pool) in _WINDOWED:
         return bool((np.asarray(pool.output_size) != 1).any())
+    # captum's rule unpools with one position per window: torch.nn.MaxUnpool2d is not defined where windows share one,
+    # and takes no dilation. https://pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
     kernel, stride, dilation = (np.asarray(vars(pool)[name]) for name in ("kernel_size", "stride", "dilation"))
     return bool((stride < kernel).any() or (dilation > 1).any())

@@ -1,4 +1,4 @@
-"""Grad-CAM: where a convolution sees the target."""
+"""Grad-CAM: activations of a convolution, weighted by their gradients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GradCAM(AttributionMethod):
         two-dimensional) that the forward pass calls last. If a layer is called several
         times, the last call counts.
     relu : bool, default=True
-        Keep only what speaks for the target, as in the paper; False keeps the sign.
+        Whether to keep evidence for the target only, as in the paper; False keeps the sign.
     mode : {"eval", "train"}, default="eval"
         The mode of the model; see :class:`Gradient`.
 
@@ -67,6 +67,7 @@ class GradCAM(AttributionMethod):
             raise ValueError(f"The forward pass never reaches {self._place()}; choose another layer.")
         activation = outputs[-1]
         require_places("GradCAM", x, activation)
+        # The target may not depend on the layer, or on anything; either way there is no gradient, which is an error.
         gradient = None
         if values.requires_grad:
             ones = torch.ones_like(values)
@@ -109,6 +110,8 @@ def _outputs(layers: list[nn.Module], create_graph: bool) -> Iterator[list[Tenso
             raise ValueError(
                 f"GradCAM needs a layer that returns one tensor; this one returns a {type(output).__name__}."
             )
+        # The last call counts, so it replaces earlier ones. A detached output starts a new graph, so the backward pass
+        # ends there.
         outputs[:] = [output if create_graph and output.requires_grad else output.detach().requires_grad_()]
         return outputs[0].clone()  # the next layer may work in place
 

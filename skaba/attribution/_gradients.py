@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._checking import BoundTarget, Target, as_labels, bound, checked_map
+from skaba.attribution._checking import Bound, BoundTarget, Target, as_labels, checked_map
 from skaba.attribution._constraints import MODE
 from skaba.attribution._method import About, AttributionMethod
 from skaba.attribution._targets import Criterion
@@ -98,9 +98,10 @@ class Gradient(AttributionMethod):
             If the layer is not called exactly once, does not return a tensor, or has no gradient.
         """
         validate_parameters(self)
-        bound_target = bound(target, as_labels(y, view.device), criterion, generator)
+        bound_target = Bound(target, as_labels(y, view.device), criterion, generator)
         with asking(view, self.mode, generator, create_graph):
             map_ = view.gradient(lambda logits: bound_target(logits)(logits), create_graph)
+        # The gradient has the output's shape, so only the values are checked.
         return checked_map(map_, map_, self)
 
 

@@ -28,10 +28,11 @@ from skaba.network import (
 class HillClimbing(AttributionMethod):
     """Binary mask: 0 where removal raised the target.
 
-    1 where the input is kept. ``iterations * neighbours`` forward passes per sample, one that chooses the target and
-    one with the first mask; no backward pass. The first mask is drawn at random. In each iteration every neighbour of
-    a sample's mask removes one random block of positions (for a table: of adjacent features), in all
-    channels; the best neighbour becomes the mask if its target is higher than before. So the target never falls.
+    The mask is 1 where the input is kept. The search takes ``iterations * neighbours`` forward passes per sample, one
+    more that chooses the target and one with the first mask; there is no backward pass. The first mask is drawn at
+    random. In each iteration, every neighbour of a sample's mask removes one random block of positions (for a table: of
+    adjacent features), in all channels. The best neighbour becomes the mask if its target is higher than before, so the
+    target never falls.
 
     Parameters
     ----------
@@ -50,9 +51,9 @@ class HillClimbing(AttributionMethod):
     climb : {"logit", "probability"}, default="logit"
         The quantity of the explained class that is maximised. "logit" is the target's score, as in every other
         method. "probability" is its softmax among all outputs, which also rises where other classes'
-        logits fall; it is for single-label classifiers. For a single output, and for a label of a multi-label
-        model, whose probability is the sigmoid of its own logit, use "logit": the probability rises with it. Targets
-        that are not a class score, such as ``Loss``, are maximised as they are.
+        logits fall; it is for single-label classifiers. Use "logit" for a single output and for the labels of a
+        multi-label model, whose probability is the sigmoid of one logit and rises with it. Targets that are not a class
+        score, such as ``Loss``, are maximised unchanged.
 
     Notes
     -----
@@ -111,6 +112,7 @@ class HillClimbing(AttributionMethod):
             )
         baseline = broadcast("baseline", self.baseline, x)
         score = target(answer(model, x))
+        # Masks are drawn on the CPU, so that a seed gives the same masks on every device.
         mask = (torch.rand(len(x), *places, generator=generator) < self.start).to(x.device)
         value = self._height(score, answer(model, torch.where(to_channels(mask, x, axis), x, baseline)))
         for _ in range(self.iterations):
@@ -137,6 +139,7 @@ class HillClimbing(AttributionMethod):
         for axis, size in enumerate(places, 2):
             shape = [1] * blocks.dim()
             shape[axis] = size
+            # Every block lies within the input, so that all have the same size.
             start = torch.randint(max(size - self.block, 0) + 1, (self.neighbours, n), generator=generator)
             offset = torch.arange(size).reshape(shape) - start.reshape(self.neighbours, n, *[1] * len(places))
             blocks &= (offset >= 0) & (offset < self.block)

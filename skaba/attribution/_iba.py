@@ -1,4 +1,4 @@
-"""Information bottleneck attribution: how much of each feature the target needs."""
+"""Information bottleneck attribution: the information of each feature that the target needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, score_on
 from skaba.attribution._constraints import BACKGROUND, COUNT, NAME, NOT_NEGATIVE, POSITIVE, at_least
 from skaba.attribution._loss import LossScore
 from skaba.attribution._method import About, AttributionMethod
@@ -17,7 +17,6 @@ from skaba.attribution._paths import background_of
 from skaba.attribution._targets import ClassScore, Score
 from skaba.network import (
     Model,
-    answer,
     blur,
     channel_axis_of,
     input_gradient,
@@ -30,7 +29,8 @@ from skaba.network import (
     within,
 )
 
-# As in the authors' code.
+# As in the authors' code. At the start, sigmoid(5) = 0.993 of each feature is kept. The smallest deviation keeps
+# features that hardly vary from being divided by 0.
 _START = 5.0
 _SMALLEST_DEVIATION = 0.01
 
@@ -56,8 +56,8 @@ class IBA(AttributionMethod):
     beta : float, default=10.0
         Weight of the mean information against the loss: the higher it is, the less information gets through.
     steps : int, default=10
-        Steps of the optimisation, at least 2. As in the authors' code, the map is that before the last
-        step of Adam, which is therefore omitted: the shares change ``steps - 1`` times.
+        Steps of the optimisation, at least 2. As in the authors' code, the map is taken before Adam's last step. So
+        this step is left out, and the shares change ``steps - 1`` times.
     lr : float, default=1.0
         Adam's learning rate.
     samples : int, default=10
@@ -67,7 +67,7 @@ class IBA(AttributionMethod):
         spatial axes; 0 switches it off. Tables have no spatial axes.
     background : Tensor or ndarray of shape (m, ...), default=None
         At least two samples of the input's shape, from which the mean and the standard deviation of
-        each feature are computed. None is the batch itself; then a sample's map depends on the others.
+        each feature are computed. By default the batch itself, so that a sample's map depends on the others.
 
     Notes
     -----
@@ -82,8 +82,8 @@ class IBA(AttributionMethod):
     number of its positions and divide by the number of the input's.
 
     The loss is the cross-entropy of the explained class; for the target ``Loss`` it is that
-    loss; for any other target it is minus the target. Beyond the border the outermost share is repeated;
-    the authors' code mirrors the shares.
+    loss; for any other target it is minus the target. Beyond the border, the outermost share is repeated; in the
+    authors' code, the shares are mirrored there.
 
     References
     ----------
@@ -140,8 +140,7 @@ class IBA(AttributionMethod):
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         view, features, others = self._entrance(model, x)
-        with torch.no_grad():
-            score = target(answer(model, x))
+        score = score_on(target, model, x)
         bottleneck = _Bottleneck(features, others, channel_axis_of(view), self.sigma)
         optimizer = torch.optim.Adam([bottleneck.alpha], lr=self.lr)
         for _ in range(self.steps - 1):  # the authors' map is that before the last step
@@ -168,7 +167,7 @@ class IBA(AttributionMethod):
         require_places("IBA", x, features)
         if self.background is None:
             return view, features, features
-        # A view of the network has other inputs too, which the background lacks: its rows take those of the batch.
+        # A view also needs the network's other inputs, which the background does not have. It gets those of the batch.
         rows = torch.arange(len(background)) % len(x)
         return view, features, within(rows_of(model, rows), self.layer, background).features()
 
@@ -219,6 +218,7 @@ def _loss(score: Score, logits: Tensor) -> Tensor:
         return values
     if not isinstance(score, ClassScore):
         return -values
+    # The cross-entropy, in forms that do not overflow: binary for a single logit, otherwise of a softmax.
     if logits.shape[1] == 1:
         return functional.softplus(-values)
     return logits.logsumexp(1) - values

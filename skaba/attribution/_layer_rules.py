@@ -16,7 +16,10 @@ from skaba.network import Kinds, Model, Step, Structure, copied_network, describ
 
 
 class ThroughLayers(ThroughCaptum):
-    """A method that changes the backward pass of layers, on a copy of the network, if it has a rule for all of them."""
+    """Base class of methods that change the backward pass of layers, on a copy of the network.
+
+    A network is refused if the method has no rule for one of its operations.
+    """
 
     _scored_as: ClassVar[type[Scored]] = Scored
     _kinds: ClassVar[Kinds]
@@ -24,11 +27,12 @@ class ThroughLayers(ThroughCaptum):
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         if x.dtype is torch.float16:
             raise ValueError(f"{type(self).__name__} divides by what float16 rounds to 0: use float32 or bfloat16.")
-        # Mixed precision would round to 0 in the same way.
+        # Inside autocast, layers would compute in float16 and round to 0 in the same way.
         with torch.autocast(x.device.type, enabled=False):
             return super()._attribute(model, x, target, generator)
 
     def _scored(self, model: Model, x: Tensor, target: BoundTarget) -> Scored:
+        # captum changes weights and sets rules as attributes, which must not happen to the user's network.
         network = copied_network(model)
         logits, structure = observe(network, x)
         self._check(structure)

@@ -8,22 +8,21 @@ import torch
 from torch import Generator, Tensor
 
 from skaba.attribution._targets import Criterion, Labels, Score, TargetBase, require_one_each
+from skaba.network import repeat
 
 
 class Loss(TargetBase):
-    """The sample's loss under the model's own criterion.
+    """The sample's loss under the model's criterion.
 
-    The only target that fits every task: single-label, multi-label and regression. A
-    map of the loss has the opposite sign of a map of the true class: features with high values
-    speak against the label.
+    This is the only target that fits every task: single-label, multi-label and regression. A map of the loss has the
+    opposite sign of a map of the true class: features with high values are evidence against the label.
 
     Notes
     -----
-    A criterion with a ``reduction`` is called without it, so that every sample
-    has its own loss (the mean over several outputs, or with
-    ``reduction="sum"`` their sum). A criterion without that attribute is assumed to be a
-    mean over the batch. The score raises a ValueError, or a TypeError, if the criterion cannot be called with the
-    logits and y.
+    A criterion with an attribute ``reduction`` is called with ``reduction="none"``, so that there is one loss per
+    sample: the mean over several outputs, or with ``reduction="sum"`` their sum. A criterion without that attribute is
+    assumed to be a mean over the batch. The score raises a ValueError, or a TypeError, if the criterion cannot be
+    called with the logits and y.
 
     References
     ----------
@@ -64,7 +63,7 @@ def _matching(y: Tensor, logits: Tensor) -> Tensor:
 
 
 class LossScore:
-    """The loss of each sample under its own label."""
+    """The loss of each sample under its label."""
 
     def __init__(self, criterion: Criterion, y: Tensor) -> None:
         self.criterion = criterion
@@ -75,7 +74,7 @@ class LossScore:
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         repeats = len(logits) // len(self.y)
-        y = self.y if repeats == 1 else self.y.repeat(repeats, *[1] * (self.y.dim() - 1))
+        y = self.y if repeats == 1 else repeat(self.y, repeats)
         try:
             return self._losses(logits, y)
         except torch.OutOfMemoryError:  # a RuntimeError too, but not the criterion's fault
@@ -85,15 +84,15 @@ class LossScore:
             raise kind(
                 f"The target Loss() explains criterion(logits, y), but {_name(self.criterion)} fails for logits of "
                 f"shape {tuple(logits.shape)} and y of shape {tuple(y.shape)} and dtype {y.dtype}: {error}. Use a "
-                "criterion that takes these two, or another target: PredictedClass(), or a function of your own whose "
-                "score is your loss."
+                "criterion that takes these two, or another target: PredictedClass(), or a function that scores by "
+                "your loss."
             ) from error
 
     def _losses(self, logits: Tensor, y: Tensor) -> Tensor:
         reduction = getattr(self.criterion, "reduction", None)
         if reduction not in ("mean", "sum", "none"):
             return self._of_a_mean(logits, y)
-        # A shallow copy: weights are shared, and the user's criterion keeps its reduction.
+        # A shallow copy shares class weights and submodules, and the user's criterion keeps its reduction.
         unreduced = copy.copy(self.criterion)
         unreduced.reduction = "none"  # type: ignore[attr-defined]
         losses = unreduced(logits, y)
@@ -104,7 +103,8 @@ class LossScore:
 
     def _of_a_mean(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row under a criterion that returns only the mean over a batch."""
-        # For a gradient the mean will do: n times the mean has the same sum as the losses, and the same gradients.
+        # For a gradient the mean is enough: n times the mean is the sum of the losses and has the same gradient. Row by
+        # row would take n calls of the criterion.
         if logits.requires_grad:
             return self.criterion(logits, y).expand(len(logits))
         rows = zip(logits.split(1), y.split(1), strict=True)  # type: ignore[no-untyped-call]

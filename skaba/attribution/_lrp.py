@@ -33,7 +33,7 @@ class _Relevance(Scored):
     """Starts relevance at the logits: the relevance of each is the logit times the target's slope."""
 
     def value(self, logits: Tensor, score: Score) -> Tensor:
-        """Return ones whose gradient is the relevance: captum multiplies the map by the value in the end."""
+        """Return ones whose gradient is the relevance, because captum finally multiplies the map by these values."""
         relevance = logits.detach() * slope_of(score, logits)
         return 1 + (relevance * (logits - logits.detach())).sum(1)
 
@@ -42,7 +42,7 @@ class LRP(ThroughLayers):
     """Layer-wise relevance propagation, epsilon rule.
 
     Three forward passes and one backward pass per sample. Relevance starts at the logits: each
-    gets the logit times the target's slope (for a class target, only the class gets its logit). It goes back through
+    gets the logit times the target's slope (for a class target, only that class gets its logit). It goes back through
     weighted sums (linear, convolution, batch normalization, average pool) in proportion to the contribution
     of each input. Activations pass it on unchanged, maxima pass it to the largest input. Biases absorb some of it.
     Networks with other operations (addition, mean or product outside of such modules, normalisation, attention,
@@ -83,6 +83,7 @@ class LRP(ThroughLayers):
         others = [step for step in structure.outside(self._kinds) if step.operation not in RESHAPING | _SELECTING]
         self._refuse(others, "Write it as a module that LRP has a rule for, or use IntegratedGradients.")
         for call in structure.calls_of((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+            # Otherwise it normalises by the batch, even in evaluation mode.
             if call.module.running_mean is None:
                 raise ValueError(
                     f"LRP needs batch normalization with running statistics; {call.name!r} has none and mixes "
@@ -91,6 +92,7 @@ class LRP(ThroughLayers):
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         rules = captum("attr._utils.lrp_rules")
+        # captum refuses layers without a rule, except for a few activations.
         for layer in scored.layers:
             layer.rule = rules.EpsilonRule(self.epsilon) if isinstance(layer, _WEIGHTED) else rules.IdentityRule()
         return self._run("LRP", scored, x)

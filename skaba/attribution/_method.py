@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._checking import METHOD, BoundTarget, Target, as_labels, bound, checked_map, require_form
+from skaba.attribution._checking import METHOD, Bound, BoundTarget, Target, as_labels, checked_map, require_form
 from skaba.attribution._targets import Criterion
 from skaba.network import Model, asking, require_floats
 
@@ -22,7 +22,7 @@ class About(NamedTuple):
     Parameters
     ----------
     forward, backward : str
-        Passes per sample, in the method's own parameters.
+        Passes per sample, as a formula in the method's parameters.
     signed : bool
         Whether the map distinguishes features that speak for the target from those against it.
     complete : str, default=""
@@ -52,7 +52,7 @@ class AttributionMethod(ABC, BaseEstimator):
     Attributes
     ----------
     about : About
-        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. Your own method needs none.
+        A class attribute: cost, sign and limits, as ``skaba methods`` lists them. It is optional.
     is_differentiable : bool
         A class attribute: whether the method can return a map that stays in the graph (``create_graph=True``).
     mode : {"eval", "train"}
@@ -116,8 +116,9 @@ class AttributionMethod(ABC, BaseEstimator):
             validate_parameters(self)
         if create_graph:
             require_differentiable(self)
-        bound_target = bound(target, as_labels(y, x.device), criterion, generator)
+        bound_target = Bound(target, as_labels(y, x.device), criterion, generator)
         with asking(model, self.mode, generator, create_graph):
+            # detach() returns a new tensor, so the flag of the caller's x does not change.
             source = x if create_graph and x.requires_grad else x.detach().requires_grad_(create_graph)
             map_ = checked_map(self._attribute(model, source, bound_target, generator), x, self).to(x.dtype)
         return map_ if create_graph else map_.detach()
@@ -131,7 +132,7 @@ class AttributionMethod(ABC, BaseEstimator):
 
 
 class OfMethod:
-    """Mixin for what is computed from another method's maps: mode and differentiability are that method's."""
+    """Mixin for methods that are computed from the maps of another method; they have its mode and differentiability."""
 
     method: Any
 
@@ -157,7 +158,7 @@ def attributed(
     generator: torch.Generator | None = None,
     create_graph: bool = False,
 ) -> Tensor:
-    """Call an attribution method, or your own function with its arguments, and check the map.
+    """Call an attribution method, or a function with the same arguments, and check the map.
 
     Parameters
     ----------
@@ -194,6 +195,7 @@ def attributed(
         require_differentiable(method)
         arguments["create_graph"] = True
     try:
+        # A plain function does not enable gradients itself, and the caller may be within no_grad.
         with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):
             map_ = method(model, protected(x, method), y, **arguments)
     except TypeError as error:
@@ -204,7 +206,7 @@ def attributed(
 
 
 def protected(x: Tensor, method: Any) -> Tensor:
-    """Return the batch to give to a method: a copy, unless the method is skaba's, since it may write in place."""
+    """Return the batch that a method is called with: a copy, because it may write in place, except for skaba's."""
     return x if type(method).__module__.startswith("skaba.") else x.clone()
 
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skaba._validation import validate_parameters
-from skaba.attribution._checking import Target, as_labels
+from skaba.attribution._checking import Target, as_labels, rows_of_target
 from skaba.attribution._constraints import COUNT, METHOD
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._method import AttributionMethod, OfMethod, attributed, require_differentiable
@@ -20,10 +20,10 @@ from skaba.network import Model, require_floats, rows_of
 class MicroBatches(OfMethod, BaseEstimator):
     """Another method, applied to a few samples at a time to limit memory.
 
-    A pass holds ``batch_size`` samples, times the variants of each that the method itself puts into a pass
-    (its own ``batch_size``; ``neighbours``; ``samples`` of ``IBA`` and ``GradientShap``). The map is that of the whole
-    batch with two exceptions: random numbers are drawn part by part, and methods that compare a sample with
-    its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
+    A pass holds ``batch_size`` samples, times the number of variants of each sample that the method puts into one pass
+    (its parameter ``batch_size`` or ``neighbours``, or the ``samples`` of ``IBA`` and ``GradientShap``). The map equals
+    that of the whole batch with two exceptions: random numbers are drawn part by part, and methods that compare a
+    sample with its batch (``ExpectedGradients``, ``GradientShap`` and ``IBA`` without a background, and any method with
     ``mode="train"``) compare it with its part. With ``create_graph=True`` the graphs of all parts are kept, so memory
     is not limited.
 
@@ -78,12 +78,13 @@ class MicroBatches(OfMethod, BaseEstimator):
         if create_graph:
             require_differentiable(self)
         labels = as_labels(y, x.device)
-        arguments: dict[str, Any] = {"target": target, "criterion": criterion, "generator": generator}
-        arguments["create_graph"] = create_graph
+        arguments: dict[str, Any] = {"criterion": criterion, "generator": generator, "create_graph": create_graph}
 
         def attribute(index: Tensor) -> Tensor:
             y_part = None if labels is None else labels[index]
-            return attributed(self.method, rows_of(model, index), x[index], y_part, **arguments)
+            # Another method that calls this one passes a target that holds one value per sample, and no y.
+            part = rows_of_target(target, index)
+            return attributed(self.method, rows_of(model, index), x[index], y_part, target=part, **arguments)
 
         parts = torch.split(torch.arange(len(x), device=x.device), self.batch_size)
         with torch.set_grad_enabled(create_graph or torch.is_grad_enabled()):

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, Chosen, score_on
 from skaba.attribution._constraints import COUNT, METHOD, NOT_NEGATIVE
 from skaba.attribution._gradients import Gradient
 from skaba.attribution._method import About, AttributionMethod, OfMethod, attributed
 from skaba.attribution._targets import Score
-from skaba.network import Model, answer, normal_like, per_sample, require_generator, rows_of
+from skaba.network import Model, normal_like, per_sample, require_generator, rows_of
 
 
 class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
@@ -40,8 +40,8 @@ class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
-        with torch.no_grad():
-            score = target(answer(model, x))
+        # Chosen on the clean batch, so that all noisy copies explain the same class.
+        score = score_on(target, model, x)
         return self._statistic(self._maps(model, x, score, generator))
 
     def _maps(self, model: Model, x: Tensor, score: Score, generator: torch.Generator) -> Iterator[Tensor]:
@@ -54,10 +54,9 @@ class NoisyMaps(OfMethod, AttributionMethod):  # type: ignore[override]
             yield from self._map(model, noisy, score, generator, len(x)).reshape(copies, *x.shape)
 
     def _map(self, model: Model, noisy: Tensor, score: Score, generator: torch.Generator, n: int) -> Tensor:
-        # A method that explains one sample at a time takes rows of the score, so it needs one row per noisy copy.
+        # One row of the score per noisy copy: a method may explain one row at a time, or a few.
         index = torch.arange(len(noisy), device=noisy.device) % n
-        rows = score.rows(index) if hasattr(score, "rows") else score
-        chosen: dict[str, Any] = {"target": lambda *_, **__: rows, "generator": generator}
+        chosen: dict[str, Any] = {"target": Chosen(score).rows(index), "generator": generator}
         return attributed(self.method, rows_of(model, index), noisy, create_graph=noisy.requires_grad, **chosen)
 
     @abstractmethod

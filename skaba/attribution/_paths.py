@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skaba.attribution._checking import BoundTarget
+from skaba.attribution._checking import BoundTarget, score_on
 from skaba.attribution._constraints import BACKGROUND, BASELINE, COUNT
 from skaba.attribution._method import About, AttributionMethod
-from skaba.network import Model, answer, broadcast, input_gradient, require_generator
+from skaba.network import Model, broadcast, input_gradient, require_generator
 
 
 class IntegratedGradients(AttributionMethod):
@@ -57,8 +57,7 @@ class IntegratedGradients(AttributionMethod):
         self.batch_size = batch_size
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        with torch.no_grad():
-            score = target(answer(model, x))
+        score = score_on(target, model, x)
         baseline = broadcast("baseline", self.baseline, x)
         path = x - baseline
         # Gauss-Legendre is exact for polynomials up to degree 2 * steps - 1, a Riemann sum of as many steps only for
@@ -86,10 +85,10 @@ class ExpectedGradients(AttributionMethod):
     Parameters
     ----------
     background : Tensor or ndarray of shape (m, ...), default=None
-        Samples of the input's shape; at a hidden layer, of the features' shape. None is the
-        batch itself; the map of a batch of one sample is then zero.
+        Samples of the input's shape; at a hidden layer, of the features' shape. By default the batch itself; the map of
+        a batch of one sample is then zero.
     samples : int, default=20
-        Draws of a baseline and of a point on the path from there.
+        The number of draws. Each draw is a baseline and a point on the path from it to the input.
     batch_size : int, default=10
         Draws for each sample per pass. Memory grows with it; the result does not change.
 
@@ -134,9 +133,8 @@ class ExpectedGradients(AttributionMethod):
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
         generator = require_generator(generator, self)
         background = background_of(self, x)
-        with torch.no_grad():
-            score = target(answer(model, x))
-        # All are drawn before the first pass, so that they do not depend on batch_size.
+        score = score_on(target, model, x)
+        # Everything is drawn before the first pass, so that they do not depend on batch_size.
         chosen = torch.randint(len(background), (self.samples, len(x)), generator=generator).to(x.device)
         positions = torch.rand(self.samples, len(x), generator=generator, dtype=x.dtype).to(x.device)
         total = torch.zeros_like(x)

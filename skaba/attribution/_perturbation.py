@@ -35,9 +35,9 @@ class GradientShap(ThroughCaptum):
     Parameters
     ----------
     background : Tensor or ndarray of shape (m, ...), default=None
-        Samples of the input's shape, from which the baselines are drawn. None is the batch itself.
+        Samples of the input's shape, from which the baselines are drawn. By default the batch itself.
     samples : int, default=5
-        Draws of a baseline and of a point on the path from there.
+        The number of draws. Each draw is a baseline and a point on the path from it to the input.
     noise : float, default=0.0
         Standard deviation of the normal noise on the input, in its units.
 
@@ -85,7 +85,7 @@ class _Replacing(ThroughCaptum):
         return self._run(name, scored, x.detach(), *settings, **arguments)
 
     def _segmented(self, x: Tensor, scored: Scored) -> Tensor | None:
-        """Return the number of each feature's segment, or None if every feature is a segment of its own."""
+        """Return the number of each feature's segment, or None if every feature is a separate segment."""
         if self.segments is None:
             return None
         if x.dim() == 2:
@@ -97,6 +97,7 @@ class _Replacing(ThroughCaptum):
         number = torch.zeros((), dtype=torch.long, device=x.device)
         for size in positions(x, channel_axis):
             count = min(self.segments, size)
+            # Row-major numbers, without gaps; sizes of segments differ by at most one position.
             number = number.unsqueeze(-1) * count + torch.arange(size, device=x.device) * count // size
         return to_channels(number[None], x, channel_axis).expand(1, *x.shape[1:])
 
@@ -149,6 +150,7 @@ class _Surrogate(_Replacing):
     def _fit(self, name: str, scored: Scored, x: Tensor, generator: torch.Generator | None, *settings: Any) -> Tensor:
         segments = self._segmented(x, scored)
         features = x[0].numel() if segments is None else int(segments.max()) + 1
+        # captum's kernel has the weight 0 / 0 for a single feature, which torch refuses without naming the cause.
         if features < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 features or segments to compare, got {features}.")
         with seeded(require_generator(generator, self)):
@@ -158,15 +160,15 @@ class _Surrogate(_Replacing):
 class KernelShap(_Surrogate):
     """Shapley values by regression on coalitions of features.
 
-    ``samples`` forward passes per sample, and one or two more that choose the target; each sample has its own weighted
-    linear regression on random coalitions, so the method is slow. With fewer samples than features the regression is
+    ``samples`` forward passes per sample, and one or two more that choose the target. One weighted linear regression on
+    random coalitions is fitted per sample, so the method is slow. With fewer samples than features the regression is
     underdetermined and its solution has the least norm: set ``segments`` for images and texts. Computed in single
     precision.
 
     Parameters
     ----------
     samples : int, default=50
-        Coalitions per sample, of which the first two are all features and none.
+        Coalitions per sample. The first holds all features, the second none.
     segments : int, default=None
         Segments along each spatial axis (words of a text) that are replaced together, with all their
         channels; at most one per position. None: features are replaced one by one.
@@ -211,8 +213,8 @@ class KernelShap(_Surrogate):
 class Lime(_Surrogate):
     """Coefficients of a sparse linear model around the input.
 
-    ``samples`` forward passes per sample, and one or two more that choose the target; each sample has its
-    own regression, so the method is slow. Perturbed inputs are weighted by their cosine distance from the
+    ``samples`` forward passes per sample, and one or two more that choose the target. One regression is fitted per
+    sample, so the method is slow. Perturbed inputs are weighted by their cosine distance from the
     input. Set ``segments`` for images and texts. Computed in single precision.
 
     Parameters
@@ -312,6 +314,7 @@ class Occlusion(_Replacing):
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
         window, stride = self._window(x, channel_axis_of(scored.model)), [self.stride] * (x.dim() - 1)
+        # captum's windows have one side per axis of a sample, so the channel axis gets a window over all of it.
         if x.dim() > 2:
             axis = channel_axis_of(scored.model) % x.dim() - 1
             window.insert(axis, x.shape[axis + 1])

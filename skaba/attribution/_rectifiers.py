@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from skaba.attribution._captum import Scored
+from skaba.attribution._checking import Chosen
 from skaba.attribution._constraints import NAME
 from skaba.attribution._grad_cam import GradCAM
 from skaba.attribution._layer_rules import ThroughLayers
 from skaba.attribution._method import About
 from skaba.network import Structure, operations
 
-# Rectifiers, however they are written.
+# Operations that cut values off, whether they are called as functions or as methods. captum cannot change them.
 _RECTIFYING = operations("relu threshold clamp clampmin hardtanh maximum minimum maskedfill where")
 
 
@@ -40,8 +41,9 @@ class _ThroughRectifiers(ThroughLayers):
 class DeconvNet(_ThroughRectifiers):
     """Gradient; ReLUs pass back positive values only.
 
-    Whatever a ReLU's input was. Two forward passes and one backward pass per sample. Smooth activations pass the plain
-    gradient; networks that cut values off without ``nn.ReLU`` are refused. Not implementation invariant.
+    The sign of the ReLU's input does not matter. Two forward passes and one backward pass per sample. Smooth
+    activations pass the plain gradient; networks that cut values off without ``nn.ReLU`` are refused. Not
+    implementation invariant.
 
     References
     ----------
@@ -88,7 +90,7 @@ class GuidedBackprop(_ThroughRectifiers):
 class GuidedGradCAM(_ThroughRectifiers):
     """Guided backpropagation times Grad-CAM.
 
-    Details, where a convolution sees the target. Three forward and two backward passes per sample. See
+    The product shows details at the places that Grad-CAM marks. Three forward and two backward passes per sample. See
     :class:`GradCAM` for how its coarse map is stretched to the input, and :class:`GuidedBackprop` for the networks
     that it needs. Not implementation invariant.
 
@@ -118,5 +120,5 @@ class GuidedGradCAM(_ThroughRectifiers):
         self.layer = layer
 
     def _explain(self, scored: Scored, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        coarse = GradCAM(self.layer)(scored.model, x, target=lambda *_, **__: scored.score)
+        coarse = GradCAM(self.layer)(scored.model, x, target=Chosen(scored.score))
         return coarse * super()._explain(scored, x, generator)

@@ -22,7 +22,7 @@ USUAL_K = 4
 
 
 class Score(Protocol):
-    """What a target returns: a function that takes logits and returns the target's value per row."""
+    """The result of a target: a function that takes logits and returns the target's value per row."""
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         """Return the values, shape (m * n,), of logits of shape (m * n, n_outputs).
@@ -34,8 +34,8 @@ class Score(Protocol):
     def rows(self, index: Tensor) -> Score:
         """Return the score of some of the samples, in the order of the index.
 
-        Only methods that explain one sample at a time need it; the score of your own target may be a
-        plain function.
+        Only methods that explain samples one by one or in parts need it; the score of your target may be a plain
+        function.
         """
 
 
@@ -46,6 +46,7 @@ class ClassScore:
         self.classes = classes
 
     def __call__(self, logits: Tensor, /) -> Tensor:
+        # Training explains one variant at every step, so the common case makes no copy.
         variants = len(logits) // len(self.classes)
         classes = self.classes if variants == 1 else self.classes.repeat(variants)
         return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
@@ -170,8 +171,8 @@ class TrueClass(TargetBase):
 class PredictedClass(TargetBase):
     """The highest logit of each sample.
 
-    For a multi-label model it is that of the label with the highest logit, for a regression
-    the highest output (with one output: the prediction itself).
+    For a multi-label model, this is the logit of the likeliest label; for a regression, the highest output (with one
+    output, the prediction itself).
 
     Examples
     --------

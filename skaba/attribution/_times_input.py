@@ -18,9 +18,9 @@ class TimesInput(OfMethod, AttributionMethod):  # type: ignore[override]
     """Another method's map times the input.
 
     It makes the same passes as the method. ``TimesInput(SmoothGrad())`` is SG' of Brocki and Chung, the mean gradient
-    over noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', or :class:`InputXGradient`. The product
-    distinguishes evidence for the target from evidence against it, which a gradient alone cannot. Where the input is
-    0, so is the map.
+    over noisy copies times the clean input; ``TimesInput(Gradient())`` is VG', which equals
+    :class:`InputXGradient`. The product distinguishes evidence for the target from evidence against it, which a
+    gradient alone cannot. Where the input is 0, so is the map.
 
     Parameters
     ----------
@@ -52,5 +52,4 @@ class TimesInput(OfMethod, AttributionMethod):  # type: ignore[override]
         self.method = SmoothGrad() if method is None else method
 
     def _attribute(self, model: Model, x: Tensor, target: BoundTarget, generator: torch.Generator | None) -> Tensor:
-        chosen: dict[str, Any] = {"target": lambda logits, *_, **__: target(logits), "generator": generator}
-        return x * attributed(self.method, model, x, create_graph=x.requires_grad, **chosen)
+        return x * attributed(self.method, model, x, target=target, generator=generator, create_graph=x.requires_grad)

@@ -124,11 +124,14 @@ def compare(
     task = check_task(estimators, X, y, cv, groups, mask, scoring, attacks)
     folds = [(seed, fold) for seed in range(n_seeds) for fold in make_folds(cv, task, seed)]
     check_arms(estimators, task, folds[0][1][0])
+    # Operations are counted for the first seed and fold only: counting trains for one more epoch, and the other fits
+    # take nearly as many.
     tasks = [
         delayed(evaluate)(estimator, task, fold, seed, count=not place)
         for place, (seed, fold) in enumerate(folds)
         for estimator in estimators.values()
     ]
+    # A generator yields each result as soon as it is there, which the bar needs; the order is that of the tasks.
     fits = Parallel(n_jobs=n_jobs, return_as="generator" if progress else "list")(tasks)
     results = list(tqdm(fits, total=len(tasks), desc="fits", disable=not progress))
     by_name = {name: results[place :: len(estimators)] for place, name in enumerate(estimators)}
@@ -153,6 +156,7 @@ def _collect(by_name: dict[str, list[Result]], value_of: Callable[[Result], floa
         for name, results in by_name.items()
         if not all(result.failure for result in results)
     }
+    # None: the method has no such value, for example no probabilities.
     return {name: np.array(every) for name, every in values.items() if None not in every}
 
 

@@ -86,7 +86,7 @@ class Comparison:
         return {name: values - units[self.reference] for name, values in units.items() if name != self.reference}
 
     def by_seed(self) -> Values:
-        """Return the mean score of each seed's folds, of the methods whose fits all succeeded.
+        """Return the mean score of each seed's folds, for the methods whose fits all succeeded.
 
         Returns
         -------
@@ -121,10 +121,11 @@ class Comparison:
         }
 
     def _is_repeated(self, name: str) -> bool:
-        """Whether the scores of a method or of the reference differ between seeds."""
+        """Return whether the scores of a method or of the reference differ between seeds."""
         if self.n_seeds == 1:
             return False
         both = np.stack([self.scores[name], self.scores[self.reference]]).reshape(2, -1, self.n_folds)
+        # Equal scores of all seeds would give an interval without width, as if the result were certain.
         return bool(np.ptp(both, axis=1).any())
 
     def table(self) -> str:
@@ -167,7 +168,7 @@ class Comparison:
                     f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are "
                     "not repetitions. Use a cv that draws its splits, such as a number of folds."
                 )
-            if equal := [name for name, (low, high) in self.intervals().items() if high - low < 1e-9]:
+            if equal := [name for name, (low, high) in self.intervals().items() if high - low < 1e-9]:  # rounding
                 yield (
                     f"The interval for {', '.join(equal)} has no width: all seeds have equal differences, which tell "
                     "little about other seeds."

@@ -1,4 +1,4 @@
-"""Parts of estimators: their kinds, their random states, and what their augmenters are compared with."""
+"""Parts of estimators: their kinds, their random states, and the controls of their augmenters."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from skaba.estimators import AugmentedNet, uses_masks
 
 
 def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
-    """Whether a component, or one that is nested in its parameters, is of one of these kinds."""
+    """Return whether a component, or one nested in its parameters, is of one of these kinds."""
     nested = component.get_params().values() if isinstance(component, BaseEstimator) else ()
     return any(isinstance(one, kinds) for one in (component, *nested))
 
 
 def is_search(estimator: Any) -> bool:
-    """Whether an estimator tunes another estimator by cross-validation."""
+    """Return whether an estimator tunes another estimator by cross-validation."""
+    # By its parameters, because searches of other libraries share no base class with scikit-learn's.
     return hasattr(estimator, "cv") and hasattr(estimator, "refit")
 
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Return a clone with every ``random_state`` set, also those of nested estimators."""
-    fresh = clone(estimator)
+    fresh = clone(estimator)  # the caller's estimator must keep its own random_state
     names = [name for name in fresh.get_params() if name == "random_state" or name.endswith("__random_state")]
     return fresh.set_params(**dict.fromkeys(names, seed))
 
@@ -57,5 +58,5 @@ def random_map_of(augmenter: Any) -> Any:
 
 
 def has_unit_of_input(augmenter: Any) -> bool:
-    """Whether an augmenter's strength is in the units of the input, so that it suits attacks too."""
+    """Return whether an augmenter's strength is in the units of the input, so that it suits attacks too."""
     return augmenter is None or as_augmenter(augmenter).is_attribution_based

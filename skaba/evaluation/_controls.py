@@ -1,4 +1,4 @@
-"""Controls: estimators that a gain by attribution has to be compared with."""
+"""Controls: estimators to compare with, to find out whether a gain comes from attribution."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from skaba.evaluation._cost import counted_cost, measured_cost
 from skaba.network import FromLayer
 
 N_AUGMENTED = 2000
-"""Augmented samples that the size of the changes is measured on: as a single draw is noisy, few samples are drawn more
-than once."""
+"""The number of augmented samples on which the size of the changes is measured. A smaller X is augmented several times,
+because a single draw is noisy."""
 
 
 def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random_state: int = 0) -> dict[str, Any]:
@@ -95,8 +95,8 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
     net = fitted_net(estimator)
     if random_map_of(net.augmenter_) is None or net.strength_ == 0:
         raise ValueError(
-            f"augmenter={net.augmenter!r}, strength={net.strength!r}: there are controls of an ABA at a strength above "
-            "0 only. Fit the estimator with one, such as mend_aba()."
+            f"augmenter={net.augmenter!r}, strength={net.strength!r}: only an ABA with a strength above 0 has "
+            "controls. Fit the estimator with one, such as mend_aba()."
         )
     costs = [*POSITIVE, StrOptions({"counted", "measured"})]
     check_parameters("controls", cost=(cost, costs), random_state=(random_state, SEED))
@@ -117,12 +117,14 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
     if not isinstance(cost, str):
         return float(cost)
     find = counted_cost if cost == "counted" else measured_cost
+    # The trial fits draw from torch's global state, which must not depend on whether the cost was measured.
     with random_state_kept():
         return find(clone(net), _clone_with(net, {"augmenter": None}), X, y)
 
 
 def _clone_with(net: AugmentedNet, setting: dict[str, Any]) -> AugmentedNet:
     """Return an unfitted clone with other settings, without the parameters that were set for its augmenter."""
+    # augmenter__* belong to the replaced augmenter; another one would refuse them.
     parameters = clone(net).get_params(deep=False)
     kept = {name: value for name, value in parameters.items() if not name.startswith("augmenter__")}
     return type(net)(**{**kept, **setting})
@@ -166,6 +168,7 @@ def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) ->
     net, X = fitted_net(estimator), as_seen_by_net(estimator, X)
     seeds = np.random.RandomState(random_state).randint(2**31 - 1, size=max(1, N_AUGMENTED // len(X)))
     sums = sum(_squares_and_counts(sharing(net, random_state=int(seed)), X, y).sum(axis=0) for seed in seeds)
+    # A sum of squares is finite only if all of them are, so one test covers all samples.
     if not np.isfinite(sums).all():
         raise ValueError("The augmenter returned NaN or infinity for some samples: such changes have no size.")
     if sums[1] == 0:

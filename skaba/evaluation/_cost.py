@@ -36,6 +36,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> 
     float
     """
     counter = FlopCounterMode(display=False)
+    # A deep copy, because another epoch would change the weights and the history of the fitted net.
     (trained,) = _brief(copy.deepcopy(net))
     with random_state_kept(), counter:  # one more epoch must not move the global random state
         trained.partial_fit(X, y, mask=mask)
@@ -44,6 +45,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> 
 
 def operations_of_fit(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> float:
     """Count the floating-point operations of the fit of a fitted net; see :func:`operations_of_epoch`."""
+    # Not max_epochs: callbacks such as EarlyStopping may have ended the fit before.
     return operations_of_epoch(net, X, y, mask) * len(net.history)
 
 
@@ -74,6 +76,7 @@ def measured_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> 
     The two take turns, and the median of the ratios is returned.
     """
     nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
+    # In turns, so that a machine that slows down meanwhile slows both down.
     seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
 

@@ -48,10 +48,11 @@ def make_folds(cv: Any, task: Task, seed: int) -> list[Fold]:
     X = np.zeros(len(task.y)) if isinstance(cv, Integral) else task.X
     try:
         folds = list(_splitter(cv, task, seed).split(X, task.y, task.groups))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:  # scikit-learn's message does not tell where to pass groups
         if task.groups is None and "groups" in str(error):
             raise ValueError(f"cv={cv!r} splits by groups: pass compare(..., groups=...), one per sample.") from error
         raise
+    # scikit-learn's stratified splitters only warn of classes that are too small.
     for train, test in folds if task.single_label else ():
         unseen = np.setdiff1d(task.y[test], task.y[train])
         if len(unseen):
@@ -69,7 +70,7 @@ def _splitter(cv: Any, task: Task, seed: int) -> Any:
         else:
             kind = StratifiedGroupKFold if task.single_label else GroupKFold
         return kind(int(cv), shuffle=True, random_state=seed)
-    seeded = copy.copy(cv)
+    seeded = copy.copy(cv)  # sklearn.base.clone refuses splitters, which are not estimators
     if hasattr(seeded, "random_state"):
         seeded.random_state = seed
     return seeded
@@ -103,15 +104,18 @@ def evaluate(estimator: Any, task: Task, fold: Fold, seed: int, *, count: bool) 
 def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -> Result:
     train, test = fold
     fresh = seeded(estimator, seed)
+    # Only a search splits again; other estimators need not accept groups.
     grouped = {"groups": task.groups[train]} if task.groups is not None and is_search(fresh) else {}
     masks = task.masks_for(fresh, train)
     start = time.perf_counter()
     fitted = fresh.fit(*task.part(train), **grouped, **masks)
     seconds = time.perf_counter() - start
+    # A search's score would be its own scoring, which may be another one than that of the other estimators.
     fitted = getattr(fitted, "best_estimator_", fitted)
     X, y = task.part(test)
     score = check_scoring(fitted, task.scoring)
     value = float(score(fitted, X, y))
+    # A failure has a reason, which the table can show; NaN alone has none.
     if not np.isfinite(value):
         return Result(failure=f"the score is {value}")
     calibration = None

@@ -70,6 +70,7 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
     if len(values) == 1:
         warnings.warn("One difference has no interval: it tells nothing about the spread.", stacklevel=2)
         return math.nan, math.nan
+    # SciPy's t.interval returns NaN for a scale of 0.
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
     low, high = stats.t.interval(level, len(values) - 1, loc=values.mean(), scale=stats.sem(values))

@@ -172,6 +172,7 @@ def report(
     check_scorable(estimator)
     check_parameters("report", random_state=(random_state, SEED))
     check_given(estimator, X, y)
+    # Everything is checked before the first score, because measuring may take minutes.
     chosen_attacks, about_attacks = choose_attacks(estimator, X, attacks)
     noises, about_noise = choose_noises(X, y, corruptions, bounds)
     size, about_occlusion = choose_size(X, y, occlusion_size)
@@ -210,6 +211,7 @@ def _calibration(estimator: Any, X: Any, y: Any) -> tuple[list[Row], list[str]]:
         judged = [(column_numbers(estimator, y), estimator.predict_proba(X))]
     elif type_of_target(targets) == "multilabel-indicator" and find_net(estimator) is not None:
         probabilities = estimator.predict_proba(X)
+        # Each label is a problem of two classes, whose probabilities are 1 - p and p.
         judged = [
             (labels.astype(int), np.column_stack([1 - p, p]))
             for labels, p in zip(targets.T, probabilities.T, strict=True)
@@ -233,6 +235,7 @@ def _corrupted(name: str, estimator: Any, X: Any, y: Any, corruptions: Corruptio
     rows = []
     severities = range(1, N_SEVERITIES + 1)
     for under, corruption in corruptions.items():
+        # The same random_state for every severity, so that the scores differ by the strength of the noise only.
         scores = [
             score_under_corruption(estimator, X, y, corruption, severity, random_state=random_state)
             for severity in severities

@@ -1,4 +1,4 @@
-"""Checks of what a report is given, and the choice of what it measures."""
+"""Checks of the arguments of a report, and the choice of its measures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_given(estimator: Any, X: Any, y: Any) -> None:
     _check_one_target_per_sample(estimator, X, y)
     net = find_net(estimator)
     if isinstance(net, ABAMultiLabelClassifier) and hasattr(X, "shape"):
-        # The number of labels is only known to the network, so one sample is predicted.
+        # Only the network's output shows the number of labels, so one sample is predicted.
         n_labels = estimator.predict_proba(_safe_indexing(X, [0])).shape[1]
         if targets.shape[1:] != (n_labels,):
             raise ValueError(
@@ -76,6 +76,7 @@ def choose_attacks(estimator: Any, X: Any, attacks: Any) -> tuple[dict[str, tupl
         return {}, ["No attacks: they need the gradient of a skaba estimator."]
     if net.layer is None and (reason := _why_unattackable(as_seen_by_net(estimator, X))):
         return {}, [f"No attacks: {reason}"]
+    # "auto" and rules are no numbers, and the strengths of other augmenters are not in units of the input.
     attack = fgsm()
     usable = has_unit_of_input(net.augmenter_) and isinstance(net.strength, Real)
     strength = float(net.strength) if usable else attack.default_strength
@@ -111,6 +112,7 @@ def choose_noises(X: Any, y: Any, corruptions: Any, bounds: Any) -> tuple[dict[s
             values = as_floats(X, y)
         except (TypeError, ValueError) as error:
             return {}, [f"No noise: {error}"]
+        # Each column of a table has its unit; all pixels, or all time steps, share one.
         axis = 0 if values.ndim == 2 else None
         bounds = values.min(axis=axis), values.max(axis=axis)
         if np.all(bounds[0] == bounds[1]):
@@ -139,6 +141,7 @@ def _checked_corruptions(X: Any, y: Any, corruptions: Any, bounds: Any) -> dict[
 
 def choose_size(X: Any, y: Any, size: Any) -> tuple[Any, list[str]]:
     """Return the size of the square, None for no square, and notes about it."""
+    # By default, occlusion is left out where it does not apply. With a given size, the caller wants it or the error.
     try:
         values = as_array(X, y)
         cover_of(values, "mean")

@@ -27,5 +27,6 @@ def frame_of(rows: Sequence[dict[str, Any]]) -> Any:
 
 
 def _row(cells: Sequence[str]) -> str:
+    # A bare | would end the cell.
     escaped = (cell.replace("|", r"\|") for cell in cells)
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in escaped)

@@ -1,4 +1,4 @@
-"""Checks of what a comparison is given, before the first fit."""
+"""Checks of the arguments of a comparison, before the first fit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Task:
-    """What is the same for all fits of a comparison.
+    """Data and settings that all fits of a comparison share.
 
     Parameters
     ----------
@@ -103,9 +103,10 @@ def _check_one_task(estimators: Mapping[str, Any]) -> None:
 def check_task(
     estimators: Mapping[str, Any], X: Any, y: Any, cv: Any, groups: Any, mask: Any, scoring: Any, attacks: Any
 ) -> Task:
-    """Return what all fits share, or raise a TypeError or ValueError."""
+    """Return the data and settings of all fits, or raise a TypeError or ValueError."""
     if X is None:
         raise ValueError("X=None: there are no samples to compare on.")
+    # str has a method split, too.
     if (isinstance(cv, str) or not hasattr(cv, "split")) and (not isinstance(cv, Integral) or cv < 2):
         raise ValueError(f"cv={cv!r} must be an integer of at least 2, or a splitter such as ShuffleSplit(5).")
     checked = checked_attacks(attacks)
@@ -120,6 +121,7 @@ def check_task(
     if targets.ndim == 0:
         raise ValueError(f"y must hold one target per sample, got {y!r}.")
     check_consistent_length(X, targets)
+    # y itself, because np.asarray drops the mask.
     if np.ma.is_masked(y) or (targets.dtype.kind == "f" and not np.isfinite(targets).all()):
         raise ValueError("y holds masked values, NaN or infinity: drop the samples without a target.")
     single_label = all(map(is_classifier, estimators.values())) and type_of_target(targets) in ("binary", "multiclass")
@@ -139,8 +141,8 @@ def _checked_groups(groups: Any, n_samples: int) -> NDArray[Any] | None:
     missing = np.array([is_missing(name) for name in names], dtype=bool)
     if missing.any():
         raise ValueError(
-            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Give "
-            "each sample without a group a group of its own, or drop it."
+            f"groups holds None or NaN for {missing.sum()} of {n_samples} samples: every sample needs a group. Put "
+            "each of these samples into a new group, or drop it."
         )
     return names
 
@@ -158,7 +160,7 @@ def check_arms(estimators: Mapping[str, Any], task: Task, train: NDArray[Any]) -
     few = _few(task, train)
     for name, estimator in estimators.items():
         try:
-            _try(seeded(estimator, 0), task, few)
+            _try(seeded(estimator, 0), task, few)  # a clone, with a generator that is not the global one
         except Exception as error:  # third-party estimators may raise anything
             raise ValueError(
                 f"estimators[{name!r}] cannot be fitted on these samples. {type(error).__name__}: {error}"
@@ -178,6 +180,7 @@ def _try(estimator: Any, task: Task, few: NDArray[Any]) -> None:
     for component in (estimator, *estimator.get_params().values()):
         if isinstance(component, BaseEstimator):
             validate_parameters(component)
+    # One batch of all samples: without a validation split, and without callbacks, which may write files.
     if isinstance(estimator, AugmentedNet):
         trial = {"max_epochs": 1, "batch_size": len(few), "callbacks": None, "train_split": None, "verbose": 0}
         estimator.set_params(**trial).fit(*task.part(few), **task.masks_for(estimator, few))

@@ -132,15 +132,17 @@ def judge(
     advance = _silent if advance is None else advance
     advance(_STAGE, 0, len(trials.usable))
     benchmark = XORBenchmark(n_seeds=3, grid_size=15, random_state=random_state) if benchmark is None else benchmark
+    # All networks of the benchmark have the same structure, so one of them shows which methods they can use.
     known = _usable_on(benchmark.fit())
     reasons = {trial.method: trial.reason for trial in trials if not trial.usable}
     found = Judgement({}, {}, reasons, {}, benchmark.n_seeds)
     for finished, name in enumerate(trials.usable, 1):
+        # Python would show a warning once per place in the code, that is, for the first method only.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 found.fidelities[name] = fidelity(estimator, X, METHODS[name](), random_state=random_state)
-            except ValueError as error:  # the trial had a single sample, which need not show it
+            except ValueError as error:  # the trial of available() with one sample need not show it
                 found.reasons[name] = str(error)
         for text in dict.fromkeys(str(warning.message) for warning in caught):
             found.warnings.setdefault(text, []).append(name)

@@ -118,6 +118,7 @@ def load_samples(file: Path, n_samples: int, random_state: int = 0) -> tuple[NDA
         raise ValueError(f"X in {file} has shape {X.shape}: it holds no sample.")
     if y is not None and (y.ndim == 0 or len(y) != len(X)):
         raise ValueError(f"y in {file} has shape {y.shape}, but X holds {len(X)} samples: one target per sample.")
+    # A permutation draws without repetition, also if there are fewer samples than n_samples.
     chosen = np.sort(np.random.default_rng(random_state).permutation(len(X))[:n_samples])
     return X[chosen], None if y is None else y[chosen]
 
@@ -148,6 +149,7 @@ def score_or_reason(estimator: Any, X: Any, y: NDArray[Any]) -> tuple[float | No
 
 def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
+        # Arrays of objects are pickles: https://numpy.org/doc/stable/reference/generated/numpy.load.html
         arrays = np.load(file, allow_pickle=False)
         if isinstance(arrays, np.ndarray):
             raise ValueError("it holds a single array without a name")
@@ -170,6 +172,7 @@ def _unpickled(file: Path, trust: bool) -> Any:
             "its weights, --weights FILE."
         )
     try:
+        # Unpickling imports the modules of the pickled classes, such as the user's network.
         with on_path(Path.cwd()):
             return joblib.load(file)
     except Exception as error:
@@ -219,7 +222,7 @@ def _read_safetensors(file: Path) -> Any:
 
 
 def _are_columns(y: NDArray[Any], n_classes: int) -> bool:
-    """Whether labels are column numbers; without a 0 among them, they might count from 1."""
+    """Return whether labels are column numbers; without a 0, they might count from 1."""
     if y.dtype.kind not in "biuf":
         return False
     return bool(y.min() == 0 and y.max() < n_classes and np.all(y == np.floor(y)))

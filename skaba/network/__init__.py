@@ -1,4 +1,4 @@
-"""How a network is asked without leaving a trace: modes, layers seen from inside, spatial axes, structure, fills."""
+"""Logits, gradients and hidden features of a network, computed without leaving a trace; spatial axes and fills."""
 
 from skaba.network._asking import (
     Model,

@@ -1,4 +1,4 @@
-"""Asking a model for logits and gradients without leaving a trace."""
+"""Logits and gradients of a model, computed without leaving a trace."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class Switch:
                     self.put(self.before)
 
 
+# Both matter in evaluation mode, the usual mode for maps:
+# https://github.com/pytorch/pytorch/issues/15788 (cuDNN) and https://github.com/pytorch/pytorch/issues/128413 (hooks).
 _SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
     Switch(lambda: torch.backends.cudnn.enabled, partial(setattr, torch.backends.cudnn, "enabled")): (nn.RNNBase,),
     Switch(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled): (
@@ -54,6 +56,7 @@ _SWITCHES: dict[Switch, tuple[type[nn.Module], ...]] = {
 }
 """Shortcuts in torch that attribution cannot use, and the modules that take them."""
 
+# https://github.com/pytorch/pytorch/issues/116350
 _FUSED_ATTENTION = tuple(
     Switch(getattr(torch.backends.cuda, f"{kind}_sdp_enabled"), getattr(torch.backends.cuda, f"enable_{kind}_sdp"))
     for kind in ("flash", "mem_efficient", "cudnn")
@@ -85,7 +88,7 @@ def asking(
         In "eval" BatchNorm uses its running statistics and dropout does nothing. In "train" BatchNorm
         normalises by the statistics of the batch and dropout drops. A model that is already in training mode
         keeps the flags of its submodules, so that a BatchNorm layer which you froze in evaluation mode stays
-        frozen; any other model is put into training mode by its own ``train()``.
+        frozen; any other model is put into training mode by its method ``train``.
     generator : torch.Generator on the CPU, default=None
         In "train", decides what the model draws from torch's global random state, such as dropout's masks.
     create_graph : bool, default=False
@@ -95,13 +98,13 @@ def asking(
     Raises
     ------
     ValueError
-        If the mode does not exist, or the mode is "train" and there is no generator, a module is scripted, or
-        BatchNorm sees a single sample.
+        If the mode does not exist. If the mode is "train", also if there is no generator, if a module is scripted, or
+        if BatchNorm gets a single sample. With ``create_graph``, also if a module is scripted.
 
     Notes
     -----
-    In "eval" without ``create_graph`` the buffers are not copied: a module that writes into one even in evaluation
-    mode is the only thing that leaves a trace. Recurrent layers run without cuDNN, which refuses to differentiate
+    In "eval" without ``create_graph`` the buffers are not copied, so a module that writes into a buffer even in
+    evaluation mode does leave a trace. Recurrent layers run without cuDNN, which refuses to differentiate
     them in evaluation mode. Transformer layers run without torch's fast path: it does not call submodules, so hooks on
     a layer inside would never run, and it packs padded batches into nested tensors, which have other shapes.
     """
@@ -109,9 +112,11 @@ def asking(
         raise ValueError(f'mode={mode!r} must be "eval" or "train".')
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     training = [module for module in modules if module.training]
+    # The stack undoes everything in reverse order, so the flags are restored before the lock is released.
     with ExitStack() as held:
         held.enter_context(holding_random_state())
         random_state = torch.get_rng_state()
+        # Reading the state of a GPU would initialize CUDA, which takes seconds and memory.
         cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
         held.callback(_set_training, training, True)
         held.callback(_set_random_state, random_state, cuda_state)
@@ -127,6 +132,7 @@ def asking(
             # step has updated them in the meantime, and the gradient would be silently wrong.
             held.enter_context(_buffers_aside(modules))
         if mode == "train":
+            # train() also sets the flags of modules that were in evaluation mode; only these have to be set back.
             held.callback(_set_training, [module for module in modules if not module.training], False)
             _train(model, generator)
         else:
@@ -134,6 +140,7 @@ def asking(
         try:
             yield
         except ValueError as error:
+            # torch has no special type for this error.
             if mode == "train" and "more than 1 value per channel" in str(error):
                 raise ValueError(
                     'mode="train" lets BatchNorm normalise by the statistics of the batch, which one sample does not '
@@ -143,7 +150,7 @@ def asking(
 
 
 def _train(model: Model, generator: torch.Generator | None) -> None:
-    """Put a model into training mode, unless it is in it, and seed what it draws by the generator."""
+    """Put a model into training mode, unless it is in it already, and seed its random draws from the generator."""
     if generator is None:
         raise ValueError(
             'mode="train" may draw at random, as dropout does: pass generator=torch.Generator().manual_seed(0).'
@@ -152,6 +159,7 @@ def _train(model: Model, generator: torch.Generator | None) -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     network: Any = model
+    # A view's flag says nothing about the network inside, whose train() may freeze some of its layers.
     while isinstance(network, View):
         network = network.module
     if isinstance(network, nn.Module) and not network.training:
@@ -182,6 +190,7 @@ def _buffers_aside(modules: list[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for module, buffers in originals:
+            # Buffers that the module added meanwhile are dropped too.
             module._buffers.clear()
             module._buffers.update(buffers)
 
@@ -193,8 +202,8 @@ def _set_random_state(state: Tensor, cuda_state: list[Tensor] | None) -> None:
 
 
 def _set_training(modules: list[nn.Module], training: bool) -> None:
-    # Module.__setattr__ first looks for parameters and submodules, which at every step costs more than the rest
-    # of asking. So the flag is written directly, unless the module stores it elsewhere.
+    # Module.__setattr__ first looks for parameters and submodules. At every training step, that would cost more than
+    # everything else in asking(). So the flag is written directly, unless the module stores it elsewhere.
     for module in modules:
         if type(module).__setattr__ is nn.Module.__setattr__:
             vars(module)["training"] = training
@@ -203,10 +212,10 @@ def _set_training(modules: list[nn.Module], training: bool) -> None:
 
 
 def unwrapped(component: Any) -> Any:
-    """Return the module that ``torch.compile`` or data parallelism wrapped.
+    """Return the module inside the wrappers of ``torch.compile`` and of data parallelism.
 
     Hooks that are added later run only on that module, and a call of it does not wait for other processes.
-    What accelerate puts into a module's ``forward`` (automatic mixed precision) stays in force.
+    Mixed precision, which accelerate puts into a module's ``forward``, stays in force.
     """
     while True:
         if isinstance(component, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -218,7 +227,7 @@ def unwrapped(component: Any) -> Any:
 
 
 def first_output(output: Any) -> Tensor:
-    """Return the logits of a model's output: its attribute ``logits``, or of a tuple the first entry, as in skorch."""
+    """Return the logits of a model's output: its attribute ``logits``, or the first entry of a tuple, as in skorch."""
     # A transformers model that is given labels returns the loss first.
     logits = getattr(output, "logits", output)
     logits = logits[0] if isinstance(logits, (tuple, list)) else logits
@@ -237,7 +246,7 @@ def logits_of(output: Any) -> Tensor:
 
 
 def answer(model: Model, x: Tensor) -> Tensor:
-    """Return the model's logits for a copy of x, since its first layer may work in place."""
+    """Return the model's logits for a copy of x, because its first layer may work in place."""
     return logits_of(model(x.clone()))
 
 
@@ -290,8 +299,8 @@ def values_of(score: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
 def gradient_of(values: Tensor, source: Any, create_graph: bool = False) -> Tensor:
     """Differentiate the sum of values with respect to a tensor from which they were computed.
 
-    With ``create_graph=True`` it gives a penalty on attributions its map from the forward pass that training makes
-    anyway, without a second one.
+    With ``create_graph=True``, a penalty on attributions can take its map from the forward pass of the training step,
+    without a second pass.
 
     Parameters
     ----------
@@ -337,7 +346,7 @@ def gradient_of(values: Tensor, source: Any, create_graph: bool = False) -> Tens
 
 
 def unreached() -> ValueError:
-    """Return the error for a network through which no gradient comes back to the input."""
+    """Return the error for a network that passes no gradient back to its input."""
     return ValueError(
         "The target's gradient does not reach the input: a part of the network runs under no_grad, detaches "
         "its input or is not differentiable. Use a layer after that part, with layer='...'."

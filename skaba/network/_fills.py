@@ -1,7 +1,7 @@
 """What replaces values that are erased or masked: one vocabulary of fills for augmenters and for fidelity.
 
-A new fill is one function and one row of ``FILLS``. The row says what the function needs beside the samples themselves;
-whoever offers that can use the fill.
+A new fill is one function and one row of ``FILLS``. The row says what the function needs in addition to the samples;
+every caller that offers this can use the fill.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Regions(NamedTuple):
 
     def sums(self, values: Tensor) -> Tensor:
         """Add up values (n, n_sites) within the regions."""
-        if len(self.of_site) == self.n_regions:
+        if len(self.of_site) == self.n_regions:  # each site is a region, as by default: nothing to add up
             return values
         return values.new_zeros(len(values), self.n_regions).index_add_(1, self.of_site, values)
 
@@ -122,7 +122,7 @@ def _region_mean(source: FillSource) -> Tensor:
 
 
 class NamedFill(NamedTuple):
-    """A fill, and what it needs beside the samples: "moments", "extremes" or "regions"."""
+    """A fill, and what it needs in addition to the samples: "moments", "extremes" or "regions"."""
 
     compute: Callable[[FillSource], Tensor]
     needs: str = ""
@@ -198,18 +198,19 @@ def batch_source(x: Tensor, channel_axis: int, padding: Tensor | None, generator
     x : floating-point Tensor of shape (n, ...)
     channel_axis : int
     padding : bool Tensor of shape (n, length) or None
-        Where all is padding, all counts.
+        If everything is padding, everything counts.
     generator : torch.Generator
         Decides the noise.
     """
     values = x
     if x.dim() > 2:
         values = x.movedim(channel_axis, -1).flatten(0, -2)
-        if padding is not None and not padding.all():
+        if padding is not None and not padding.all():  # the mean of no values would be NaN
             values = values[~padding.flatten()]
+    # Functions, so that only the statistics that the fill needs are computed.
     statistics: dict[str, Callable[[], Tensor]] = {
         "mean": lambda: values.mean(dim=0),
-        "deviation": lambda: values.std(dim=0, correction=0),
+        "deviation": lambda: values.std(dim=0, correction=0),  # 0, not NaN, for one value
         "min": lambda: values.amin(dim=0),
         "max": lambda: values.amax(dim=0),
     }
@@ -226,6 +227,7 @@ def channel_moments(x: Tensor, channel_axis: int, padding: Tensor | None) -> Ten
     double Tensor of shape (n, 2, n_channels)
         For a table, whose features have no positions, the features and their squares: (n, 2, n_features).
     """
+    # In double precision, because the variance is later computed as a difference of two means.
     values = x.double()
     values = values.movedim(channel_axis, 1).flatten(2) if values.dim() > 2 else values.unsqueeze(2)
     weights = values.new_ones(len(values), 1, values.shape[2])  # 0 at padding

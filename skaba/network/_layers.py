@@ -162,7 +162,7 @@ class FromLayer(View):
         def note(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
             self._note_padding(layer, args, named)
             source = self._checked(output)
-            # Unless the graph is kept, none of the layers before is part of it.
+            # Unless the graph is kept, it starts here: no gradients of the layers before are stored or computed.
             if not (create_graph and source.requires_grad):
                 source = rooted(source.detach())
             edges.append(get_gradient_edge(source))  # the output as it is now: the next layers may work in place
@@ -228,8 +228,8 @@ class FromLayer(View):
         ValueError
             If the layer returns no tensor, or is not called exactly once in a pass.
         """
-        # One number per pass through the network. A checkpointed block that is recomputed in the backward pass calls
-        # the layer outside of any pass.
+        # One number per pass that is running. torch.utils.checkpoint runs a block again during the backward pass, and
+        # so calls the layer when no pass is running.
         calls: list[int] = []
 
         def put(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
@@ -262,9 +262,10 @@ class FromLayer(View):
         -------
         Tensor of the output's shape
             The output itself if the layer is an ``nn.Embedding``, whose output is a new tensor that its backward pass
-            does not need, and if no hook of the user's may have replaced it. Else a copy.
+            does not need, and if no hook of the user's can have replaced it. Otherwise a copy.
         """
         layer = find_layer(self.module, self.layer)
+        # A hook of the user's may return a tensor that is kept elsewhere, or that autograd needs.
         foreign = any(getattr(hook, "__module__", "") != __name__ for hook in layer._forward_hooks.values())
         return output if type(layer) is nn.Embedding and not foreign else output.clone()
 
@@ -282,12 +283,14 @@ class FromLayer(View):
         """
         if self.padding is None:
             return change
-        if change.device.type != "cpu":  # nonzero would wait for the device
+        # nonzero waits for the device: https://pytorch.org/docs/stable/generated/torch.nonzero.html
+        if change.device.type != "cpu":
             return change.masked_fill(self.padding.unsqueeze(-1), 0)
         rows = self.padding.flatten().nonzero().squeeze(1)
         return change.contiguous().flatten(0, -2).index_fill_(0, rows, 0).view_as(change) if len(rows) else change
 
     def _note_padding(self, layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        # The word ids may be given by position or by name.
         if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
             self.padding = next(iter((*args, *named.values()))) == layer.padding_idx
 
@@ -320,7 +323,7 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     if name:
         try:
             return module.get_submodule(name)
-        except AttributeError:  # torch's message does not list the names that exist
+        except AttributeError:  # torch's message does not tell which names exist
             pass
     raise ValueError(unknown_name("layer", name, (known for known, _ in module.named_modules() if known)))
 
@@ -341,6 +344,7 @@ def within(model: Model, layer: str, x: Tensor) -> FromLayer:
     -------
     FromLayer
     """
+    # named_modules() of a view starts at the view, where the network is called "module".
     prefix = ""
     inner = model
     while isinstance(inner, View):
@@ -353,7 +357,7 @@ def within(model: Model, layer: str, x: Tensor) -> FromLayer:
 
 
 def rows_of(model: Model, index: Tensor) -> Model:
-    """Return the model for some of a batch's samples: a view with their inputs, any other model as it is."""
+    """Return the model for some samples of a batch: a view with their inputs, or any other model unchanged."""
     return model.rows(index) if isinstance(model, FromLayer) else model
 
 

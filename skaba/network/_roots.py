@@ -14,7 +14,9 @@ class _Root(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, leaf: Tensor) -> Tensor:
-        ctx.mark_dirty(x)  # else torch would return a view of x, on which nothing may work in place
+        # Otherwise torch would return a view of x, which must not be changed in place:
+        # https://pytorch.org/docs/stable/generated/torch.autograd.function.FunctionCtx.mark_dirty.html
+        ctx.mark_dirty(x)
         return x
 
     @staticmethod
@@ -23,13 +25,14 @@ class _Root(torch.autograd.Function):
 
 
 def rooted(x: Tensor) -> Tensor:
-    """Return x as a tensor that gradients can be taken at and that, unlike a leaf, allows work in place.
+    """Return x as a tensor that collects gradients and that, unlike a leaf, may be changed in place.
 
     Parameters
     ----------
     x : Tensor
         Must not require a gradient. It is not copied: do not use it elsewhere.
     """
+    # autograd records a node only if some input requires a gradient, so there is an empty one that does.
     with torch.enable_grad():
         return cast(Tensor, _Root.apply(x, torch.empty(0, requires_grad=True)))  # type: ignore[no-untyped-call]
 

@@ -23,6 +23,7 @@ def positions(x: Tensor, channel_axis: int) -> torch.Size:
 
 def to_channels(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Add a channel axis to values of shape (..., n, *positions), so that they broadcast over x's channels."""
+    # Counted from the end, because values may have more leading axes than x.
     return values if x.dim() == 2 else values.unsqueeze(channel_axis if channel_axis < 0 else channel_axis - x.dim())
 
 
@@ -69,6 +70,7 @@ def stretched(values: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     """Stretch values, which have x's channels, to x's positions."""
     size = tuple(positions(x, channel_axis))
     mode = _INTERPOLATION[x.dim()]
+    # align_corners=False takes values as the centres of cells. With True, the outermost would move to the borders.
     wide = functional.interpolate(values.movedim(channel_axis, 1), size, mode=mode, align_corners=False)
     return wide.movedim(1, channel_axis).contiguous()
 
@@ -86,11 +88,13 @@ def blur(values: Tensor, channel_axis: int, sigma: float) -> Tensor:
     sigma : float
         Standard deviation in positions; below 0.25 nothing changes.
     """
-    radius = int(2 * sigma + 0.5)
+    radius = int(2 * sigma + 0.5)  # rounded as in scipy.ndimage.gaussian_filter with truncate=2
     if radius == 0:
         return values
     offsets = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    # A softmax is the Gaussian, normalised to a sum of 1.
     kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)
+    # A Gaussian is a product of one-dimensional ones: k + k multiplications per value in place of k * k.
     smoothed = values.movedim(channel_axis, 1)
     for axis in range(2, values.dim()):
         smoothed = _convolve(smoothed.movedim(axis, -1), kernel).movedim(-1, axis)

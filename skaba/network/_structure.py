@@ -26,6 +26,8 @@ def operations(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
+# Names of autograd nodes in lower case, without "Backward0", such as "ReshapeAliasBackward0". torch adds nodes between
+# releases; an unknown one is refused by the methods that check, so a missing name costs an error, not a wrong map.
 RESHAPING = operations(
     "accumulategrad alias asstrided cat clone constantpadnd copybackwards expand flip gather index indexselect permute "
     "repeat reshapealias roll select slice split splitwithsizes squeeze stack t tocopy transpose unbind unfold "
@@ -72,9 +74,8 @@ class Structure(NamedTuple):
 def copied_network(model: Model) -> nn.Module:
     """Return a copy of a network whose hooks, attributes, flags and rules may be changed.
 
-    The copy has its own parameters, which share the memory of the weights but require no gradient: so in its forward
-    pass only what depends on x has a gradient. Activations no longer work in place. Inputs that a view holds are
-    shared.
+    The parameters of the copy share the memory of the weights but require no gradient, so in its forward pass only
+    values that depend on x have a gradient. Activations no longer work in place. The inputs of a view are shared.
 
     Raises
     ------
@@ -84,6 +85,8 @@ def copied_network(model: Model) -> nn.Module:
     model = unwrapped(model)
     if not isinstance(model, nn.Module):
         raise TypeError(f"The method changes the layers of an nn.Module, got a {type(model).__name__}.")
+    # deepcopy takes what is in the memo as already copied, so weights take no memory twice. It also refuses tensors
+    # that are not leaves, which modules may hold as attributes or buffers.
     memo: dict[int, Any] = {}
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):
@@ -95,6 +98,7 @@ def copied_network(model: Model) -> nn.Module:
         raise TypeError(f"The method works on a copy of the network, and copy.deepcopy fails: {error}") from error
     if hasattr(network, "_original_forward"):  # accelerate wraps it in mixed precision, which rounds too coarsely here
         network.forward = network._original_forward  # type: ignore[assignment]
+    # captum sets hooks on a layer's input and on its output, so these must be two tensors.
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]
@@ -143,7 +147,7 @@ def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:
     def note(name: str, module: nn.Module, args: Any, named: Any, output: Any) -> None:
         calls.append(Call(name, module, any(tensor.requires_grad for tensor in _tensors(output))))
         for node in _nodes(_tensors(output), _tensors((args, named))):
-            owners.setdefault(node, (name, module))
+            owners.setdefault(node, (name, module))  # hooks of inner modules run first, so the innermost owns the node
 
     with ExitStack() as hooks, torch.enable_grad():
         for name, module in inner.named_modules():
@@ -156,12 +160,14 @@ def observe(network: nn.Module, x: Tensor) -> tuple[Tensor, Structure]:
 
 
 def _step(node: Node, name: str, module: nn.Module) -> Step:
+    # Names are such as "torch::autograd::AccumulateGrad" or "ReluBackward0".
     operation = re.sub(r"Backward\d*$", "", node.name().rpartition("::")[2]).lower()
     return Step(operation, sum(before is not None for before, _ in node.next_functions), name, module)
 
 
 def _nodes(results: Iterable[Tensor], stops: Iterable[Tensor]) -> Iterator[Node]:
     """Yield the nodes of autograd's graph from the results back to the stops, without those of the stops."""
+    # Not recursive: a graph may be deeper than Python's stack.
     seen = {tensor.grad_fn for tensor in stops}
     pending = [tensor.grad_fn for tensor in results]
     while pending:
@@ -187,9 +193,11 @@ def separated(calls: Iterable[Call]) -> list[nn.Module]:
     """Return one module per call whose output depends on x, so that its hooks see only this call.
 
     A module that is called several times is replaced by as many copies, which take turns. Each gets a copy of
-    its input: hooks of two layers on one tensor would see each other's changes, and a branch that leaves
-    there would be changed too. The user's backward hooks are removed, since they would see the method's gradients.
+    its input: otherwise the hooks of two layers on one tensor would see each other's changes, and a branch that starts
+    at this tensor would be changed too. The user's backward hooks are removed, because they would see the method's
+    gradients.
     """
+    # captum keeps one input and one output per module: https://github.com/meta-pytorch/captum/issues/578
     reached = defaultdict(list)
     for call in calls:
         reached[call.module].append(call.reached)

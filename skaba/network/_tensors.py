@@ -69,7 +69,8 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
 
 
 def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
-    """Return a generator for a device: the given one, or, on another device, a new one that it seeds."""
+    """Return the given generator, or for another device a new one that is seeded from it."""
+    # torch refuses a generator of another type of device.
     if generator.device.type == device.type:
         return generator
     return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))

@@ -14,6 +14,7 @@ from skaba.attribution import (
     MicroBatches,
     PredictedClass,
     SmoothGrad,
+    TimesInput,
     TrueClass,
 )
 from skaba.network import FromLayer
@@ -97,3 +98,13 @@ def test_is_a_component():
         validate_parameters(MicroBatches(batch_size=0))
     with pytest.raises(ValueError, match="'samples' parameter of SmoothGrad"):
         validate_parameters(MicroBatches(SmoothGrad(samples=0)))
+
+
+@pytest.mark.parametrize("target", [TrueClass(), Loss(), PredictedClass()])
+@pytest.mark.parametrize("within", [TimesInput, SmoothGrad, lambda method: SmoothGrad(TimesInput(method))])
+def test_another_method_may_be_computed_from_parts(within, target):
+    net, x = conv_net().eval(), images(5)
+    settings = {"target": target, "criterion": nn.CrossEntropyLoss()}
+    whole = within(Gradient())(net, x, Y, generator=seeded(), **settings)
+    parts = within(MicroBatches(batch_size=2))(net, x, Y, generator=seeded(), **settings)
+    torch.testing.assert_close(parts, whole)

@@ -124,7 +124,7 @@ def test_of_free_aba_too(table: Any, classifier: Any, augmenter: ABA) -> None:
 )
 def test_without_an_aba_there_is_nothing_to_control(table: Any, classifier: Any, parameters: Any) -> None:
     net = classifier(**parameters, max_epochs=1).fit(*table)
-    with pytest.raises(ValueError, match="an ABA at a strength above 0"):
+    with pytest.raises(ValueError, match="an ABA with a strength above 0"):
         controls(net, *table)
 
 

@@ -76,10 +76,11 @@ def column_numbers(estimator: Any, y: Any) -> NDArray[np.int64]:
     """
     labels, classes = check_targets(y), np.asarray(estimator.classes_)
     _check_single_label(labels)
-    order = np.argsort(classes)  # they need not be sorted
+    order = np.argsort(classes)  # given classes= of a net need not be sorted, as searchsorted needs them
+    # A label above all classes would be at len(classes); clipped, it is found to differ from its class below.
     try:
         columns = order[np.searchsorted(classes, labels, sorter=order).clip(max=len(classes) - 1)]
-    except TypeError as error:
+    except TypeError as error:  # text cannot be compared with numbers
         raise ValueError(f"y holds labels of another type than in fit. Known: {classes.tolist()}.") from error
     unseen = np.unique(labels[classes[columns] != labels])
     if len(unseen):

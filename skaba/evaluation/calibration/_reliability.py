@@ -84,9 +84,8 @@ def reliability_curve(
     confidence, correct = p.max(axis=1), p.argmax(axis=1) == classes
     shares = np.linspace(0, 1, int(n_bins) + 1)
     edges = shares if strategy == "uniform" else np.quantile(confidence, shares)
-    bins = np.searchsorted(
-        edges[1:-1], confidence
-    )  # inner edges only: the outer bins take what rounding leaves outside
+    # Inner edges only, so that the outer bins also take values that rounding puts outside of [0, 1].
+    bins = np.searchsorted(edges[1:-1], confidence)
     counts = np.bincount(bins, minlength=len(edges) - 1)
     with np.errstate(invalid="ignore"):  # 0 / 0 in empty bins
         accuracy = np.bincount(bins, weights=correct, minlength=len(counts)) / counts
@@ -163,7 +162,8 @@ def brier_score(y: ArrayLike, probabilities: ArrayLike) -> float:
     -------
     float
         From 0 (certain and right) to 2 (certain and wrong). For two classes, it is twice the default value of
-        scikit-learn's ``brier_score_loss``; for more classes, which that accepts from version 1.7 on, it is the same.
+        scikit-learn's ``brier_score_loss``; for more classes, which scikit-learn accepts since version 1.7, it is the
+        same.
 
     Raises
     ------
@@ -189,5 +189,6 @@ def brier_score(y: ArrayLike, probabilities: ArrayLike) -> float:
     0.2
     """
     classes, p = check_predictions(y, probabilities)
+    # Without a one-hot matrix: the term of the true class is replaced in the sum of squares.
     p_true = p[np.arange(len(p)), classes]
     return float(np.mean((p**2).sum(axis=1) - p_true**2 + (1 - p_true) ** 2))

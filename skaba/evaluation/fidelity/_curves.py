@@ -80,7 +80,7 @@ class PerturbationCurves:
             falling curve would rise, and a few scores close to 0 would outweigh all others.
         """
         scores, usual = self.mif[:, 0], np.empty(len(self.mif))
-        usual[:] = np.median(np.abs(scores)) if len(scores) else 0
+        usual[:] = np.median(np.abs(scores)) if len(scores) else 0  # NumPy warns of the median of nothing
         for column in np.unique(self.targets):
             same = self.targets == column
             if same.sum() >= FEW:
@@ -162,6 +162,7 @@ def perturbation_curves(
     """
     how, shares = Masking(**masking), shares_of(step)
 
+    # Both orders in one plan, so that the unmasked and the fully masked sample are scored once.
     def both_orders(ranked: Ranked) -> tuple[Tensor, Tensor]:
         (low, high), (other_low, other_high) = most_first(shares)(ranked), least_first(shares)(ranked)
         return torch.cat([low, other_low], dim=1), torch.cat([high, other_high], dim=1)
@@ -175,15 +176,17 @@ def shares_of(step: float) -> NDArray[np.float64]:
     """Return the shares in percent, from 0 to 100."""
     if not isinstance(step, Real) or not 0 < float(step) <= 50:
         raise ValueError(
-            f"step={step!r} must be a percentage above 0 and at most 50: the curves meet where all is masked, so they "
-            "need a point in between."
+            f"step={step!r} must be a percentage above 0 and at most 50: the curves meet where everything is masked, "
+            "so they need a point in between."
         )
+    # 100 / step may be just above a whole number by rounding, which would add a step of no width.
     n_steps = math.ceil(100 / float(step) - 1e-9)
     return np.append(np.arange(n_steps) * float(step), 100.0)
 
 
 def units_in(shares: NDArray[np.float64], counts: Tensor) -> Tensor:
     """Return shares of each sample's units as whole numbers, (m, k); halves are rounded up."""
+    # torch.round would round halves to even numbers.
     exact = counts.double().unsqueeze(1) * torch.as_tensor(shares / 100, device=counts.device)
     return (exact + 0.5).floor().long()
 

@@ -163,6 +163,7 @@ def fidelity(
             f"The unmasked score is far enough above 0 in {len(areas)} of {len(curves.targets)} samples, but an "
             "interval needs two: pass more samples, or a function whose scores are positive, such as probabilities."
         )
+    # Left out, because dividing by such scores would make a few samples outweigh all others; never silently.
     if len(areas) < len(curves.targets):
         warnings.warn(_left_out(curves), stacklevel=2)
     interval = paired_interval(areas, level=level)

@@ -274,6 +274,7 @@ def u_occurrence_rate(
 
     def one_by_one(ranked: Ranked) -> tuple[Tensor, Tensor]:
         every = ranked.counts.unsqueeze(1)
+        # All samples of a part have as many variants; those of shorter texts repeat the last one.
         masked = torch.minimum(torch.arange(ranked.units.n_regions + 1, device=every.device), every)
         if order == "most":
             return torch.zeros_like(masked), masked
@@ -281,6 +282,7 @@ def u_occurrence_rate(
 
     probe = Probe(scores_of(estimator, X), attribution, targets, how, one_by_one, _is_predicted)
     predicted = probe.measure().values > 0
+    # The target was predicted at some earlier step, is not predicted now, and is predicted at the next step.
     before = np.logical_or.accumulate(predicted, axis=1)[:, :-1]
     found_again = before & ~predicted[:, :-1] & predicted[:, 1:]
     return float(found_again.any(axis=1).mean())

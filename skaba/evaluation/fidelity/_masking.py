@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from skaba._samples import readable
 from skaba._targets import as_array
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore
@@ -34,10 +35,10 @@ from skaba.evaluation.fidelity._units import (
 from skaba.network import FILLS, FillSource, channel_moments, check_fill, fill_of
 
 OFFERED = "moments", "regions"
-"""What a fill can be computed from here."""
+"""The quantities that fills can be computed from in this module."""
 
 Plan = Callable[[Ranked], tuple[Tensor, Tensor]]
-"""Takes what the maps say about the units of m samples; returns two integer tensors (m, k), low and high.
+"""Takes the ranked units of m samples; returns two integer tensors (m, k), low and high.
 
 Variant j of sample i masks the units of ranks low[i, j] to high[i, j] - 1; the most important unit has rank 0.
 """
@@ -124,6 +125,10 @@ class Followed:
     columns: Tensor
     task: Task
 
+    def rows(self, index: Tensor) -> Followed:
+        """Return the target of some of the samples, for methods that explain a batch in parts."""
+        return Followed(self.columns[index], self.task)
+
     def __call__(self, logits: Tensor, y: Any, **_: Any) -> Callable[[Tensor], Tensor]:
         """Return the score as a function of logits, of which there may be several variants of each sample."""
         score = ClassScore(self.columns)
@@ -179,7 +184,7 @@ class Probe:
         are_given = self.takes_masks and isinstance(self.attribution, np.ndarray)
         self.masks = as_masks(torch.as_tensor(self.attribution)) if are_given else None
         self.given = None if self.targets is None else _checked_targets(self.targets, n_samples)
-        # Streams of their own: how samples are split into parts must not decide what is drawn.
+        # Three streams, so that the draws do not depend on how the samples are split into parts.
         ties, noise, method = np.random.SeedSequence(int(self.masking.random_state)).spawn(3)
         self.ties, self.noise = np.random.default_rng(ties), np.random.default_rng(noise)
         self.generator = torch.Generator().manual_seed(int(method.generate_state(1)[0]))
@@ -206,7 +211,7 @@ class Probe:
         units = units_of(part, self.masking.unit, self.masking.window)
         maps = self._maps(part, targets)
         ranked = ranked_by(maps, self._masks(part, maps), part, units, self.masking.reduction)
-        if ranked.full is None:
+        if ranked.full is None:  # units of binary masks need no order
             self.n_constant += int(is_constant(ranked.values, units).sum())
         rank = ranks(ranked.values, units, self.ties)
         low, high = self.plan(ranked)
@@ -218,7 +223,7 @@ class Probe:
         index = torch.arange(len(part.x), device=part.x.device)
         chunks = torch.split(index, self.masking.batch_size)
         with part.asking():
-            return _finite(torch.cat([part.ask(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
+            return _finite(torch.cat([part.score(part.x.index_select(0, chunk), chunk) for chunk in chunks]))
 
     def _targets(self, part: Part, scores: Tensor) -> Tensor:
         if self.given is None:
@@ -238,6 +243,7 @@ class Probe:
             return torch.as_tensor(self.attribution[part.start : part.start + len(part.x)], device=part.x.device)
         if part.model is None:
             raise ValueError("An attribution method needs a network (a skaba estimator or an nn.Module): pass maps.")
+        # Other methods explain the score that is followed; IBA needs a loss, see Followed.
         target = Followed(targets, self.parts.task if includes(self.attribution, IBA) else "classes")
         answer = self.attribution(
             part.model, part.x, None, target=target, criterion=self.parts.criterion, generator=self.generator
@@ -248,12 +254,13 @@ class Probe:
                 f"The attribution method returned {got} for {len(part.x)} samples; it must return a tensor of maps, "
                 "one per sample."
             )
+        answer = readable(answer, "attribution") if isinstance(answer, np.ndarray) else answer
         maps = torch.as_tensor(answer, device=part.x.device).detach().double()  # NumPy has no bfloat16
         _check_finite(maps.cpu().numpy(), part.start)
         return maps
 
     def _masks(self, part: Part, maps: Tensor) -> Tensor | None:
-        """Return what the maps of a part mark, if they are binary masks and the plan takes these."""
+        """Return the binary masks of a part, or None if its maps are no masks or the plan does not take masks."""
         if not self.takes_masks:
             return None
         if not isinstance(self.attribution, np.ndarray):
@@ -290,10 +297,11 @@ class Probe:
                 if skips:
                     kept.add_((first - here).clamp_(0, 1))
                 kept = broadcastable(kept, units, part).to(part.x.dtype)
+                # index_select copies, so the copy may be changed in place.
                 changed = part.x.index_select(0, index).mul_(kept)
                 if fills:
                     changed.addcmul_(1 - kept, fill if len(fill) == 1 else fill.index_select(0, index))
-                scores = _finite(part.ask(changed, index))
+                scores = _finite(part.score(changed, index))
                 found.append(self.read(scores, targets[index]))
         values[masks] = torch.cat(found)
         return values
@@ -326,6 +334,7 @@ def _checked_attribution(attribution: Any, n_samples: int) -> Any:
     maps = as_array(attribution) if isinstance(attribution, Tensor) else np.asarray(attribution)
     if maps.dtype.kind not in "fiub":
         raise ValueError(f"attribution={attribution!r} must be an attribution method or an array of maps.")
+    maps = readable(maps, "attribution")
     if maps.ndim < 2 or len(maps) != n_samples:
         raise ValueError(f"The maps have shape {maps.shape} for {n_samples} samples; pass one per sample, (n, ...).")
     _check_finite(maps, 0)

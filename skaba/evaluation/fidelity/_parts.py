@@ -32,13 +32,13 @@ ROUNDING = 1e-3
 """How far a probability may lie outside [0, 1], because of rounding in half precision."""
 
 PART = 128
-"""Samples that are held at once; for a net, its own batch size counts instead."""
+"""Samples that are held at once; for a net, its batch size is used instead."""
 
 Task = Literal["classes", "labels", "values"]
 """What a score stands for: a class of several that exclude each other, one of several labels, or a regression's value.
 """
 
-Ask = Callable[[Tensor, Tensor], Tensor]
+Scorer = Callable[[Tensor, Tensor], Tensor]
 """Takes rows (r, ...) and, per row, the index in the part of the sample it was made from; returns scores
 (r, n_outputs)."""
 
@@ -52,7 +52,7 @@ class Part(NamedTuple):
         The index of the first sample among all samples.
     x : Tensor of shape (m, ...)
         What is masked: the input, or a layer's output.
-    ask : callable
+    score : callable
         Called within ``asking()``.
     model : nn.Module or None
         The model that an attribution method gets, if the estimator is a network.
@@ -64,13 +64,13 @@ class Part(NamedTuple):
 
     start: int
     x: Tensor
-    ask: Ask
+    score: Scorer
     model: nn.Module | None
     channel_axis: int
     padding: Tensor | None
 
     def asking(self) -> AbstractContextManager[None]:
-        """Hold a network in evaluation mode, once for any number of calls of ``ask``."""
+        """Hold a network in evaluation mode, once for any number of calls of ``score``."""
         return nullcontext() if self.model is None else asking(self.model)
 
 
@@ -109,6 +109,7 @@ def scores_of(estimator: Any, X: Any) -> Parts:
         return _net_parts(estimator, net, X, nonlinearity_of(net) if several else _as_it_is)
     if isinstance(estimator, nn.Module):
         return _module_parts(estimator, X, _as_it_is)
+    # A decision is closer to a logit than a probability is.
     if hasattr(estimator, "decision_function"):
         return _array_parts(_tensor(X), _reader(_both_classes(estimator.decision_function)))
     return _array_parts(_tensor(X), _reader(getattr(estimator, "predict_proba", estimator)))
@@ -150,10 +151,11 @@ def _net_parts(estimator: Any, net: AugmentedNet, X: Any, nonlinearity: Callable
         def on_batch(inputs: Any, targets: Any) -> Tensor:
             nonlocal start
             model = view_of(net, inputs)
+            # The layers below run once per part; every masked variant starts from their output.
             x = model.features() if isinstance(model, FromLayer) else inputs
             require_floats(x)
             padding = model.padding if isinstance(model, FromLayer) else None
-            part = Part(start, x, _asker(model, nonlinearity), model, channel_axis_of(model), padding)
+            part = Part(start, x, _scorer(model, nonlinearity), model, channel_axis_of(model), padding)
             start += len(x)
             return function(part)
 
@@ -168,13 +170,13 @@ def _module_parts(module: nn.Module, X: Any, nonlinearity: Callable[[Tensor], Te
     model = cast(nn.Module, unwrapped(module))
     x = _tensor(X)
     parameter = next(model.parameters(), x)  # a module without parameters takes any device and type
-    return _array_parts(x.to(parameter.device, parameter.dtype), _asker(model, nonlinearity), model)
+    return _array_parts(x.to(parameter.device, parameter.dtype), _scorer(model, nonlinearity), model)
 
 
-def _array_parts(x: Tensor, ask: Ask, model: nn.Module | None = None) -> Parts:
+def _array_parts(x: Tensor, score: Scorer, model: nn.Module | None = None) -> Parts:
     def each(function: Callable[[Part], Tensor]) -> NDArray[Any]:
         starts = range(0, len(x), PART)
-        parts = (Part(start, x[start : start + PART], ask, model, 1, None) for start in starts)
+        parts = (Part(start, x[start : start + PART], score, model, 1, None) for start in starts)
         return np.concatenate([as_array(function(part)) for part in parts])
 
     return Parts(len(x), each)
@@ -189,27 +191,27 @@ def _tensor(X: Any) -> Tensor:
     return x if x.is_floating_point() else x.double()
 
 
-def _asker(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Ask:
-    def ask(rows: Tensor, index: Tensor) -> Tensor:
+def _scorer(model: nn.Module, nonlinearity: Callable[[Tensor], Tensor]) -> Scorer:
+    def score(rows: Tensor, index: Tensor) -> Tensor:
         with torch.no_grad():
             return nonlinearity(_checked(logits_of(rows_of(model, index)(rows)), len(rows)))
 
-    return ask
+    return score
 
 
 def _as_it_is(scores: Tensor) -> Tensor:
     return scores
 
 
-def _reader(function: Any, nonlinearity: Callable[[Tensor], Tensor] = _as_it_is) -> Ask:
-    """Return an Ask that calls a function of arrays."""
+def _reader(function: Any, nonlinearity: Callable[[Tensor], Tensor] = _as_it_is) -> Scorer:
+    """Return a scorer that calls a function of arrays."""
     if not callable(function):
         raise TypeError(
             f"estimator={function!r} has no scores: pass a fitted estimator with decision_function or predict_proba, "
             "an nn.Module, or a function of an array (n, ...) that returns scores (n, n_outputs)."
         )
 
-    def ask(rows: Tensor, index: Tensor) -> Tensor:
+    def score(rows: Tensor, index: Tensor) -> Tensor:
         answer = function(as_array(rows))
         if not isinstance(answer, Tensor):
             answer = np.asarray(answer)
@@ -219,7 +221,7 @@ def _reader(function: Any, nonlinearity: Callable[[Tensor], Tensor] = _as_it_is)
                 )
         return nonlinearity(_checked(torch.as_tensor(answer).detach(), len(rows)))
 
-    return ask
+    return score
 
 
 def _checked(scores: Tensor, n_rows: int) -> Tensor:
@@ -236,6 +238,7 @@ def _checked(scores: Tensor, n_rows: int) -> Tensor:
 
 def _both_classes(decision_function: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """Give a decision between two classes one column per class."""
+    # scikit-learn returns one value per sample then: the score of classes_[1].
 
     def scores(rows: NDArray[Any]) -> NDArray[Any]:
         decision = np.asarray(decision_function(rows))

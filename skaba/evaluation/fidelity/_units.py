@@ -1,4 +1,4 @@
-"""What is masked at a time, and in which order."""
+"""The units that are masked, and their order."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
     reduction : {"sum", "abs"}
         How a map is added up over the channels and over the sites of a unit.
     """
+    # In single precision, sums over many sites could tie or swap units of nearly equal importance.
     x, values = part.x, maps.double()
     if reduction == "abs":
         values = values.abs()
@@ -86,12 +87,13 @@ def importances(maps: Tensor, part: Part, units: Units, reduction: str) -> Tenso
             f"The map of a sample has shape {tuple(values.shape[1:])}, but the sample has {tuple(x.shape[1:])}; the "
             f"map must have shape {' or '.join(map(str, allowed))}."
         )
+    # A method may have attributed padding; it must not count in a window that also holds words.
     values = values.flatten(1)
     return units.sums(values if units.real is None else values * units.real)
 
 
 class Ranked(NamedTuple):
-    """What the maps say about the units of a part's samples.
+    """The importances of the units of a part's samples, or the binary masks of the units.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class Ranked(NamedTuple):
 
 
 def ranked_by(maps: Tensor, masks: Tensor | None, part: Part, units: Units, reduction: str) -> Ranked:
-    """Return what the maps say about the units, or the masks of the same shape if there are any."""
+    """Return the importances of the units by the maps, or by masks of the same shape if there are any."""
     if masks is None:
         return Ranked(units, importances(maps, part, units, reduction), None)
     full = importances(torch.ones_like(masks), part, units, reduction)
@@ -121,11 +123,11 @@ def ranked_by(maps: Tensor, masks: Tensor | None, part: Part, units: Units, redu
 
 
 def as_masks(maps: Tensor) -> Tensor | None:
-    """Return what the maps of all samples mark, as booleans, if they are binary masks; else None.
+    """Return the maps of all samples as booleans, True where they mark, if they are binary masks; otherwise None.
 
     They are binary masks if no sample's map has more than two values; the larger value marks. A map with a single value
-    is marked everywhere or nowhere, whichever that value is closer to in the other samples. Maps of one or two sites,
-    which always have so few values, are masks only if these are 0 and 1.
+    marks all sites or none: its value is compared with the two values of the other samples. Maps of one or two sites,
+    which always have so few values, are masks only if all values are 0 or 1.
     """
     if ((maps == 0) | (maps == 1)).all():
         return maps == 1 if (maps == 1).any() else None
@@ -150,11 +152,12 @@ def ranks(values: Tensor, units: Units, rng: np.random.Generator) -> Tensor:
     noise = torch.as_tensor(rng.random(values.shape), device=values.device)
     order = _falling(values)
     ordered = values.gather(1, order)
-    # Only samples with ties are sorted a second time: shuffled first, then stably.
+    # Only samples with ties are sorted a second time: shuffled first, then stably, so that equal values stay shuffled.
     tied = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1).nonzero().squeeze(1)
     shuffled = noise[tied].argsort(dim=1)
     again = values[tied].gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
     order[tied] = shuffled.gather(1, again)
+    # The inverse of the order: order[r] is the unit of rank r.
     places = torch.arange(values.shape[1], device=values.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, places)
 

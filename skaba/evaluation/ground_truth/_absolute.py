@@ -39,17 +39,17 @@ class Absolute(BaseEstimator):
     def __init__(self, method: Callable[..., Tensor] | None = None) -> None:
         self.method = Gradient() if method is None else method
 
-    def __call__(self, model: Any, x: Tensor, y: Tensor | None = None, **asked: Any) -> Tensor:
+    def __call__(self, model: Any, x: Tensor, y: Tensor | None = None, **arguments: Any) -> Tensor:
         """Attribute a batch.
 
         Parameters
         ----------
-        model, x, y, **asked
-            As for :class:`skaba.attribution.AttributionMethod`; ``asked`` are its target, criterion and generator.
+        model, x, y, **arguments
+            As for :class:`skaba.attribution.AttributionMethod`; ``arguments`` are target, criterion and generator.
 
         Returns
         -------
         Tensor of x's shape
         """
         validate_parameters(self)
-        return self.method(model, x, y, **asked).abs()
+        return self.method(model, x, y, **arguments).abs()

@@ -117,4 +117,5 @@ def make_ring_of_gaussians(
 
 
 def _balanced(n_samples: int, n_classes: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    # Exactly equal counts, which independent draws would have on average only.
     return generator.permutation(np.arange(n_samples, dtype=np.int64) % n_classes)

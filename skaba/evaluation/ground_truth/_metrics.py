@@ -138,9 +138,9 @@ def dimensional_difference(A: ArrayLike, n_steps: int | None = None, eps: float 
 
     Notes
     -----
-    It is a poor measure, as its author says too. Equal maps have the best value, 0, even if they are noise; so
-    have maps that differ by a constant. The :func:`ideal_map` has 67 on 200 steps, the same as two independent
-    maps of uniform noise. Read it beside the correlations, never alone.
+    It is a poor measure, as its author says too. Equal maps have the best value, 0, even if they are noise, and so
+    do maps that differ by a constant. The :func:`ideal_map` has 67 on 200 steps, the same as two independent
+    maps of uniform noise. Read it together with the correlations, never alone.
 
     References
     ----------
@@ -200,8 +200,8 @@ def masked_dimension_correlation(
     * ``r_C`` shows whether the two maps agree in the corners. Two equal maps have ``r_C = 1``, even if they are noise,
       and the :func:`ideal_map` has ``r_C`` near 0.
     * ``r_DB`` shows whether the map is symmetric: whether both inputs are treated alike at the decision boundary. It
-      does not show what is attributed there. The ideal map has ``r_DB = 1``; so have one minus the ideal map, its
-      negative, the ideal map with its dimensions swapped, and noise that depends on the map's own input only.
+      does not show what is attributed there. The ideal map has ``r_DB = 1``, and so do one minus the ideal map, its
+      negative, the ideal map with its dimensions swapped, and noise in which each map depends only on its input.
     * ``r_ideal`` distinguishes these maps: 1, -1, -1, about -0.56, and a value near 0. It depends on our
       formula for the ideal map, which is one of many that agree with the source's two assumptions, and it is about
       the decision boundary only. The sign of a signed map, such as the gradient, counts: if it changes from one corner
@@ -241,6 +241,7 @@ def masked_dimension_correlation(
     boundary = ~corners
     first, second = np.moveaxis(maps, -1, 0)
     turned = np.rot90(second, int(rotation))
+    # A grid of one point has no steps, and all its correlations are NaN.
     ideal = ideal_map(unit_grid(len(maps)).astype(np.float64)) if len(maps) > 1 else maps
     counts = np.abs(maps) > NEGLIGIBLE * np.abs(maps).max()
     return MaskedCorrelation(
@@ -281,6 +282,7 @@ def _check_probability(P: NDArray[np.float64], shape: tuple[int, ...]) -> None:
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Return Pearson's coefficient; NaN for fewer than two points, or if one side is constant."""
+    # np.corrcoef would divide by 0 and warn.
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     # Scaled first: the squares of tiny gradients would underflow.

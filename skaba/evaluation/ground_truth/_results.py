@@ -84,4 +84,5 @@ def _median_and_range(values: NDArray[np.float64]) -> str:
 
 
 def _rounded(value: float) -> str:
+    # Small negative values would be printed as -0.00.
     return f"{value + 0:.2f}".replace("-0.00", "0.00")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from skaba._validation import validate_parameters
 from skaba.attribution import IBA, ClassScore, HillClimbing, Loss
 from skaba.estimators import ABARegressor, as_seen_by_net, find_net, fitted_net, sharing
+from skaba.evaluation._checks import COUNT, SEED, TWO_OR_MORE
 from skaba.evaluation._components import includes, seeded
 from skaba.evaluation.ground_truth._data import make_xor
 from skaba.evaluation.ground_truth._metrics import dimensional_difference, masked_dimension_correlation, unit_grid
@@ -30,7 +31,7 @@ _SEARCHES = IBA, HillClimbing
 class XORBenchmark(BaseEstimator):
     """Networks that have learned XOR, to measure how well attribution maps agree with its ground truth.
 
-    Several networks are trained, each on samples of its own (``make_xor``). A method then attributes all points of a
+    Several networks are trained, each on other samples (``make_xor``). A method then attributes all points of a
     grid on the unit square at once. It explains the network's last output, the same one at all points: the prediction
     of a regressor, or the logit of class 1 of a classifier. ``IBA`` and ``HillClimbing``, which search for evidence for
     a label, explain minus the loss of each point's label.
@@ -114,11 +115,11 @@ class XORBenchmark(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "grid_size": [Interval(Integral, 2, None, closed="left")],
+        "grid_size": TWO_OR_MORE,
         "min_accuracy": [Interval(Real, 0, 1, closed="both")],
-        "n_seeds": [Interval(Integral, 1, None, closed="left")],
+        "n_seeds": COUNT,
         "n_samples": [Interval(Integral, 4, None, closed="left")],
-        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+        "random_state": [*SEED, None],
     }
 
     def __init__(
@@ -159,6 +160,7 @@ class XORBenchmark(BaseEstimator):
                 f"estimator={template!r} is not a skaba estimator: pass an ABARegressor, an ABAClassifier, a Pipeline "
                 "that ends in one, or None for the default."
             )
+        # Not 0, 1, ...: neighbouring values of random_state would then share networks.
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_seeds).tolist()
         learned = [self._learn(template, seed) for seed in seeds]
         self.estimators_ = [fitted for fitted, _, _ in learned]
@@ -227,7 +229,7 @@ class XORBenchmark(BaseEstimator):
         accuracy, tries = -1.0, 0
         while accuracy < self.min_accuracy and tries < _MAX_TRIES:
             tries += 1
-            # Each try has streams of its own, so a try that fails does not change those of the next network.
+            # Each try draws from new streams, so a failed try does not change the draws of the next network.
             start = int(np.random.SeedSequence([seed, tries]).generate_state(1)[0])
             known, new = (
                 make_xor(self.n_samples, random_state=np.random.default_rng([start, part])) for part in (0, 1)
@@ -303,6 +305,7 @@ def _points(grid_size: int) -> NDArray[np.float32]:
 def _maps_of(estimator: Any, attribution: Any, grid_size: int) -> NDArray[Any]:
     """Return a method's maps of the whole grid in one batch: some methods compare the samples of a batch."""
     points = _points(grid_size)
+    # attribute() works in batches of iterator_valid; on a view, the setting does not reach the fitted estimator.
     net = sharing(fitted_net(estimator), iterator_valid__batch_size=len(points))
     y = np.not_equal(*(points > 0.5).T).astype(np.int64)
     target = _label_score if includes(attribution, _SEARCHES) else _last_output

@@ -46,6 +46,7 @@ def as_bounds(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def check_broadcasts(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
     """Raise a ValueError unless values broadcast to a sample of a shape."""
+    # Values with more axes than a sample also broadcast, but to another shape.
     try:
         fits = np.broadcast_shapes(values.shape, shape) == shape
     except ValueError:

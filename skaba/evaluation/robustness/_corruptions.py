@@ -72,6 +72,7 @@ class _BoundedNoise(_Noise):
     def _corrupt(self, X: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
         low, high = bounds_of(self.bounds, X)
         width = high - low
+        # A feature whose bounds are equal has no range and stays at its value.
         shares = np.divide(X - low, width, out=np.zeros(X.shape), where=width > 0)
         noisy: NDArray[Any] = low + width * self._noisy(shares.clip(0, 1), level, generator)
         return noisy
@@ -143,6 +144,7 @@ class GaussianCorruption(_Noise):
     def _corrupt(self, X: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
         low, high = (-np.inf, np.inf) if self.bounds is None else bounds_of(self.bounds, X)
         scale = np.asarray(high - low if self.scale is None else self.scale, dtype=np.float64)
+        # NumPy would also broadcast X to a larger scale.
         check_broadcasts("scale", scale, X.shape[1:])
         return (X + scale * level * generator.standard_normal(X.shape)).clip(low, high)
 
@@ -181,6 +183,7 @@ class ShotCorruption(_BoundedNoise):
     levels = (60, 25, 12, 5, 3)
 
     def _noisy(self, shares: NDArray[Any], level: float, generator: np.random.Generator) -> NDArray[Any]:
+        # The lowest value counts no event, so only the upper end has to be cut.
         return np.minimum(generator.poisson(shares * level) / level, 1)
 
 

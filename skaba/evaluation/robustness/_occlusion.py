@@ -1,4 +1,4 @@
-"""The scores of a fitted estimator on inputs of which a part is covered."""
+"""Scores of a fitted estimator on partly covered inputs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def default_size(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the size of a square that has about 16 places in a sample of the given shape, 4 by 4 in images."""
     axes = shape[1:] or shape
     n_places = max(2, round(16 ** (1 / len(axes))))
-    return tuple(-(-length // n_places) for length in axes)
+    return tuple(-(-length // n_places) for length in axes)  # rounded up, so there are no more than n_places
 
 
 def check_size(size: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -144,6 +144,7 @@ def cover_of(values: NDArray[Any], fill: Any) -> NDArray[Any]:
                 f"X holds {values.dtype} values, but their mean need not be such a value. Give a value, such as "
                 "fill=0, the id of padding, or pass X.astype('float32') if they are quantities."
             )
+        # In double precision, because single floats lose digits in sums over many samples.
         return np.asarray(values.mean(axis=0, dtype=np.float64).astype(values.dtype))
     cover = np.asarray(fill)
     if cover.dtype.kind not in "iuf" or not np.isfinite(cover).all():

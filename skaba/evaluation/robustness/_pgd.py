@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skaba._validation import validate_parameters
 from skaba.attribution import Loss
+from skaba.evaluation._checks import COUNT, POSITIVE
 from skaba.evaluation.robustness._bounds import as_bounds, check_broadcasts, check_inside
 from skaba.network import FromLayer, answer, asking, input_gradient, per_sample, require_floats, require_generator
 
@@ -60,15 +59,15 @@ class PGD(BaseEstimator):
     >>> from skaba.evaluation.robustness import PGD
     >>> model = torch.nn.Linear(3, 2)
     >>> x, y = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
-    >>> asked = {"strength": 0.1, "criterion": torch.nn.CrossEntropyLoss(), "generator": torch.Generator()}
-    >>> torch.allclose(PGD()(model, x, y, **asked), fgsm()(model, x, y, **asked))
+    >>> settings = {"strength": 0.1, "criterion": torch.nn.CrossEntropyLoss(), "generator": torch.Generator()}
+    >>> torch.allclose(PGD()(model, x, y, **settings), fgsm()(model, x, y, **settings))
     True
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither"), None],
-        "restarts": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": COUNT,
+        "step_size": [*POSITIVE, None],
+        "restarts": COUNT,
         "bounds": [tuple, list, None],
     }
 
@@ -130,6 +129,7 @@ class PGD(BaseEstimator):
         if strength == 0 or len(x) == 0:
             return x
         climb = _Climb(model, y, criterion)
+        # By default, all steps together can cross the ball and still move along its surface.
         step_size = 2.5 * strength / self.n_steps if self.step_size is None else self.step_size
 
         def in_ball(change: Tensor) -> Tensor:
@@ -140,10 +140,12 @@ class PGD(BaseEstimator):
 
         with asking(model):
             gradient = climb.gradient(x)
+            # The sample itself was visited with its gradient; its FGSM point follows.
             climb.visit(in_ball(_uphill(gradient) * strength))
             for _ in range(self.restarts):
                 point = in_ball((2 * _uniform_like(x, generator) - 1) * strength)
                 for _ in range(self.n_steps):
+                    # The pass that computes the gradient also visits the point, so only the last one needs a pass more.
                     point = in_ball(point - x + climb.gradient(point).sign() * step_size)
                 climb.visit(point)
         return climb.best
@@ -165,7 +167,10 @@ class PGD(BaseEstimator):
 
 @dataclass
 class _Climb:
-    """Computes losses and gradients, and keeps each sample's best point: a misclassified one, then of high loss."""
+    """Computes losses and gradients, and keeps each sample's best point.
+
+    A misclassified point is better than any other; among equals, the point with the higher loss is better.
+    """
 
     model: Callable[[Tensor], Any]
     y: Tensor | None
@@ -175,7 +180,7 @@ class _Climb:
     wrong: Tensor = field(init=False)
 
     def gradient(self, point: Tensor) -> Tensor:
-        """Return the gradient of the loss at a point, and keep the point for the samples whose best it is."""
+        """Return the gradient of the loss at a point, and keep the point for samples whose best point it is."""
 
         def score(logits: Tensor) -> Tensor:
             self._keep(point, logits.detach())

@@ -31,6 +31,7 @@ def check_scorable(estimator: Any) -> None:
     net = find_net(estimator)
     if net is not None:
         net.check_is_fitted()
+    # check_is_fitted looks for attributes that end in "_", which estimators of other libraries need not have.
     elif type(estimator).__module__.startswith("sklearn."):
         check_is_fitted(estimator)
 

@@ -28,7 +28,7 @@ def score_under_corruption(
     Parameters
     ----------
     estimator : estimator
-        Fitted; skaba's, or any that has ``score``. A Pipeline gets X corrupted, before its steps.
+        Fitted: a skaba estimator, or any that has ``score``. With a Pipeline, X is corrupted before the first step.
     X : array-like of shape (n, ...)
         Floats. Nothing can be added to word ids: add noise at their embedding with :func:`score_under_attack` and
         ``GaussianNoise()``, or occlude words with :func:`occlusion_scores`.
@@ -78,6 +78,7 @@ def score_under_corruption(
     check_corruption(corruption)
     check_parameters("score_under_corruption", severity=(severity, SEVERITY), random_state=(random_state, SEED))
     values = as_floats(X, y)
+    # A copy, because the corruption may work in place on the caller's X.
     corrupted = corruption(values.copy(), severity=severity, generator=np.random.default_rng(int(random_state)))
     if getattr(corrupted, "shape", None) != values.shape:
         got = getattr(corrupted, "shape", type(corrupted).__name__)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from skaba import ABAMultiLabelClassifier
-from skaba.attribution import METHODS, Gradient, InputXGradient, RandomMap, available
+from skaba.attribution import METHODS, Gradient, InputXGradient, MicroBatches, RandomMap, available
 from skaba.evaluation import paired_interval
 from skaba.evaluation.fidelity import compare_fidelity, fidelity, perturbation_curves
 from tests.evaluation.fidelity.oracle import samples
@@ -149,3 +149,27 @@ def test_a_comparison_has_each_methods_own_fidelity_and_a_table_by_area() -> Non
 def test_comparisons_of_nothing_are_refused(attributions: Any) -> None:
     with pytest.raises(ValueError, match="must map names"):
         compare_fidelity(total, samples(3, 4), attributions)
+
+
+@pytest.mark.parametrize("change", [lambda maps: maps[::-1], lambda maps: maps.astype(">f8")])
+def test_maps_of_any_layout(change: Any) -> None:
+    X = np.abs(samples(20, 9))
+    maps = change(samples(20, 9, seed=1))
+    expected = fidelity(total, X, np.array(maps, dtype=np.float64, order="C"))
+    assert compare_fidelity(total, X, {"given": maps})["given"].area == expected.area
+
+    def method(model: nn.Module, x: torch.Tensor, y: Any, **_: Any) -> np.ndarray:
+        return np.asarray(change(x.numpy()))
+
+    net, rows = nn.Linear(9, 2), samples(20, 9).astype(np.float32)
+    maps_of_net = np.array(change(rows), dtype=np.float64, order="C")
+    targets = np.zeros(20, dtype=np.int64)
+    by_method = perturbation_curves(net, rows, method, targets=targets)
+    assert np.array_equal(by_method.mif, perturbation_curves(net, rows, maps_of_net, targets=targets).mif)
+
+
+def test_a_method_may_compute_its_maps_in_parts() -> None:
+    net, X = nn.Linear(9, 3), samples(20, 9).astype(np.float32)
+    whole = perturbation_curves(net, X, InputXGradient())
+    in_parts = perturbation_curves(net, X, MicroBatches(InputXGradient(), batch_size=3))
+    assert np.array_equal(in_parts.mif, whole.mif)
