@@ -16,8 +16,7 @@ class RRR(Penalty):
         \lambda \, \frac{1}{n} \sum_i \sum_j
         \left((1 - m_{ij}) \frac{\partial}{\partial x_{ij}} \sum_k \log \hat p_{ik}\right)^2
 
-    It costs one backward pass more, through the pass that training makes, and a second derivative; no second forward
-    pass.
+    It costs one more backward pass and a second derivative. The forward pass is that of training.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class RRR(Penalty):
     References
     ----------
     Ross, Hughes and Doshi-Velez (2017), "Right for the Right Reasons: Training Differentiable Models by Constraining
-    their Explanations", equation 1; there a sum over the samples in place of the mean.
+    their Explanations", equation 1, which has a sum over the samples in place of the mean.
 
     Examples
     --------
@@ -49,12 +48,13 @@ class RRR(Penalty):
         super().__init__(weight)
 
     def _of_samples(self, forward_pass: ForwardPass) -> Tensor:
+        # masked_fill and not a product with 1 - mask: an infinite gradient under the mask would give NaN.
         gradient = forward_pass.gradient(log_probabilities(forward_pass))
         return gradient.masked_fill(forward_pass.mask, 0).square().flatten(1).sum(dim=1)
 
 
 def log_probabilities(forward_pass: ForwardPass) -> Tensor:
-    """Return the log-probabilities of the classes; for labels that do not exclude each other, of their presence.
+    """Return the log-probabilities of the classes, or of the presence of each label in a multi-label task.
 
     Raises
     ------
@@ -64,6 +64,7 @@ def log_probabilities(forward_pass: ForwardPass) -> Tensor:
     logits, y, criterion = forward_pass.logits, forward_pass.y, forward_pass.criterion
     if isinstance(criterion, nn.BCEWithLogitsLoss):
         return functional.logsigmoid(logits)
+    # A custom criterion with class indices is a classification too.
     if isinstance(criterion, nn.CrossEntropyLoss) or not y.is_floating_point():
         return torch.log_softmax(logits, dim=1)
     raise ValueError(
