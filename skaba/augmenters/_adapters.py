@@ -1,4 +1,4 @@
-"""Functions as augmenters: with the arguments of an augmenter, or of the batch alone, as kornia's."""
+"""Functions as augmenters: functions with the arguments of an augmenter, and functions of the batch alone."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def as_augmenter(component: Any) -> Augmenter:
     ----------
     component : callable
         An :class:`Augmenter`; a function with the arguments of an augmenter; or a function that takes the batch alone,
-        such as kornia's. For a call of the latter, the global random states of Python, NumPy and torch are seeded, and
-        restored after it; it is applied at any strength greater than 0.
+        such as kornia's. In its call the global random states of Python, NumPy and torch are seeded; they are restored
+        afterwards. Such a function is applied at any strength greater than 0.
 
     Returns
     -------
@@ -59,7 +59,8 @@ class FromFunction(Augmenter):
     Parameters
     ----------
     function : callable
-        May state a ``default_strength`` and a ``strength_unit``. It may return a tuple of the batch and new targets.
+        It may have the attributes ``default_strength`` and ``strength_unit``, and may return a tuple of the batch and
+        new targets.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -67,21 +68,23 @@ class FromFunction(Augmenter):
 
     @property
     def default_strength(self) -> float:  # type: ignore[override]
-        """The default strength that the function states, or 1."""
+        """The attribute of the function, or 1."""
         return float(getattr(self.function, "default_strength", 1.0))
 
     @property
     def strength_unit(self) -> str:  # type: ignore[override]
-        """The unit that the function states."""
-        return str(getattr(self.function, "strength_unit", "its own"))
+        """The attribute of the function."""
+        return str(getattr(self.function, "strength_unit", "defined by the function"))
 
     @property
     def is_attribution_based(self) -> bool:  # type: ignore[override]
-        """What the function states; if it does not, whether it states no default strength."""
+        """The attribute of the function; without it, True if the function has no ``default_strength``."""
+        # In Compose a function without a default takes the strength of the whole, as an ABA does.
         return bool(getattr(self.function, "is_attribution_based", not hasattr(self.function, "default_strength")))
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
         x = batch.features()
+        # A copy, because the function may write into its batch.
         result = self.function(
             batch.model, x.clone(), batch.y, strength=strength, criterion=batch.criterion, generator=batch.generator
         )
@@ -112,7 +115,7 @@ class FromBatchFunction(Augmenter):
         x = batch.features()
         with _own_random_state(batch.generator, x.device), torch.no_grad():
             changed = require_same_shape(self.function(x.clone()), x, self.function).to(x)
-        if self.probability < 1:
+        if self.probability < 1:  # no draw otherwise, so that results with and without a probability of 1 agree
             chosen = torch.rand(len(x), generator=batch.generator) < self.probability
             changed = torch.where(per_sample(chosen.to(x.device), x), changed, x)
         return replacing(batch, x, changed)
@@ -122,7 +125,7 @@ class FromBatchFunction(Augmenter):
 
 
 def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
-    """Return a function that replaces the features of a batch by features that are augmented already.
+    """Return a function that replaces the features of a batch by features that were augmented before.
 
     At a layer the change is added to the layer's output, so that gradients flow to the layers before.
 
@@ -134,7 +137,7 @@ def replacing(batch: Batch, x: Tensor, changed: Tensor) -> Mover:
     """
     if batch.x is not None and not batch.is_preview:
         return lambda _: changed
-    change = changed - x
+    change = changed - x  # a constant for autograd
     return lambda output: output + change
 
 
@@ -157,7 +160,7 @@ def require_augmenter(name: str, component: Any) -> None:
     ValueError
         If it is neither an augmenter nor a function of a batch.
     """
-    makes = isinstance(component, type) or component in PRESETS.values()
+    makes = isinstance(component, type) or component in PRESETS.values()  # makes an augmenter, but is none
     takes_batch = callable(component) and (is_augmenter(component) or _accepts(component, 1) is not False)
     if takes_batch and not makes:
         return
@@ -189,8 +192,9 @@ def require_inner(name: str, component: Any) -> None:
 
 
 def _accepts(function: Any, n_positional: int, *keywords: str) -> bool | None:
-    """Return whether a function takes so many arguments and others by name; None if its signature does not tell."""
+    """Return whether a function takes these arguments, by position and by name; None if that is not known."""
     try:
+        # The signature of a module's __call__ is (*args, **kwargs).
         signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
     except (TypeError, ValueError):  # a built-in function, or nothing that can be called
         return None
@@ -211,8 +215,9 @@ class _Part(NamedTuple):
 
 
 def _part_of(component: Any) -> _Part | None:
-    """Return which part of an ABA something is, or the instances of a class are."""
+    """Return which part of an ABA a component is; for a class, which part its instances are."""
     is_class = isinstance(component, type)
+    # The None stands for self.
     called = partial(component.__call__, None) if is_class else component
     if _accepts(called, 3, "target", "criterion", "generator"):
         return _Part("attribution", "computes maps")
@@ -224,7 +229,7 @@ def _part_of(component: Any) -> _Part | None:
 
 _PARTS = {
     Selection: _Part("selection", "sorts features into categories"),
-    AdjustmentSet: _Part("adjustments", "tells how categories move"),
+    AdjustmentSet: _Part("adjustments", "determines how categories move"),
     Change: _Part("change", "turns steps into changes"),
 }
 

@@ -37,23 +37,23 @@ class Plan(NamedTuple):
 class Augmenter(BaseEstimator, ABC):
     """A batch in, an augmented batch out.
 
-    A subclass writes one method, ``_plan``, and states the unit and the default of its strength. The base does the
-    rest: it checks parameters, batch and strength, changes nothing at strength 0, restores padding, checks the shape of
-    the result, brings it to the batch's dtype and device, and clips it if there is a parameter ``clip``.
+    A subclass implements ``_plan``, and sets the unit and the default of its strength. The base class checks
+    parameters, batch and strength, changes nothing at strength 0, restores padding, checks the shape of the result,
+    brings it to the batch's dtype and device, and clips it if there is a parameter ``clip``.
 
-    :func:`skaba.testing.check_augmenter` checks an augmenter of your own.
+    :func:`skaba.testing.check_augmenter` checks a custom augmenter.
 
     Attributes
     ----------
     default_strength : float
-        The strength where the user gives none.
+        The strength if the user gives none.
     strength_unit : str
-        What the strength is measured in.
+        The unit of the strength.
     largest_strength : float
         The largest strength that is allowed; 1 for a share.
     is_attribution_based : bool
         Whether the strength is the s of attribution-based augmentation, in units of the features; :class:`Compose`
-        then applies its own strength.
+        passes its strength to such augmenters.
     needs_index : bool
         Whether the augmenter needs the samples' numbers in the training set; see ``new_memory``.
     uses_mask : bool
@@ -61,7 +61,7 @@ class Augmenter(BaseEstimator, ABC):
 
     Examples
     --------
-    An augmenter of your own, which any estimator takes, at the input and at a layer:
+    A custom augmenter, for any estimator, at the input and at a layer:
 
     >>> import torch
     >>> from skaba.augmenters import Augmenter
@@ -112,7 +112,7 @@ class Augmenter(BaseEstimator, ABC):
         criterion : callable or None
             The loss, if it is needed.
         generator : torch.Generator on the CPU
-            Decides every draw.
+            The source of all random numbers.
 
         Returns
         -------
@@ -186,14 +186,14 @@ class Augmenter(BaseEstimator, ABC):
         Parameters
         ----------
         data : str
-            A name for the data and the place in the network that the samples' features belong to.
+            A name for the data set and the layer.
         n_samples : int
             The number of samples; 0 if it is not known.
         """
         return None
 
     def _finished(self, move: Mover, batch: Batch) -> Mover:
-        """Return a function that checks what ``move`` returns, leaves padding as it was, and stays within ``clip``."""
+        """Return ``move`` with a check of its result, with padding restored, and clipped."""
         return _Finished(self, move, batch)
 
     def _check_consistency(self) -> None:
@@ -239,7 +239,7 @@ class Augmenter(BaseEstimator, ABC):
 
 
 class _Finished:
-    """Carries out what an augmenter planned, with the checks and repairs that all augmenters share."""
+    """Calls the function that an augmenter planned, and checks, repairs and clips its result."""
 
     def __init__(self, augmenter: Augmenter, move: Mover, batch: Batch) -> None:
         self.augmenter = augmenter
@@ -248,8 +248,9 @@ class _Finished:
         self.state: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.batch.x is None:
+        if self.batch.x is None:  # the layer's output is seen here for the first time
             require_samples(x, self.batch.n_samples, self.batch.model.layer)
+        # Writing in place would change the output of a layer that autograd, or another hook, may need.
         version = _version(x)
         result = require_same_shape(self._moved(x), x, self.augmenter).to(x)
         if _version(x) != version:
@@ -259,8 +260,8 @@ class _Finished:
         return clipped(result, x, getattr(self.augmenter, "clip", None))
 
     def _moved(self, x: Tensor) -> Tensor:
-        # An optimiser such as LBFGS runs the network several times per step, and a checkpointed part runs twice: each
-        # time the draws must be the same.
+        # An optimiser such as LBFGS runs the network several times per step, and a checkpointed part runs twice. All
+        # runs must draw the same numbers.
         generator = self.batch.generator
         if self.state is None:
             self.state = generator.get_state()
@@ -279,14 +280,14 @@ def require_same_shape(result: Any, x: Tensor, augmenter: Any) -> Tensor:
         raise ValueError(
             f"{augmenter!r} returned {described(result)} for a batch of shape {tuple(x.shape)}; it must keep the shape."
         )
-    if not finite(result) and finite(x):
+    if not finite(result) and finite(x):  # a network that has diverged is not the augmenter's mistake
         n_bad = int((~finite_samples(result)).sum())
         raise ValueError(f"{augmenter!r} returned NaN or infinity, in {n_bad} of {len(x)} samples.")
     return result
 
 
 def _version(x: Tensor) -> int:
-    """Return how often a tensor has been written into; torch does not count it in inference mode."""
+    """Return how often a tensor was written into; torch does not count this in inference mode."""
     return 0 if x.is_inference() else x._version
 
 

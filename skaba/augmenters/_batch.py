@@ -22,8 +22,8 @@ class Batch:
     model : nn.Module, callable or None
         Returns logits of shape (n, n_outputs). At a layer, a view of the network from there (``FromLayer``).
     x : floating-point Tensor of shape (n, ...), or None
-        The features: the input, or a layer's output. None: the output of the layer that ``model`` is viewed from,
-        which the training step computes later. ``features()`` computes it at once, in a pass of its own.
+        The features: the input, or a layer's output. None if the training step computes the layer's output later;
+        ``features()`` then computes it in an additional pass.
     y : Tensor or None
         The targets.
     mask : bool Tensor that broadcasts to x, or None
@@ -33,13 +33,13 @@ class Batch:
     criterion : callable or None
         The loss.
     generator : torch.Generator on the CPU
-        Decides every draw.
+        The source of all random numbers.
     memory : object or None
         What the augmenter keeps between steps; see :meth:`Augmenter.new_memory`.
     n_classes : int or None
         The number of classes, if it is known.
     is_preview : bool
-        Whether x is a layer's output that was computed ahead: the forward pass will compute and augment its own.
+        Whether x is a layer's output that was computed ahead. The forward pass computes it again and augments that.
     """
 
     model: Any
@@ -65,9 +65,9 @@ class Batch:
 
     @property
     def padding(self) -> Tensor | None:
-        """True where a text has no word, of the features' shape but for the last axis; None without padding.
+        """True where a text has no word, with the features' shape without the last axis; None if there is no padding.
 
-        At a layer it is known once the layer has run, for example after ``features()`` or ``attribute()``.
+        At a layer it is available only after the layer has run, for example after ``features()`` or ``attribute()``.
         """
         return self.model.padding if isinstance(self.model, FromLayer) else None
 
@@ -91,7 +91,7 @@ class Batch:
         Raises
         ------
         ValueError
-            If the first axis of the layer's output is not the samples.
+            If the first axis of the layer's output does not count the samples.
         """
         if self.x is not None:
             return self.x
@@ -122,7 +122,7 @@ class Batch:
         ----------
         method : callable
         target : callable
-            What is explained.
+            The output or value that is explained.
         resolution : float, default=1.0
             Below 1, the map is computed on features averaged to this share of each spatial axis, and stretched.
 
@@ -138,7 +138,8 @@ class Batch:
         """
         arguments: dict[str, Any] = {"target": target, "criterion": self.criterion, "generator": self.generator}
         if self.x is None and type(method) is Gradient and resolution == 1:
-            # The gradient at a layer needs no values of the features, so one pass computes both.
+            # One pass computes the layer's output and its gradient; other methods and resolutions need the output
+            # first.
             map_ = method.at_layer(self.model, self.y, **arguments)
             return require_samples(map_, self.n_samples, self.model.layer)
         x = self.features(getattr(method, "mode", "eval"))
@@ -149,7 +150,7 @@ class Batch:
 
     @cached_property
     def n_outputs(self) -> int:
-        """How many logits the model returns per sample; a pass over one sample if it is not known."""
+        """The number of logits per sample; if it is not known, one sample is passed through the model."""
         if self.n_classes is not None:
             return self.n_classes
         one = self.rows(torch.zeros(1, dtype=torch.int64, device=self.device)).with_features()
@@ -158,7 +159,7 @@ class Batch:
 
 
 def require_samples(output: Tensor, n_samples: int, layer: str) -> Tensor:
-    """Return a layer's output, or raise a ValueError if its first axis is not the samples."""
+    """Return a layer's output, or raise a ValueError if its first axis does not count the samples."""
     if output.dim() >= 2 and len(output) == n_samples:
         return output
     raise ValueError(

@@ -21,8 +21,8 @@ CLIP_CONSTRAINT: list[Any] = [tuple, list, None]
 def clipped(x_augmented: Tensor, x: Tensor, clip: Clip | None) -> Tensor:
     """Return augmented samples, clipped so that no feature has moved out of a range.
 
-    A feature that was outside before may stay or move towards the range, but not away from it. So features that are not
-    augmented, such as padding, never change.
+    A feature that was outside the range may move towards it, but not away from it. So features that are not augmented,
+    such as padding, never change.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def clipping(move: Mover, clip: Clip | None) -> Mover:
 
 
 def _moved_within(move: Mover, clip: Clip, x: Tensor) -> Tensor:
-    before = x.detach().clone()
+    before = x.detach().clone()  # move writes into x
     x = move(x)
     x.detach().copy_(clipped(x.detach(), before, clip))
     return x
@@ -71,8 +71,8 @@ def check_clip(clip: Clip | None) -> None:
         return
     try:
         low, high = (torch.as_tensor(bound, dtype=torch.float64) for bound in clip)
-        valid = bool((low < high).all())  # NaN is neither
-    except (TypeError, ValueError, RuntimeError):  # not two, no numbers, or of shapes that do not fit
+        valid = bool((low < high).all())  # False for NaN
+    except (TypeError, ValueError, RuntimeError):  # not two bounds, not numbers, or shapes that do not broadcast
         valid = False
     if not valid:
         raise ValueError(

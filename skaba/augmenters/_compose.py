@@ -19,15 +19,14 @@ from skaba.augmenters._clipping import CLIP_CONSTRAINT, Clip, Mover
 class Compose(Augmenter):
     """Apply augmenters one after another.
 
-    Each takes the batch that the one before returned. So an :class:`ABA` that comes last computes its maps of the
-    samples as the other augmenters changed them.
+    Each augmenter receives the batch that the previous one returned. So an :class:`ABA` that comes last computes maps
+    of the augmented samples.
 
     Parameters
     ----------
     augmenters : list of callables
         Augmenters, such as ``FPA()`` or ``mend_aba()``, and functions that take a batch and return it augmented, such
-        as kornia's. For the call of a function, the global random states are seeded by the estimator's
-        ``random_state``.
+        as kornia's. In the call of a function, the global random states are seeded by the estimator's ``random_state``.
     strengths : list of float or None, default=None
         One entry per augmenter: a number is the augmenter's strength, or for a function the probability that a sample
         is augmented. None means the strength of the whole for an :class:`ABA`, the default strength for any other
@@ -38,12 +37,12 @@ class Compose(Augmenter):
 
     Notes
     -----
-    The strength of the whole applies to augmenters that are attribution-based: each ABA, and each function with the
-    arguments of an augmenter that states no ``default_strength``. At 0 nothing is augmented.
+    The strength of the whole applies to attribution-based augmenters: each ABA, and each function with the arguments
+    of an augmenter but without a ``default_strength``. At 0 nothing is augmented.
 
     In a parameter search, augmenters are named by their place in the list: ``augmenter__0__p2``.
 
-    :class:`FreeABA` is refused, because it needs the gradient of the training step itself.
+    :class:`FreeABA` is refused, because it needs the gradient of the training step.
 
     Examples
     --------
@@ -90,12 +89,13 @@ class Compose(Augmenter):
 
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)
-        return [augmenter for augmenter, own in pairs if own is None and _is_scaled(augmenter)]
+        return [augmenter for augmenter, given in pairs if given is None and _is_scaled(augmenter)]
 
     def _plan(self, batch: Batch, strength: float) -> tuple[Mover, Any]:
+        # Maps of later augmenters need the features as the earlier ones changed them, also at a layer.
         at, moves = batch.with_features(), []
-        for augmenter, own in zip(self.augmenters, self._strengths(), strict=True):
-            plan = _planned(at, augmenter, own, strength)
+        for augmenter, given in zip(self.augmenters, self._strengths(), strict=True):
+            plan = _planned(at, augmenter, given, strength)
             if plan.move is not None:
                 moves.append(plan.move)
                 at = replace(at, x=plan.move(at.features().clone()))
@@ -148,12 +148,12 @@ class Compose(Augmenter):
         -------
         self
         """
-        own = {name: value for name, value in parameters.items() if not name[:1].isdigit()}
-        super().set_params(**own)  # first: it may replace the list that the others refer to
+        plain = {name: value for name, value in parameters.items() if not name[:1].isdigit()}
+        super().set_params(**plain)  # first: it may replace the list that the others refer to
         places = {name: value for name, value in parameters.items() if name.isdigit() and name in self.get_params()}
-        if places:
+        if places:  # a new list: the given one may belong to the estimator that this one was cloned from
             self.augmenters = [places.get(str(place), old) for place, old in enumerate(self.augmenters)]
-        super().set_params(**{name: value for name, value in parameters.items() if name not in {**own, **places}})
+        super().set_params(**{name: value for name, value in parameters.items() if name not in {**plain, **places}})
         return self
 
     def _check_consistency(self) -> None:
@@ -167,11 +167,11 @@ class Compose(Augmenter):
                 f"strengths has {len(strengths)} entries for {len(self.augmenters)} augmenters; give one for each, or "
                 "strengths=None."
             )
-        for place, (augmenter, own) in enumerate(zip(self.augmenters, strengths, strict=True)):
+        for place, (augmenter, given) in enumerate(zip(self.augmenters, strengths, strict=True)):
             largest = float("inf") if is_augmenter(augmenter) else 1
-            if own is not None and not (isinstance(own, Real) and 0 <= own <= largest and own < float("inf")):
+            if given is not None and not (isinstance(given, Real) and 0 <= given <= largest and given < float("inf")):
                 meaning = "finite and at least 0" if is_augmenter(augmenter) else "a probability, from 0 to 1"
-                raise ValueError(f"strengths[{place}]={own!r} of {augmenter!r} must be None or {meaning}.")
+                raise ValueError(f"strengths[{place}]={given!r} of {augmenter!r} must be None or {meaning}.")
 
 
 def _is_scaled(augmenter: Any) -> bool:
@@ -181,11 +181,11 @@ def _is_scaled(augmenter: Any) -> bool:
     return as_augmenter(augmenter).is_attribution_based
 
 
-def _planned(batch: Batch, augmenter: Any, own: float | None, strength: float) -> Plan:
+def _planned(batch: Batch, augmenter: Any, given: float | None, strength: float) -> Plan:
     """Return how one of the augmenters changes a batch."""
     if not is_augmenter(augmenter):
-        return FromBatchFunction(augmenter, 1.0 if own is None else own).plan(batch, strength)
+        return FromBatchFunction(augmenter, 1.0 if given is None else given).plan(batch, strength)
     made = as_augmenter(augmenter)
-    if own is None:
-        own = strength if _is_scaled(augmenter) else made.default_strength
-    return made.plan(batch, own)
+    if given is None:
+        given = strength if _is_scaled(augmenter) else made.default_strength
+    return made.plan(batch, given)

@@ -1,4 +1,4 @@
-"""What augmenters that erase share: boxes of places, and the step towards a fill."""
+"""Parts of the augmenters that erase: boxes of places, and the step towards a fill."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any
     strength : float
         The share of the way, at most 1.
     model : object
-        A view of a network from an embedding tells that channels are the last axis, and what is padding.
+        A ``FromLayer`` at an embedding has its channels in the last axis, and may have padding.
     generator : torch.Generator on the CPU
 
     Returns
@@ -54,6 +54,7 @@ def erased(x: Tensor, places: Tensor, fill: Fill, *, strength: float, model: Any
         return x
     padding = model.padding if isinstance(model, FromLayer) else None
     filling = fill_of(fill, batch_source(x, channel_axis_of(model), padding, generator))
+    # At strength 1 the fill itself, since x + (filling - x) is not exact in floating point.
     moved = filling if strength >= 1 else x + strength * (filling - x)
     return torch.where(to_channels(places, x, channel_axis_of(model)), moved, x)
 

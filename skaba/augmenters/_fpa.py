@@ -19,7 +19,7 @@ from skaba.network import generator_on, positions
 class FPA(Augmenter):
     """Feature perturbation augmentation: erase pixels and small squares at random.
 
-    A network that was trained without missing pixels may react to the hole rather than to the missing information.
+    A network that was trained without missing pixels may react to a hole itself rather than to the missing information.
     Curves that mask features in the order of a map (:mod:`skaba.evaluation.fidelity`) then measure the network instead
     of the map. FPA trains the network on samples with holes. It does not use the model.
 
@@ -128,12 +128,13 @@ class FPA(Augmenter):
         """Return which places are erased, of shape (n, *positions)."""
         shape = (len(x), *positions(x, channel_axis))
         p1 = self.p1_max * torch.rand((), generator=generator).item()
-        own: dict[str, Any] = {"generator": generator_on(x.device, generator), "device": x.device}
-        chosen = torch.rand(shape, **own) < p1
+        where: dict[str, Any] = {"generator": generator_on(x.device, generator), "device": x.device}
+        chosen = torch.rand(shape, **where) < p1
         if x.dim() == 2:
             return chosen
-        squares = torch.rand(shape, **own) < self.p2
-        sides = torch.randint(1, self.max_side + 1, shape, dtype=torch.int32, **own)
+        # All places are drawn, also those that are not erased: the number of draws does not depend on the draws.
+        squares = torch.rand(shape, **where) < self.p2
+        sides = torch.randint(1, self.max_side + 1, shape, dtype=torch.int32, **where)
         return covered(torch.where(squares, sides, 1) * chosen, self.max_side)
 
 

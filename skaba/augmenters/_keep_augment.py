@@ -23,7 +23,7 @@ from skaba.network import described, finite, generator_on, positions, scaled, st
 
 
 class KeepAugment(Augmenter):
-    """Augment a sample everywhere but in a region that matters to the network.
+    """Augment a sample outside a region that matters to the network.
 
     :class:`ABA` changes features according to their attribution; KeepAugment keeps features according to it. The
     importance of a place is the largest absolute value of the map among its channels, and the score of a region is the
@@ -35,7 +35,7 @@ class KeepAugment(Augmenter):
     augmentation : callable
         An augmenter, such as ``RandomErasing()``, or any function that takes a batch and returns it augmented, such as
         kornia's or torchvision's. Such a function may draw from the global random states of Python, NumPy and torch:
-        they are seeded by the estimator's ``random_state`` for the call, and restored after it.
+        in its call they are seeded by the estimator's ``random_state``, and restored afterwards.
     variant : {"paste", "cut"}, default="paste"
         With ``"paste"`` (selective paste) the whole sample is augmented, and a region that matters is pasted back.
         With ``"cut"`` (selective cut) only a region that does not matter is augmented;
@@ -51,8 +51,8 @@ class KeepAugment(Augmenter):
     attribution : callable, default=None
         The attribution method, by default ``Gradient()``.
     target : callable, default=None
-        What is explained, by default ``TrueClass()``. Multi-label and regression targets have no true class: use
-        ``Loss()`` for them.
+        The value that is explained, by default ``TrueClass()``. Multi-label and regression targets have no true class:
+        use ``Loss()`` for them.
     probability : float, default=1.0
         The probability that a sample is augmented. No map is computed for the others.
     clip : (low, high), default=None
@@ -141,7 +141,7 @@ class KeepAugment(Augmenter):
         x = batch.features()
         require_places("KeepAugment", x)
         at = replace(batch, x=x)
-        if self.probability == 1:
+        if self.probability == 1:  # no draw, as for a function in Compose
             return replacing(batch, x, self._augmented(at, strength))
         chosen = torch.rand(len(x), generator=batch.generator) < self.probability
         if not chosen.any():
@@ -172,6 +172,7 @@ class KeepAugment(Augmenter):
 
     def _map(self, batch: Batch, x: Tensor) -> Tensor:
         arguments: dict[str, Any] = {"criterion": batch.criterion, "generator": batch.generator}
+        # Not attributed(): a map with a single channel, such as Grad-CAM's, is enough for the importance of places.
         map_ = self.attribution(batch.model, protected(x, self.attribution), batch.y, target=self.target, **arguments)
         is_map = isinstance(map_, Tensor) and map_.dim() == x.dim() and map_.device == x.device
         if not is_map or positions(map_, batch.channel_axis) != positions(x, batch.channel_axis):
@@ -188,12 +189,14 @@ class KeepAugment(Augmenter):
         """Draw a region per sample, given the importance of each place: bool, (n, *places)."""
         places = importance.shape[1:]
         size = [max(1, round(self.size * length)) for length in places]
+        # The sum over a box is a sum of sums along one axis after the other.
         sums = importance
         for axis, length in enumerate(size, start=1):
             sums = sums.unfold(axis, length, 1).sum(dim=-1)
         scores = sums.flatten(1)
         (boundary,) = Percentiles(self.quantile).boundaries(scores)
         eligible = scores >= boundary if self.variant == "paste" else scores <= boundary
+        # The largest of independent draws is uniform among the eligible regions, with one draw call for all samples.
         draws = torch.rand(scores.shape, generator=generator_on(scores.device, generator), device=scores.device)
         drawn = draws.masked_fill(~eligible, -1).argmax(dim=1)
         start = torch.stack(torch.unravel_index(drawn, sums.shape[1:]), dim=1)

@@ -20,7 +20,7 @@ from skaba.augmenters._erasing import boxes, require_places
 from skaba.network import draw_seed, per_sample, positions, to_channels
 
 Share = float | Tensor
-"""How much of each sample is its own: one number, or one per sample, of shape (n,)."""
+"""The share of each sample that remains after mixing: one number, or one per sample, of shape (n,)."""
 
 
 # torchvision's and kornia's classes draw from global random states, mix images only, and take class indices only: they
@@ -39,7 +39,7 @@ class _Mixing(Augmenter):
         name, y, generator = type(self).__name__, batch.y, batch.generator
         if y is None:
             raise ValueError(f"{name} mixes the targets too: pass y.")
-        if batch.mask is not None:
+        if batch.mask is not None:  # a pasted feature would need the mask of the sample that it comes from
             raise ValueError(f"{name} mixes samples, but each mask belongs to one sample: train without masks.")
         if torch.rand((), generator=generator) >= self.probability:
             return None
@@ -57,9 +57,9 @@ class _Mixing(Augmenter):
         ----------
         batch : Batch
         share : float
-            How much of each sample should remain.
+            The share of each sample that should remain.
         partner : int64 Tensor of shape (n,)
-            Which sample each is mixed with.
+            The number of the sample that each is mixed with.
         """
 
 
@@ -84,12 +84,12 @@ class Mixup(_Mixing):
 
     Notes
     -----
-    The strength is the alpha of the Beta distribution. A small one leaves most samples almost as they are, 1 draws all
-    shares alike. The default is 0.2, as published for ImageNet; it lies in the range from 0.1 to 0.4 in which
+    The strength is the alpha of the Beta distribution. With a small alpha most samples hardly change; with 1 the shares
+    are uniform. The default is 0.2, as published for ImageNet; it lies in the range from 0.1 to 0.4 in which
     Zhang et al. found gains there, while larger values underfitted. For CIFAR-10 they published 1.
 
-    At an embedding, words are mixed with the words at the same places. A place without a word stays without; where only
-    the partner has none, the word is mixed with the vector of the padding. The targets do not depend on padding.
+    At an embedding, words are mixed with the words at the same positions. Padding stays padding; where only the partner
+    has padding, the word is mixed with the padding's vector. The targets do not depend on padding.
 
     The loss must take the mixed targets, as ``CrossEntropyLoss``, ``BCEWithLogitsLoss`` and ``MSELoss`` do. In
     :class:`Compose` put it last: an augmenter after it gets mixed targets, and those that explain a class refuse them.
@@ -123,10 +123,10 @@ class CutMix(_Mixing):
     """Paste a part of another sample, and mix the targets by the part's size.
 
     For an image the part is a rectangle with the image's aspect ratio, for a series a stretch of time, for a text at
-    its embedding a stretch of words. A share is drawn from Beta(strength, strength), once per batch; the part that
-    should be pasted has the rest of the area, and its centre is drawn uniformly. It ends at the border, so less may be
-    pasted: the targets are mixed by what really is. Classes become shares of the classes, (n, n_classes); several
-    labels per sample, soft labels and real targets become weighted means.
+    its embedding a stretch of words. A share is drawn from Beta(strength, strength), once per batch. The part takes up
+    the remaining share of the area, and its centre is drawn uniformly. It is cut off at the border, so the targets are
+    mixed by the area that is really pasted. Classes become shares of the classes, (n, n_classes); several labels per
+    sample, soft labels and real targets become weighted means.
 
     Parameters
     ----------
@@ -139,9 +139,10 @@ class CutMix(_Mixing):
 
     Notes
     -----
-    The strength is the alpha of the Beta distribution; the default is 1, as published: all shares are as likely.
+    The strength is the alpha of the Beta distribution; the default is 1, as published: the shares are uniform.
 
-    In texts a word is pasted where both samples have one, and a sample's share is that of its words that remain.
+    In texts a word is pasted only where both samples have one, and the share of a sample is that of its words that
+    remain.
 
     The loss must take the mixed targets, as ``CrossEntropyLoss``, ``BCEWithLogitsLoss`` and ``MSELoss`` do. In
     :class:`Compose` put it last: an augmenter after it gets mixed targets, and those that explain a class refuse them.
@@ -180,6 +181,7 @@ class CutMix(_Mixing):
 def _box(sides: Sequence[int], share: float, generator: torch.Generator) -> Tensor:
     """Draw the part that is pasted, one for the batch: bool, (1, *places)."""
     lengths = torch.tensor(sides)
+    # Each side has the same share of its length, so that the part has the image's aspect ratio.
     size = (lengths * (1 - share) ** (1 / len(sides))).long()
     first = (torch.rand(len(sides), generator=generator) * lengths).long() - size // 2
     start, end = first.clamp(min=0), torch.minimum(first + size, lengths)
@@ -187,8 +189,8 @@ def _box(sides: Sequence[int], share: float, generator: torch.Generator) -> Tens
 
 
 def _mixed(y: Tensor, partner: Tensor, share: Share) -> Tensor:
-    own = per_sample(share, y).to(y) if isinstance(share, Tensor) else share
-    return own * y + (1 - own) * y.index_select(0, partner.to(y.device))
+    kept = per_sample(share, y).to(y) if isinstance(share, Tensor) else share
+    return kept * y + (1 - kept) * y.index_select(0, partner.to(y.device))
 
 
 def _as_values(y: Tensor, batch: Batch) -> Tensor:

@@ -110,6 +110,8 @@ class RandomErasing(Augmenter):
 
     def _draw(self, n_samples: int, sides: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw a box per sample; return starts and sizes, (n, n_axes). A size of 0 means no box."""
+        # The paper draws until a rectangle fits. All attempts are drawn at once here, so that no loop waits for a
+        # result.
         shape = n_samples, ATTEMPTS
         area = math.prod(sides) * _uniform(shape, self.min_area, self.max_area, generator)
         if len(sides) == 1:
@@ -120,6 +122,7 @@ class RandomErasing(Augmenter):
         drawn = drawn.round().long()
         whole = torch.tensor(sides)
         fits = ((drawn >= 1) & (drawn <= whole)).all(dim=2)
+        # argmax finds the first rectangle that fits, or number 0 if none does; its size becomes 0 below.
         size = drawn[torch.arange(n_samples), fits.int().argmax(dim=1)]
         start = (torch.rand(n_samples, len(sides), generator=generator) * (whole - size + 1)).long()
         chosen = fits.any(dim=1) & (torch.rand(n_samples, generator=generator) < self.probability)

@@ -1,4 +1,4 @@
-"""scikit-learn estimators that augment in the training step: the one place that knows skorch."""
+"""scikit-learn estimators that augment in the training step: the only room that adapts skorch."""
 
 from skaba.estimators._classifier import ABAClassifier
 from skaba.estimators._looking import (

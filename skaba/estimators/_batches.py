@@ -20,10 +20,10 @@ def shuffled_batches(
     shuffle : bool, default=None
         None shuffles, unless the data set is an ``IterableDataset`` or a sampler is given.
     drop_last : bool, default=None
-        Whether a last batch that is not full is left out of the epoch. None leaves it out if it holds a single
-        sample, on which BatchNorm cannot train, unless it is the only batch.
+        Whether to leave out a last batch that is not full. None leaves it out if it holds a single sample, on which
+        BatchNorm cannot train, unless it is the only batch.
     **parameters
-        All others of ``torch.utils.data.DataLoader``.
+        Other parameters of ``torch.utils.data.DataLoader``.
 
     Returns
     -------
@@ -39,6 +39,7 @@ def shuffled_batches(
 
 def _ends_with_one(dataset: Any, batch_size: int | None = 1, sampler: Any = None, **_: Any) -> bool:
     """Return whether the last of several batches holds a single sample."""
+    # An IterableDataset need not have a length; batch_size=None switches batching off.
     if isinstance(dataset, IterableDataset) or not batch_size or batch_size == 1:
         return False
     n = len(dataset if sampler is None else sampler)
@@ -51,12 +52,12 @@ def validation_split(train_split: Any, *, stratified: bool, seed: int) -> Any:
     Parameters
     ----------
     train_split : float, int, callable or None
-        A share of the samples, or k folds of which one is held out (a share of 1/k): drawn at random.
-        Anything else is returned as it is.
+        A float is the share of the samples to hold out, drawn at random; an int k holds out a share of 1 / k.
+        Anything else is returned unchanged.
     stratified : bool
-        Whether a drawn share holds the classes in equal proportions.
+        Whether the held-out samples have the same proportions of classes as all samples.
     seed : int
-        Decides the draw.
+        The seed of the draw.
 
     Returns
     -------
@@ -64,5 +65,7 @@ def validation_split(train_split: Any, *, stratified: bool, seed: int) -> Any:
     """
     if not isinstance(train_split, Real):
         return train_split
+    # ValidSplit takes the first of k folds in the order of the samples; a share is drawn at random.
     share = train_split if train_split < 1 else 1 / train_split
+    # scikit-learn's splitters refuse seeds of 2**32 or more.
     return ValidSplit(share, stratified=stratified, random_state=seed % 2**32)

@@ -13,18 +13,19 @@ from skaba._samples import is_floating
 
 
 def check_like_fitted(net: Any, X: Any) -> None:
-    """Raise a ValueError if samples differ in kind from those that a net was fitted on, as far as it knows them.
+    """Raise a ValueError if samples differ in kind from those of ``fit``.
 
     Parameters
     ----------
     net : AugmentedNet
     X : ndarray, Tensor or list of these
-        Others pass: what a Dataset yields is not known.
+        Other types are not checked: the samples of a Dataset are known only when they are read.
     """
+    # None for weights that were loaded from a file without shapes.
     known = getattr(net, "sample_shape_", None)
     if known is None:
         return
-    if isinstance(X, list):
+    if isinstance(X, list):  # skorch reads a list as several inputs
         raise ValueError(
             f"X is a list of {len(X)} arrays, read as several inputs, but the net was fitted on one array of samples "
             f"of shape {known}. If these are the samples, pass np.stack(X)."
@@ -42,6 +43,8 @@ def check_like_fitted(net: Any, X: Any) -> None:
             f"X holds {X.dtype} values, but the net was fitted on {'floats' if net.floats_in_ else 'integers'}. "
             f"Pass {advice}."
         )
+    # Only tables have a fixed number of features: word ids may be padded to another length than in fit. The words of
+    # the message are those that scikit-learn's check_n_features_in_after_fitting requires.
     tabular = X.ndim == 2 and net.floats_in_
     if tabular and X.shape[1] != net.n_features_in_:
         raise ValueError(
@@ -68,9 +71,9 @@ def cannot_read(X: np.ndarray | Tensor, error: Exception) -> str:
 
 
 def cannot_split(split: Any, X: Any, error: Exception) -> str:
-    """Word the error of a validation split that cannot be made."""
+    """Return the error message for a validation split that cannot be made."""
     made = split
-    if isinstance(split, ValidSplit):  # which does not print what it does
+    if isinstance(split, ValidSplit):  # its repr does not show its parameters
         made = f"ValidSplit({split.cv!r}{', stratified=True' if split.stratified else ''})"
     samples = "the samples of an IterableDataset" if isinstance(X, IterableDataset) else f"{get_len(X)} sample(s)"
     return (

@@ -24,7 +24,7 @@ def class_weights(
         Weights by label; a label that is not named has weight 1.
     labels : ndarray of shape (n_classes,)
     balanced : callable
-        Returns the weights that ``"balanced"`` stands for.
+        Returns the weights for ``"balanced"``. They are computed only if they are needed.
 
     Returns
     -------
@@ -33,14 +33,14 @@ def class_weights(
     Raises
     ------
     ValueError
-        If a label is not known, or a weight is no finite number of at least 0.
+        If a label is unknown, or a weight is not a finite number of at least 0.
     """
     if not isinstance(class_weight, Mapping):
         return balanced()
     known = labels.tolist()
     unknown = [label for label in class_weight if label not in known]
     if unknown:
-        raise ValueError(f"class_weight names {unknown}, which are no labels of y. Known: {known}.")
+        raise ValueError(f"class_weight names {unknown}, which are not labels of y. Known: {known}.")
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
             raise ValueError(f"class_weight[{label!r}]={weight!r} must be a finite number of at least 0.")
@@ -68,6 +68,7 @@ def check_takes_pos_weight(criterion: Any, given: Mapping[str, Any]) -> None:
     given : mapping
         The criterion's arguments that the user set.
     """
+    # skorch makes an instance anew from its class if there are arguments, and drops those that it was made with.
     if isinstance(criterion, nn.Module):
         kind = type(criterion).__name__
         raise ValueError(

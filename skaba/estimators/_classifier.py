@@ -25,29 +25,30 @@ def softmax(logits: Tensor) -> Tensor:
 
 
 class ABAClassifier(AugmentedNet, NeuralNetClassifier):
-    """A PyTorch network as a scikit-learn classifier that augments where the network looks.
+    """A PyTorch network as a scikit-learn classifier, trained with attribution-based augmentation.
 
-    At every training step an attribution map tells which input features matter to the network, and the augmenter
-    pushes them up or down before the ordinary step. At prediction time nothing is augmented.
+    At each training step an attribution map is computed, which shows how much each input feature matters to the
+    network. The augmenter moves features up or down by this map, and the ordinary step follows. Nothing is augmented at
+    prediction time.
 
     Parameters
     ----------
     module : nn.Module class or instance, or function that returns one
         Returns logits of shape (n, n_classes). Arguments of a class or function are given as
-        ``module__name=value``. An instance is copied and never trained itself.
+        ``module__name=value``. Of an instance, a copy is trained.
     augmenter : str, callable or None, default="mend_aba"
         A preset's name (``"challenger"``, ``"mend_aba"``, ``"fast_aba"``, ``"fgsm"``), an
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
         ``augmenter__target__k``.
     strength : float or callable, default=None
-        How far the augmenter goes, in its own unit; the one parameter that always has to be tuned. For
+        How strongly to augment, in the augmenter's unit; the one parameter that always has to be tuned. For
         attribution-based augmentation it is the s of the papers, in the units of the (scaled) input. None takes the
         augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off. A
         callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of each step.
     penalty : Penalty, default=None
         A loss on attributions that is added to the training loss, such as ``RRR(weight=10.0)`` of
-        :mod:`skaba.losses`. ``fit`` then needs ``mask=``, which tells the features that may matter. It is computed on
+        :mod:`skaba.losses`. ``fit`` then needs ``mask=``, which marks the features that may matter. It is computed on
         the batch that is trained on, at the input or at ``layer``. Its parameters are set and searched as
         ``penalty__weight``.
     layer : str, default=None
@@ -62,7 +63,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         A loss that takes logits.
     optimizer : torch.optim class, default=torch.optim.Adam
     lr : float, default=1e-3
-        The learning rate. The default suits Adam; other optimizers want another.
+        The learning rate. The default suits Adam; other optimizers need other values.
     max_epochs : int, default=100
     batch_size : int, default=32
     iterator_train : callable, default=a DataLoader that shuffles
@@ -76,7 +77,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         number of samples), as scikit-learn does. Unlike ``criterion__weight``, which is normalised within each batch,
         these weights refer to the whole training set.
     **parameters
-        All others of skorch's: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
+        Other parameters of skorch: ``device``, ``callbacks``, ``iterator_train__*``, ``warm_start``, ...
 
     Attributes
     ----------
@@ -119,7 +120,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         "take the softmax out of the module.",
         (nn.BCELoss, nn.BCEWithLogitsLoss): "it takes one target per logit, and a sample has one label. Use "
         "torch.nn.CrossEntropyLoss, or ABAMultiLabelClassifier for several labels per sample.",
-        (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss): "labels are no quantities. Use "
+        (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss): "labels are not quantities. Use "
         "torch.nn.CrossEntropyLoss, or ABARegressor for real targets.",
     }
     _has_classes: ClassVar[bool] = True
@@ -166,7 +167,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     def classes_(self) -> np.ndarray:
         """The labels, in the order of the logits."""
         labels = self._labels()
-        if labels is None:
+        if labels is None:  # an AttributeError, so that hasattr and scikit-learn find no fitted attribute
             raise AttributeError(
                 "The labels are not known: the net was not fitted, nor loaded from a file that holds them. Pass "
                 "classes=[...] with all labels, in the order of the logits, to the estimator."
@@ -178,7 +179,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         return self.classes_inferred_ if self.classes is None else np.asarray(self.classes)
 
     def save_params(self, f_params: Any = None, *, use_safetensors: bool = False, **files: Any) -> None:
-        """Save the weights and, with them, the labels and what else was learned from the data.
+        """Save the weights, the labels and everything else that was learned from the data.
 
         Parameters
         ----------
@@ -186,7 +187,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
             A file that ``torch.load`` reads with ``weights_only=True``: the module's ``state_dict``, with the labels in
             its metadata.
         use_safetensors : bool, default=False
-            That format holds tensors alone; the labels have to be passed to the net that loads it, ``classes=[...]``.
+            That format holds only tensors; pass the labels to the net that loads it, ``classes=[...]``.
         **files
             As in skorch: ``f_optimizer``, ``f_criterion``, ``f_history``, ``f_categories``.
         """
@@ -219,7 +220,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         Raises
         ------
         ValueError
-            If ``classes`` says otherwise.
+            If ``classes`` holds other labels, or another order.
         """
         labels = state.get("classes_inferred_")
         if self.classes is not None and labels is not None and not np.array_equal(labels, self.classes):
@@ -243,8 +244,9 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
     def _learn_targets(self, y: np.ndarray | None, classes: Any = None) -> None:
         labels = y if classes is None else np.asarray(classes)
         if labels is None:
-            self.classes_inferred_ = None  # learned from the width of the logits
+            self.classes_inferred_ = None  # _check_output counts the logits
             return
+        # scikit-learn's checks require "Unknown label type" for targets of a regression.
         if np.issubdtype(labels.dtype, np.floating) and np.any(labels != np.floor(labels)):
             raise ValueError("Unknown label type: continuous. y holds fractions; for them use ABARegressor.")
         try:
@@ -265,6 +267,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         y = required_targets(self.class_weight, targets)
 
         def balanced() -> np.ndarray:
+            # compute_class_weight refuses classes that are not in y; those of classes=[...] may come later.
             present = np.unique(y)
             weights = compute_class_weight("balanced", classes=present, y=y)
             return np.array([weights[present == label][0] if label in present else 1.0 for label in self.classes_])
@@ -278,7 +281,7 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         weights = super()._loss_weights(y_true)
         if self.class_weights_ is None:
             return weights
-        y = to_tensor(y_true, "cpu")
+        y = to_tensor(y_true, "cpu")  # where the weights of the classes are; weighted_loss moves the result
         # Where samples are mixed, their targets are shares of the classes.
         of_classes = y @ self.class_weights_.to(y) if y.is_floating_point() else self.class_weights_[y]
         return of_classes if weights is None else weights * of_classes

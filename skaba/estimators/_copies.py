@@ -1,4 +1,4 @@
-"""Copies of what the user handed in, so that training never changes it."""
+"""Copies of the objects that the user passed, so that training never changes them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 
 
 def copied_component(component: Any, name: str, beside: tuple[nn.Module, nn.Module] | None = None) -> Any:
-    """Return a copy of a module, a tensor, an array or a container of these; others are not copied.
+    """Return a copy of a module, a tensor, an array or a container of these, and any other object as it is.
 
     Parameters
     ----------
     component : object
-        What a container holds twice is copied once.
+        An object that a container holds twice is copied once.
     name : str
-        Of the parameter, for the error.
+        The parameter's name, for the error message.
     beside : tuple of two nn.Modules, default=None
-        A module and its copy. Where the component refers to a part of the first, its copy refers to the second.
+        A module and its copy. References of the component to parts of the first become references to the same parts of
+        the second.
 
     Returns
     -------
@@ -34,6 +35,8 @@ def copied_component(component: Any, name: str, beside: tuple[nn.Module, nn.Modu
     """
     if not _is_trained(component):
         return component
+    # The memo of deepcopy: parts listed there are replaced, not copied. So a criterion that holds parameters of the
+    # module keeps those that are trained: https://docs.python.org/3/library/copy.html
     known = {} if beside is None else {id(old): new for old, new in zip(*map(_parts, beside), strict=True)}
     try:
         return copy.deepcopy(component, known)

@@ -15,7 +15,7 @@ from skaba._samples import check_mask, check_values
 from skaba._targets import as_array
 
 Encode = Callable[[np.ndarray], np.ndarray]
-"""Turns an array of targets into those of training, and refuses labels that are not known."""
+"""Turns an array of targets into those of training; unknown labels are refused."""
 
 
 class EncodedDataset(Dataset[Any]):
@@ -41,6 +41,8 @@ class EncodedDataset(Dataset[Any]):
 
     def __getitems__(self, indices: list[Any]) -> list[Any]:
         """Return the samples of a batch, their targets encoded together."""
+        # DataLoader calls this method, where there is one, once per batch:
+        # https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Dataset
         return _with_encoded_targets([self.dataset[index] for index in indices], self.encode)
 
 
@@ -57,7 +59,7 @@ class EncodedStream(IterableDataset[Any]):
 
 
 def encoded(dataset: Any, encode: Encode) -> Any:
-    """Return a user's Dataset with encoded targets: itself if it is known to hold them encoded already."""
+    """Return a user's Dataset with encoded targets: the Dataset itself if its targets need no encoding."""
     if _is_plain(dataset):
         y = as_array(_held(dataset, 1))
         wanted = encode(y)
@@ -76,11 +78,12 @@ def root_of(dataset: Any) -> Any:
 def has_no_targets(dataset: Any) -> bool:
     """Return whether a Dataset is one of skorch's without y, which yields zeros in its place."""
     root = root_of(dataset)
+    # A DataLoader cannot batch None: https://github.com/skorch-dev/skorch/blob/master/skorch/dataset.py
     return type(root) is SkorchDataset and root.y is None
 
 
 def targets_inside(dataset: Any) -> np.ndarray | None:
-    """Return the targets that a Dataset shows in its ``y``, if they are the ones that it yields.
+    """Return the targets in the ``y`` of a Dataset, if it yields the same targets.
 
     Parameters
     ----------
@@ -89,8 +92,8 @@ def targets_inside(dataset: Any) -> np.ndarray | None:
     Returns
     -------
     ndarray or None
-        None if it has no ``y``, or if its first, middle or last sample comes with another target: raw
-        names, for example, of which it yields codes.
+        None if it has no ``y``, or if the first, middle or last sample has another target than ``y``, for example a
+        code in place of a name.
     """
     if isinstance(dataset, IterableDataset):  # which has no sample number 0
         return None
@@ -101,6 +104,7 @@ def targets_inside(dataset: Any) -> np.ndarray | None:
     n = len(y) if y.ndim else 0
     if n == 0 or n != len(dataset):
         return None
+    # Three samples only: reading all of them may take as long as an epoch.
     looked_at = () if _is_plain(dataset) else (0, n // 2, n - 1)
     return y if all(np.array_equal(as_array(dataset[number][1]), y[number]) for number in looked_at) else None
 
@@ -108,11 +112,11 @@ def targets_inside(dataset: Any) -> np.ndarray | None:
 def check_inside(dataset: Any) -> None:
     """Raise a ValueError if a Dataset is empty, or holds masked values or samples that are not finite.
 
-    Only skorch's and torch's own Datasets are checked; what others yield is known when it is read.
+    Only the Datasets of skorch and torch are checked; others would have to be read sample by sample.
     """
     if isinstance(dataset, IterableDataset):
         return
-    if len(dataset) == 0:
+    if len(dataset) == 0:  # in the words of scikit-learn's check_array
         raise ValueError("X is a Dataset with 0 sample(s) while a minimum of 1 is required.")
     if _is_plain(dataset):
         X, y = data_from_dataset(root_of(dataset))
@@ -133,6 +137,7 @@ def _held(dataset: Any, part: int) -> Any:
 def _is_plain(dataset: Any) -> bool:
     """Return whether a Dataset yields what its X and y hold, by its type."""
     root = root_of(dataset)
+    # The exact types: a subclass may yield something else than its attributes hold.
     if type(root) is TensorDataset:
         return len(root.tensors) == 2
     return type(root) is SkorchDataset and root.y is not None

@@ -1,4 +1,4 @@
-"""The loss that maps explain: the criterion, or a subclass's own ``get_loss``."""
+"""The loss that maps explain: the criterion, or the ``get_loss`` of a subclass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skaba.network import first_output, unwrapped
 
 @contextmanager
 def explained_loss(net: Any, y: Any) -> Iterator[Any]:
-    """Hold the criterion with which the targets of a batch are explained.
+    """Provide the loss that the maps of a batch explain.
 
     Parameters
     ----------
@@ -26,14 +26,16 @@ def explained_loss(net: Any, y: Any) -> Iterator[Any]:
     Yields
     ------
     callable
-        The net's ``criterion_``; if a subclass, or the instance, has a ``get_loss`` of its own, an
-        :class:`OwnLoss`.
+        The net's ``criterion_``; an :class:`OwnLoss` if a subclass, or the instance, overrides ``get_loss``.
     """
+    # An attribute of the instance may be a plain function, without __func__. Without targets there is no loss to
+    # explain.
     if getattr(net.get_loss, "__func__", None) is type(net)._loss_of_criterion or not isinstance(y, Tensor):
         yield unwrapped(net.criterion_)
         return
     loss = OwnLoss(net, tuple(y.shape[1:]))
 
+    # Attribution hands only the first output to the criterion; get_loss also takes the others and the inputs.
     def note(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         loss.inputs, loss.output = args[0] if args else named, output
 
@@ -45,11 +47,11 @@ def explained_loss(net: Any, y: Any) -> Iterator[Any]:
 
 
 class OwnLoss:
-    """A net's own ``get_loss`` as a criterion of logits and targets.
+    """The ``get_loss`` of a net as a criterion of logits and targets.
 
-    It is called for one sample at a time, so that every sample has its own loss, however
-    ``get_loss`` computes its value. It gets all outputs of the module, the module's inputs as X, and
-    ``training=False``, in whichever mode attribution runs the module.
+    ``get_loss`` is called with one sample at a time, which gives one loss per sample whatever its reduction. It gets
+    all outputs of the module, the module's inputs as X, and ``training=False``, also if attribution runs the module in
+    training mode.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class OwnLoss:
         Shape of one sample's target in training.
     """
 
-    # Read by the target Loss, which sets "none" on a copy. Whoever calls it as a criterion gets the mean.
+    # The target Loss sets "none" on a copy; other callers get the mean, as of torch's losses.
     reduction = "mean"
 
     inputs: Any = None

@@ -1,4 +1,4 @@
-"""Batches that know their samples' numbers, for what an augmenter keeps of them."""
+"""Batches with the numbers of their samples, for weights, masks and augmenters that keep something per sample."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class Indexed(Dataset[Any]):
         return self.dataset[number], number
 
     def name(self) -> str:
-        """Return a name by which the same data are known again: from the first, middle and last sample.
+        """Return a name that identifies the data: a hash of the first, middle and last sample.
 
         Warns
         -----
         UserWarning
-            If samples change whenever they are read. They are known again by their shapes alone.
+            If samples change whenever they are read. The name then depends on their shapes only.
         """
         n = len(self)
-        with random_state_kept():  # reading may draw, which is not to shift what training draws
+        with random_state_kept():  # reading a sample may draw random numbers; training must draw the same as without
             samples, again = ([_arrays(self.dataset[number]) for number in (0, n // 2, n - 1)] for _ in range(2))
         if joblib.hash(samples) == joblib.hash(again):
             return str(joblib.hash([n, samples]))
@@ -76,15 +76,15 @@ class Indexed(Dataset[Any]):
         return str(joblib.hash([n, [_shapes(sample) for sample in samples]]))
 
     def require_one_shape(self, collate: Callable[[list[Any]], Any]) -> None:
-        """Raise a ValueError if samples of different shape are not brought to one shape: first, middle and last sample.
+        """Raise a ValueError if the first, middle and last sample make batches of different shapes.
 
         Parameters
         ----------
         collate : callable
-            Makes a batch of samples, and may pad them.
+            Makes a batch of samples. It may pad them.
         """
         n = len(self)
-        with random_state_kept():  # reading may draw, which is not to shift what training draws
+        with random_state_kept():  # as in name()
             shapes = [_shapes(_arrays(collate([self.dataset[number]])[0])) for number in (0, n // 2, n - 1)]
         if any(shape != shapes[0] for shape in shapes):
             raise ValueError(
@@ -94,13 +94,14 @@ class Indexed(Dataset[Any]):
             )
 
 
+# A class, because spawned worker processes pickle their collate_fn, and a function inside another cannot be pickled.
 class IndexedCollate:
-    """Collates samples as before, and their numbers beside them.
+    """Collates samples as another function does, and adds their numbers.
 
     Parameters
     ----------
     collate : callable
-        The iterator's own ``collate_fn``.
+        The ``collate_fn`` of the iterator.
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:

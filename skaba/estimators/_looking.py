@@ -1,4 +1,4 @@
-"""Looking at what training sees: augmented samples and attribution maps of a fitted net."""
+"""Augmented samples and attribution maps of a fitted net, as training computes them."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from skaba.network import FromLayer
 from skaba.training import network_view
 
 if TYPE_CHECKING:
-    # The mixin stands left of the step, whose methods it uses; only the type checker is told so.
+    # For the type checker only: the step follows this mixin in the bases.
     from skaba.estimators._step import AugmentedStep as _Step
 else:
     _Step = object
 
 
 class LookingNet(_Step):
-    """Asks a fitted net about samples, and leaves no trace of it."""
+    """Augments samples with a fitted net and computes their maps, without changing the net."""
 
     def augment(self, X: Any, y: Any = None) -> np.ndarray:
         """Return X as training would see it.
 
-        Every call starts from ``random_state`` anew and does not change what training draws later.
+        Each call draws from ``random_state`` anew, and does not change what training draws later.
 
         Parameters
         ----------
         X : array-like, Tensor or Dataset of n samples
         y : array-like of shape (n, ...)
-            The targets; a Dataset may hold them itself.
+            The targets. They may be left out if X is a Dataset that yields them.
 
         Returns
         -------
         ndarray of X's shape, or of the layer's output
-            Float, in the module's precision. With ``layer=`` all of it is held in memory at once,
-            so pass a few samples.
+            Float, in the module's precision. With ``layer=`` the outputs for all samples are held in memory at once, so
+            pass a few samples.
 
         Raises
         ------
@@ -73,23 +73,23 @@ class LookingNet(_Step):
         ----------
         X : array-like, Tensor or Dataset of n samples
         y : array-like of shape (n, ...), default=None
-            The targets. Without y a Dataset's own are used, if ``target`` is given.
+            The targets. By default those that a Dataset yields, if ``target`` is given.
         attribution : callable or str, default=None
             The method, or the name of one of :data:`skaba.attribution.METHODS`, such as
-            ``"IntegratedGradients"``, which is then used with its default parameters. By default the
-            augmenter's own method, or ``Gradient()``.
+            ``"IntegratedGradients"``, with its default parameters. By default the method of the augmenter, or
+            ``Gradient()`` if it has none.
         target : callable, str or int, default=None
-            What is explained, for every sample:
+            The output or value that is explained, for each sample:
 
             * a class, as ``predict`` returns it: an element of ``classes_``. Integers are classes too, not
               positions, unless ``classes_`` is unknown because the weights were loaded;
             * for a multi-label classifier or a regressor, a column of y: its number, or its name if ``fit``
               saw a data frame;
             * a target such as ``PredictedClass()`` or ``FixedClass(2)``, or the name of one of
-              :data:`skaba.attribution.TARGETS`, such as ``"Loss"``. A class of the same name comes first.
+              :data:`skaba.attribution.TARGETS`, such as ``"Loss"``. A class of the same name has precedence.
 
-            By default, with y the true class (multi-label and regression: the loss), without y the
-            predicted class.
+            By default the true class if y is given (multi-label and regression: the loss), and the predicted class
+            otherwise.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class LookingNet(_Step):
 
     def _named_target(self, name: Any) -> Any:
         outputs = self._named_outputs()
-        if isinstance(name, Hashable):
+        if isinstance(name, Hashable):  # a list or an array, which is not, gets the error below
             if name in outputs:
                 return FixedClass(outputs[name])
             if name in TARGETS:
@@ -163,7 +163,7 @@ class LookingNet(_Step):
         )
 
     def _with_targets(self, X: Any, y: Any) -> Any:
-        """Return X; if it is a Dataset with targets of its own, one that yields them encoded for training."""
+        """Return X; for a Dataset that yields targets, a Dataset that yields them encoded for training."""
         return self._encoded(X) if y is None and is_dataset(X) and not has_no_targets(X) else X
 
     def _over_batches(self, X: Any, y: Any, function: Callable[[Any, Any], Tensor]) -> np.ndarray:
@@ -177,15 +177,18 @@ class LookingNet(_Step):
             X = _samples_of(X)
         has_targets = y is not None or (is_dataset(X) and not has_no_targets(X))
         results = []
+        # A DataLoader draws a seed for its workers from the global random state, even if it does not shuffle.
         with random_state_kept(cuda_devices(self.device)):
             for batch in self.get_iterator(self.get_dataset(X, y), training=False):
                 inputs, targets = self._on_device(batch)
                 result = function(inputs, targets if has_targets else None)
+                # NumPy has no bfloat16.
                 results.append(to_numpy(result.float() if result.dtype == torch.bfloat16 else result))
         return np.concatenate(results)
 
     def _fresh_generator(self) -> torch.Generator:
-        """Return a generator that starts where ``random_state`` says; drawing from it changes nothing else."""
+        """Return a new generator seeded by ``random_state``; drawing from it changes nothing else."""
+        # A copy, because drawing the seed would advance a RandomState.
         return torch.Generator().manual_seed(resolve_seed(copy.deepcopy(self.random_state)))
 
     def _before_and_after(self, inputs: Any, y: Any, generator: torch.Generator) -> tuple[nn.Module, Tensor, Tensor]:
@@ -202,7 +205,7 @@ class LookingNet(_Step):
 
 
 def _samples_of(X: Any) -> Any:
-    """Return X; of a Dataset its samples alone, as y is given beside it."""
+    """Return X; for a Dataset only its samples, since y is given."""
     if isinstance(X, IterableDataset):
         raise ValueError("y cannot be matched with the samples of an IterableDataset; let it yield the targets.")
     return SliceDataset(X, 0) if is_dataset(X) else X
@@ -240,7 +243,7 @@ def over_batches(net: Any, X: Any, y: Any, function: Callable[[Any, Any], Tensor
 
 
 def view_of(net: Any, inputs: Any) -> nn.Module:
-    """Return a fitted net's module as attribution sees it: with ``layer=``, a ``FromLayer`` of the inputs."""
+    """Return the model that maps explain: a net's fitted module, or with ``layer=`` a ``FromLayer`` of the inputs."""
     return net._view(inputs)
 
 
@@ -250,12 +253,12 @@ def augmented_batch(net: Any, inputs: Any, y: Any, generator: torch.Generator) -
 
 
 def fresh_generator(net: Any) -> torch.Generator:
-    """Return a generator that starts at a net's ``random_state``; drawing from it changes nothing else."""
+    """Return a new generator seeded by a net's ``random_state``; drawing from it changes nothing else."""
     return net._fresh_generator()
 
 
 def nonlinearity_of(net: Any) -> Callable[[Tensor], Tensor]:
-    """Return the function that turns a net's outputs into what ``predict_proba`` returns."""
+    """Return the function that ``predict_proba`` applies to the module's outputs."""
     return net._get_predict_nonlinearity()
 
 

@@ -36,7 +36,7 @@ class Masks:
         Raises
         ------
         ValueError
-            If it is not a part of them.
+            If the Dataset holds other samples.
         """
         chosen = positions(dataset)
         if len(chosen) and chosen.max() >= len(self.values):
@@ -48,6 +48,7 @@ class Masks:
 
     def rows(self, index: Tensor) -> Tensor:
         """Return the masks of some samples, given their numbers, int64 (m,)."""
+        # The masks of all samples stay on the CPU; the training step moves those of the batch to the device.
         return torch.from_numpy(self.values[index.cpu().numpy()])
 
 
@@ -86,7 +87,7 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
     if empty.any():
         raise ValueError(
             f"mask is False everywhere for {empty.sum()} of {n_samples} samples, the first of them sample "
-            f"{int(empty.argmax())}: then nothing of it may matter. True marks features that may matter (invert the "
+            f"{int(empty.argmax())}, so no feature of it may matter. True marks features that may matter (invert the "
             "mask, ~mask, if it marks what is irrelevant); pass None for a sample without feedback."
         )
     return Masks(values)
@@ -98,7 +99,7 @@ def _stacked(mask: Any) -> NDArray[np.bool_]:
         mask = mask.detach().cpu().numpy()
     if hasattr(mask, "to_numpy"):
         mask = mask.to_numpy()
-    if not isinstance(mask, np.ndarray) or mask.dtype == object:
+    if not isinstance(mask, np.ndarray) or mask.dtype == object:  # NumPy stores None in an array of objects
         each = [None if one is None else np.asarray(one) for one in mask]
         shapes = {one.shape for one in each if one is not None}
         if len(shapes) != 1:
@@ -130,5 +131,6 @@ def _check_shape(shape: tuple[int, ...], X_shape: tuple[int, ...], layer: str | 
                 f"mask has shape {shape}, but X has shape {X_shape}: the mask must have the shape "
                 f"{' or '.join(map(str, sorted(allowed)))}."
             )
+    # Of a layer's output nothing is known before it runs, except that an embedding keeps the length of a text.
     elif len(X_shape) == 2 and shape[1] != X_shape[1]:
         raise ValueError(f"mask has shape {shape}, but X has shape {X_shape}: the mask must have the shape {X_shape}.")

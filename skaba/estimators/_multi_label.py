@@ -24,10 +24,10 @@ from skaba.network import unwrapped
 
 
 class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, NeuralNet):
-    """A PyTorch network as a multi-label classifier that augments where the network looks.
+    """A PyTorch network as a multi-label classifier, trained with attribution-based augmentation.
 
-    As :class:`ABAClassifier`, for targets in which every sample has any number of labels.
-    Presets given by name explain the loss, since no single class stands for a sample.
+    Like :class:`ABAClassifier`, for samples with any number of labels. Presets given by name explain the loss, because
+    a sample has no single true class.
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
     train_split
         As in :class:`ABAClassifier`.
     threshold : float or array-like of shape (n_labels,), default=0.5
-        ``predict`` gives a label whose probability exceeds it; one number for all labels, or one per label.
+        ``predict`` returns the labels whose probability exceeds it; one number for all labels, or one per label.
     criterion : nn.Module class, default=nn.BCEWithLogitsLoss
         A loss that takes logits.
     class_weight : {"balanced"}, dict or None, default=None
-        Weights of the labels where they are present, by name, or by column number if y has no names. ``"balanced"`` is
-        the number of samples without the label divided by that with it. The criterion must take ``pos_weight=``.
+        Weights of present labels in the loss, by name, or by column number if y has no names. ``"balanced"`` is the
+        number of samples without the label divided by the number with it. The criterion must take ``pos_weight=``.
     **parameters
-        All of skorch's.
+        Other parameters of skorch.
 
     Attributes
     ----------
     classes_ : int64 ndarray of shape (n_labels, 2)
-        A row ``[0, 1]`` per label: it is absent or present.
+        A row ``[0, 1]`` per label, for absent and present.
     n_labels_ : int
     module_, augmenter_, history
         As in :class:`ABAClassifier`.
@@ -121,15 +121,16 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
+        # The last one, PrintLog, prints the scores of the callbacks before it.
         callbacks = list(super()._default_callbacks)
         auc = EpochScoring(_validation_auc, name="valid_auc", lower_is_better=False)
         return [*callbacks[:-1], ("valid_auc", auc), callbacks[-1]]
 
     @property
     def classes_(self) -> np.ndarray:
-        """Absent and present, for every label."""
-        # By its two axes scikit-learn's scorers know a task of several labels; of the numbers of two labels they would
-        # make the classes of a binary task.
+        """Absent and present, per label."""
+        # scikit-learn's scorers recognise several labels by the two axes. They would read a flat array of two label
+        # numbers as the classes of a binary task.
         return np.tile(np.array([0, 1]), (self.n_labels_ or 0, 1))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -159,18 +160,18 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         Returns
         -------
         float
-            The mean over the labels that occur in y and are also absent somewhere; for the
-            others the curve is not defined. NaN if there is no such label.
+            The mean over the labels that some samples of y have and others do not; otherwise the curve of a label is
+            not defined. NaN if there is no such label.
 
         Raises
         ------
         ValueError
-            If y does not hold zeros and ones, or not one row per sample.
+            If y does not hold zeros and ones, or does not have one row per sample.
         """
         return macro_auc(*self._targets_and_probabilities(X, y), sample_weight)
 
     def score_per_label(self, X: Any, y: Any, sample_weight: Any = None) -> dict[Any, float]:
-        """Return the area under the ROC curve of every label.
+        """Return the area under the ROC curve, per label.
 
         Parameters
         ----------
@@ -181,7 +182,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         -------
         dict of str or int to float
             By the label's name in ``target_names_``, else by its column number, in the order of the
-            columns. NaN for a label that y holds everywhere or nowhere, since its curve is not
+            columns. NaN for a label that all samples of y have, or none, since its curve is not
             defined; ``score`` is the mean of the others.
         """
         areas = aucs(*self._targets_and_probabilities(X, y), sample_weight)
@@ -198,7 +199,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         self._thresholds(None)
 
     def _thresholds(self, n_labels: int | None) -> np.ndarray:
-        """Return the threshold of each label, or the one of all; None leaves open how many labels there are."""
+        """Return one threshold per label, or one for all; their number is not checked if ``n_labels`` is None."""
         try:
             thresholds = np.asarray(self.threshold, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -222,7 +223,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         if y.dtype.kind not in "biuf":
             raise ValueError(
                 f"Unknown label type: y must hold zeros and ones, one column per label; got {y.dtype} values such as "
-                f"{y[0, 0]}. Of lists of names scikit-learn's MultiLabelBinarizer makes such columns."
+                f"{y[0, 0]}. scikit-learn's MultiLabelBinarizer turns lists of names into such columns."
             )
         others = y[(y != 0) & (y != 1)]
         if len(others):
@@ -244,10 +245,12 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
 
         def balanced() -> np.ndarray:
             present = y.sum(axis=0)
+            # The weight of a label that no sample has would be infinite.
             return np.where(present > 0, (len(y) - present) / np.maximum(present, 1), 1)
 
         labels = np.arange(y.shape[1]) if self.target_names_ is None else self.target_names_
         self.class_weights_ = torch.as_tensor(class_weights(self.class_weight, labels, balanced)).float()
+        # pos_weight is an argument of the criterion, which was made with the weights of an earlier fit.
         if self.initialized_:
             self._initialize_criterion()
 
@@ -282,6 +285,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
                 f"The module returned {tuple(logits.shape)}; with {self.n_labels_} labels it must return logits of "
                 f"shape (n, {self.n_labels_})."
             )
+        # Values in [0, 1] alone do not show probabilities, since those of several labels need not sum to 1.
         last = list(unwrapped(self.module_).modules())[-1]
         if isinstance(last, (nn.Sigmoid, nn.Softmax)) and logits.min() >= 0 and logits.max() <= 1:
             raise ValueError(
@@ -293,6 +297,7 @@ class ABAMultiLabelClassifier(NamedTargets, AugmentedNet, ClassifierMixin, Neura
         return Loss()
 
     def __sklearn_tags__(self) -> Any:
+        # ClassifierMixin describes a task with one class per sample.
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.classifier_tags.multi_class = False
@@ -314,7 +319,7 @@ def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = Non
     Returns
     -------
     float
-        NaN if no label both occurs and is absent.
+        NaN if all samples have the same labels.
     """
     areas = aucs(y, probabilities, sample_weight)
     defined = ~np.isnan(areas)
@@ -322,7 +327,7 @@ def macro_auc(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = Non
 
 
 def aucs(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = None) -> np.ndarray:
-    """Return the area under the ROC curve of every label.
+    """Return the area under the ROC curve, per label.
 
     Parameters
     ----------
@@ -332,7 +337,7 @@ def aucs(y: np.ndarray, probabilities: np.ndarray, sample_weight: Any = None) ->
     Returns
     -------
     ndarray of shape (n_labels,)
-        NaN for a label that is not both present and absent somewhere.
+        NaN for a label that all samples have, or none.
     """
     areas = np.full(y.shape[1], np.nan)
     defined = (y.min(axis=0) < 0.5) & (y.max(axis=0) > 0.5)

@@ -1,4 +1,4 @@
-"""Fitting: everything is checked before any work, and nothing is lost if it fails."""
+"""Fitting: everything is checked before any work, and a fit that fails leaves the net as it was."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ NO_USE_FOR_MASKS = (
 
 
 class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, AugmentedStep):
-    """What the three estimators share. Stands left of skorch's net in the bases.
+    """Base of the three estimators. It comes before skorch's net in the bases of a class.
 
-    A subclass says what its targets are: ``_learn_targets``, ``_encode_targets``,
+    A subclass describes its targets in ``_learn_targets``, ``_encode_targets``,
     ``_check_output``, ``_default_target`` and ``_named_outputs``.
     """
 
-    # Losses that compute something without an error, but not for this task, and what to do instead.
+    # Losses that would run without an error but do not fit the task, and what to do instead.
     _refused_losses: ClassVar[dict[tuple[type[nn.Module], ...], str]] = {}
-    # A net that was fitted on a GPU is loaded where there is none.
+    # skorch moves these attributes to the CPU if a net that was fitted on a GPU is unpickled without one.
     cuda_dependent_attributes_: ClassVar[list[str]] = ["categories_"]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -65,8 +65,10 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         "penalty": [callable, None],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
+        # torch's optimisers also take a tensor, for capturable and compiled steps.
         "lr": [Interval(Real, 0, None, closed="left"), Tensor],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        # skorch takes all samples as one batch for -1.
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [
@@ -118,7 +120,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         X : array-like or Tensor of shape (n, ...), Dataset, or mapping of arrays
             The samples; floats unless ``layer`` names an embedding.
         y : array-like, default=None
-            The targets; only a Dataset may hold them itself.
+            The targets. They may be left out only if X is a Dataset that yields them.
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights of the samples in the loss of training, scaled to a mean of 1; validation is not
             weighed. The criterion must return each sample's loss with ``reduction="none"``, as torch's do.
@@ -137,9 +139,10 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X or y is not allowed; before any work. If training itself fails, a net
-            that was fitted is still the fitted one, except that a warm start is trained in place.
+            If a parameter, X or y is not allowed; raised before any work. If training fails, a net that was fitted
+            before is left as it was, except after a warm start, which trains in place.
         """
+        # initialize() replaces the fitted module before training can fail.
         before = self.__dict__.copy()
         try:
             goes_on = self.warm_start and self.initialized_
@@ -148,6 +151,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             if not goes_on:
                 self.history_ = None  # a new history: the old one is cleared in place otherwise
                 self.initialize()
+            # skorch's partial_fit expects the name of the method that was called, for scikit-learn's metadata routing.
             return self._train(X, y, *known, _routing_method="fit", **fit_params)
         except Exception:
             self.__dict__.clear()
@@ -157,14 +161,14 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, mask: Any = None, **fit_params: Any
     ) -> Any:
-        """Go on training, or start if the net is new.
+        """Continue training, or start if the net is new.
 
         Parameters
         ----------
         X, y, sample_weight, mask, **fit_params
             As for ``fit``.
         classes : array-like, default=None
-            All labels that will ever come, for a classifier's first call.
+            All labels that later calls may contain, for the first call of a classifier.
 
         Returns
         -------
@@ -174,7 +178,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         return self._train(X, y, checked_weights(sample_weight, X), self._checked_masks(mask, X), **fit_params)
 
     def correct(self, X: Any, y: Any, mask: Any, **fit_params: Any) -> Any:
-        """Go on training a fitted net with feedback on which features may matter; never start anew.
+        """Continue training a fitted net with feedback on which features may matter; never start anew.
 
         Parameters
         ----------
@@ -211,7 +215,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
                 f"penalty={self.penalty!r} needs feedback on which features may matter: fit(X, y, mask=mask)."
             )
         if masks is not None and not self._uses_masks():
-            # A search may compare a penalty with None, so it is no error.
+            # Not an error, because a search may compare a penalty with None.
             warnings.warn(f"mask is ignored: {NO_USE_FOR_MASKS}", stacklevel=3)
         return masks
 
@@ -250,7 +254,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         """Learn the weights of the classes, if the task has classes and they are weighed."""
 
     def _check_dataset(self, dataset: Any, y: Any) -> Any:
-        """Check what a Dataset shows; return its samples alone if y has to stand in for its targets."""
+        """Check a Dataset as far as its attributes allow; return only its samples if y is given for its targets."""
         check_inside(dataset)
         if not has_no_targets(dataset):
             return dataset
@@ -310,7 +314,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         return self
 
     def _validate_params(self) -> None:
-        # Not before the net is initialised: a subclass may bring modules with parameters of their own.
+        # skorch calls this once the net is initialised: a subclass may then have added modules with parameters.
         unknown = unknown_parameters(self._params_to_validate, self.prefixes_, self.get_params(deep=False))
         if unknown is not None:
             raise ValueError(unknown)
@@ -318,8 +322,8 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
 
     def __repr__(self) -> str:
         state, *module = super().__repr__().partition("[")[2].split("\n")
-        own = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
-        return "\n".join([f"{type(self).__name__}[{state}", *own, *module])
+        added = [f"  {name}={getattr(self, name)!r}," for name in ("augmenter", "strength", "layer")]
+        return "\n".join([f"{type(self).__name__}[{state}", *added, *module])
 
     def _train(self, X: Any, y: Any, sample_weight: Any, mask: Masks | None, **fit_params: Any) -> Any:
         if not self.initialized_:
@@ -329,11 +333,11 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         self.sample_weight_, self.mask_ = sample_weight, mask
         try:
             return super().partial_fit(X, y, **fit_params)
-        finally:
+        finally:  # they belong to the samples of this call, and would be pickled with the net
             self.sample_weight_ = self.train_weight_ = self.mask_ = self.train_mask_ = None
 
     def notify(self, method_name: str, **arguments: Any) -> None:
-        """Tell the net and its callbacks of an event.
+        """Notify the net and its callbacks of an event.
 
         Parameters
         ----------
@@ -341,6 +345,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             Such as ``"on_epoch_end"``.
         **arguments
         """
+        # Callbacks get the batch that they would get from skorch, without the samples' numbers.
         if isinstance(arguments.get("batch"), IndexedBatch):
             arguments["batch"] = arguments["batch"].batch
         getattr(self, method_name)(self, **arguments)
@@ -349,11 +354,11 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
                 getattr(callback, method_name)(self, **arguments)
 
     def _decode_targets(self, y: Any) -> Any:
-        """Return targets as the user gave them, of targets as training uses them."""
+        """Turn targets as training uses them into targets as the user gave them."""
         return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
-        """Warn when training has diverged, which nothing else would say.
+        """Warn if training has diverged: skorch goes on with a loss of NaN.
 
         Parameters
         ----------
@@ -376,7 +381,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         """Do nothing: ``fit`` has checked X and y before the net was initialised."""
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
-        """Run the epochs, on the net's own random stream if ``random_state`` is set.
+        """Run the epochs; with ``random_state`` they draw from a random stream of the net.
 
         Parameters
         ----------
@@ -411,7 +416,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
                 train, valid = split(train, **targets, **accepted(split, fit_params))
             except ValueError as error:
                 raise ValueError(cannot_split(self.train_split, X, error)) from error
-        if not is_dataset(X):  # a split of a Dataset that was made here is encoded already
+        if not is_dataset(X):  # y was encoded by fit; only another Dataset, as of predefined_split, was not
             ours = root_of(train)
             return train, valid if valid is None or root_of(valid) is ours else self._encoded(valid)
         return self._encoded(train), None if valid is None else self._encoded(valid)
@@ -425,7 +430,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         return self._encode_targets(self._read_targets(y))
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
-        """Return the loss of a batch, after a look at what the module returns.
+        """Return the loss of a batch; the module's output is checked in the first call of a fit.
 
         Parameters
         ----------
@@ -454,6 +459,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             loss = super().get_loss(y_pred, y_true, X=X, training=training)
         else:
             self.weighed_ = True
+            # As skorch's get_loss, which cannot take weights.
             loss = weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
         penalty = self.step_.penalty_of(y_pred) if training and self.step_ is not None else None
         return loss if penalty is None else loss + penalty

@@ -20,7 +20,7 @@ from skaba.estimators._random import RandomStream
 from skaba.network import find_layer, unwrapped
 
 if TYPE_CHECKING:
-    # Each mixin stands left of skorch's net; only the type checker is told so.
+    # For the type checker only: skorch's net follows the mixins in the bases.
     from skorch import NeuralNet as _Net
 else:
     _Net = object
@@ -37,7 +37,7 @@ class AugmenterParameters(_Net):
     random_stream_: RandomStream | None = None
     seed_: int = 0
     penalty_: Any = None
-    # Whether one class stands for a sample; in a task without classes, presets given by name explain the loss.
+    # Whether a sample has one true class. If not, presets given by name explain the loss.
     _has_classes: ClassVar[bool] = False
 
     def _initialize_virtual_params(self) -> Any:
@@ -51,13 +51,14 @@ class AugmenterParameters(_Net):
         self.generator_ = torch.Generator().manual_seed(seed)
         for name in COMPONENTS:
             setattr(self, f"{name}_", self._made(name, getattr(self, name), self.get_params_for(name)))
+        # A copy, because a rule may keep state from step to step, and the parameter is the user's.
         self.rule_ = copy.deepcopy(self.strength) if callable(self.strength) else None
         self.categories_ = CategoryMemory()
         return self
 
     @property
     def strength_(self) -> Any:
-        """The strength in force: the estimator's own, or its augmenter's ``default_strength``; or the rule."""
+        """The strength in force: the parameter, or a copy if it is a rule; for None the augmenter's default."""
         if callable(self.strength):
             return self.rule_
         if self.strength is not None:
@@ -65,22 +66,22 @@ class AugmenterParameters(_Net):
         return 0.0 if self.augmenter_ is None else as_augmenter(self.augmenter_).default_strength
 
     def _initialize_module(self, reason: str | None = None) -> Any:
-        with self._own_random_state():
+        with self._own_random_state():  # initial weights are drawn from the global random state
             super()._initialize_module(reason)
         module: Any = self.module_
         if not isinstance(module, nn.Module):
             raise ValueError(f"module={self.module!r} returned {module!r}; it must return an nn.Module.")
         self.precision_ = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
-        if self.layer is not None:
+        if self.layer is not None:  # an unknown layer is an error before any training
             find_layer(module, self.layer)
         return self
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
-        """Return a module or criterion to train: what the user handed in is copied, and stays as it is.
+        """Return a module or criterion to train: a copy of what the user passed, which never changes.
 
-        Every ``fit`` therefore starts from the weights that the user gave, and nothing that was learned on one
-        fold reaches another through ``clone``. What a function returns is copied too, since it may hold a module that
-        the function keeps, such as a pretrained one.
+        Each ``fit`` therefore starts from the weights that the user gave, and ``clone`` carries nothing from one fold
+        to another. The module that a function returns is copied too, because the function may return the same object in
+        each call, such as a pretrained module.
 
         Parameters
         ----------
@@ -102,6 +103,8 @@ class AugmenterParameters(_Net):
             return made if isinstance(instance_or_cls, (type, nn.Module)) else copied_component(made, "module")
         if instance_or_cls is self.module or not isinstance(self.module, nn.Module):
             return copied_component(instance_or_cls, "module")
+        # A criterion may hold the user's module or its parameters, as a regulariser does: its copy holds the copied
+        # ones.
         return copied_component(instance_or_cls, "criterion", beside=(self.module, unwrapped(self.module_)))
 
     def _initialize_criterion(self, reason: str | None = None) -> Any:
@@ -112,18 +115,19 @@ class AugmenterParameters(_Net):
         return holding_random_state() if self.random_stream_ is None else self.random_stream_(self.device)
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
-        """Return the parameters; nested ones as they are in force.
+        """Return the parameters; nested ones that were set replace those of the components.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include those of nested components.
+            Whether to include the parameters of nested components.
 
         Returns
         -------
         dict
         """
         parameters = super().get_params(deep=deep, **kwargs)
+        # BaseEstimator reads nested parameters from the component that was given, which set_params leaves unchanged.
         prefixes = tuple(f"{name}__" for name in COMPONENTS)
         in_force = {name: value for name, value in vars(self).items() if name.startswith(prefixes)}
         return {**parameters, **in_force}
@@ -155,10 +159,11 @@ class AugmenterParameters(_Net):
             except ValueError:
                 warnings.warn(f"{component}__{name} is dropped: {new!r} has no such parameter.", stacklevel=4)
                 delattr(self, f"{component}__{name}")
+                # skorch checks the names in this set when the net is initialised.
                 self._params_to_validate.discard(f"{component}__{name}")
 
     def _made(self, component: str, given: Any, nested: dict[str, Any]) -> Any:
-        """Return the component that training uses: never the parameter itself, which is the user's."""
+        """Return the component that training uses: a clone if it is a scikit-learn estimator."""
         made = self._named(component, given)
         if isinstance(made, BaseEstimator):
             made = clone(made)
@@ -170,7 +175,7 @@ class AugmenterParameters(_Net):
         return made.set_params(**nested)
 
     def _named(self, component: str, given: Any) -> Any:
-        """Return a component, made if it is given by name; a ValueError if it cannot be used."""
+        """Return a component, made if it is given by name; raise a ValueError if it cannot be used."""
         if component == "augmenter":
             if isinstance(given, str):
                 return preset(given) if self._has_classes else preset_that_explains(given, Loss())
@@ -182,7 +187,7 @@ class AugmenterParameters(_Net):
 
 
 def _set_component(net: Any, name: str, value: Any) -> None:
-    """Set a component or one of its parameters on an initialised net: all of it, or nothing."""
+    """Set a component or one of its parameters on an initialised net; after an error nothing is set."""
     component, _, parameter = name.partition("__")
     nested = net.get_params_for(component)
     if parameter:

@@ -1,4 +1,4 @@
-"""The net inside a Pipeline or a search, and X as that net takes it."""
+"""The net inside a Pipeline or a search, and X as the net receives it."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def attribute(estimator: Any, X: Any, y: Any = None, *, attribution: Any = None,
     attribution : callable or str, default=None
         The method; see :meth:`skaba.ABAClassifier.attribute`.
     target : callable, str or int, default=None
-        What is explained; see there.
+        The output or value that is explained; see there.
 
     Returns
     -------
     ndarray of the shape of the transformed X, or of the layer's output
-        A map over what the net takes: of a Pipeline, that is X after the steps before the net.
+        One value per feature that the net receives; in a Pipeline, these are the features after the earlier steps.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def augment(estimator: Any, X: Any, y: Any = None) -> np.ndarray:
     Returns
     -------
     ndarray of the shape of the transformed X, or of the layer's output
-        What the net takes, changed; the steps of a Pipeline are not undone.
+        The input of the net, augmented; the earlier steps of a Pipeline are not undone.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def as_seen_by_net(estimator: Any, X: Any) -> Any:
 
 
 def with_net(estimator: Any, net: AugmentedNet) -> Any:
-    """Return an unfitted estimator with another net in place of its own; for a search, its best estimator."""
+    """Return an unfitted copy of an estimator, or of a search's best estimator, with another net."""
     if isinstance(estimator, BaseSearchCV):
         return with_net(estimator.best_estimator_, net)
     if not isinstance(estimator, Pipeline):
@@ -207,11 +207,11 @@ def with_net(estimator: Any, net: AugmentedNet) -> Any:
 
 
 def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
-    """Return a net that shares everything with another, its fitted module too, except for some attributes.
+    """Return a net that shares all attributes with another one, also its fitted module, except for those given.
 
-    It is for predictions, not for training. Setting an attribute on it leaves the other net alone, which ``set_params``
-    on the net itself would not.
+    It is for predictions, not for training. Setting an attribute on it does not change the other net.
     """
+    # skorch's __setattr__ would register modules and optimisers among the attributes as new ones.
     view = object.__new__(type(net))
     view.__dict__.update({**net.__dict__, **attributes})
     return view
@@ -219,13 +219,14 @@ def sharing(net: AugmentedNet, **attributes: Any) -> AugmentedNet:
 
 def _unpacked(estimator: Any) -> tuple[list[Pipeline], Any]:
     """Return the pipelines of transformers, the outermost first, and the estimator behind them."""
+    # BaseSearchCV, the only common base of scikit-learn's searches, is private there.
     transformers = []
     while isinstance(estimator, (BaseSearchCV, Pipeline)):
         if isinstance(estimator, BaseSearchCV):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
             continue
         if len(estimator.steps) > 1:
-            transformers.append(estimator[:-1])
+            transformers.append(estimator[:-1])  # a Pipeline that shares the fitted steps
         estimator = estimator.steps[-1][1]
     return transformers, estimator
 

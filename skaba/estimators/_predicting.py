@@ -20,7 +20,7 @@ from skaba.estimators._data import check_inside
 from skaba.network import first_output
 
 if TYPE_CHECKING:
-    # Each mixin stands left of skorch's net; only the type checker is told so.
+    # For the type checker only: skorch's net follows the mixins in the bases.
     from skorch import NeuralNet as _Net
 else:
     _Net = object
@@ -45,7 +45,8 @@ class PredictingNet(_Net):
         X = self._check_known(X)
         nonlinearity = self._get_predict_nonlinearity()
         try:
-            # A DataLoader draws from the global random state even where it does not shuffle.
+            # A DataLoader draws a seed for its workers even if it does not shuffle. With random_state that leaves no
+            # trace; without, the global state advances as it does in skorch.
             with holding_random_state() if self.random_state is None else random_state_kept():
                 answers = [nonlinearity(first_output(answer)) for answer in self.forward_iter(X)]
         except RuntimeError as error:
@@ -73,14 +74,15 @@ class PredictingNet(_Net):
         Raises
         ------
         ValueError
-            If y holds what ``fit`` would not accept; labels that ``fit`` has not seen count as missed.
+            If ``fit`` would refuse y. Labels that ``fit`` has not seen are allowed, and count as wrong predictions.
         """
         return float(super().score(X, self._read_targets(y), sample_weight=sample_weight))
 
     def _check_known(self, X: Any, *, floats: bool = False) -> Any:
         """Check X as ``fit`` does, and check that its samples are like those of ``fit``."""
         given, X = X, check_samples(X, floats=floats)
-        if is_dataset(X) and not isinstance(X, Subset):  # whose samples would have to be copied; fit has checked ours
+        # The samples of a Subset would have to be copied; those of a validation split were checked by fit.
+        if is_dataset(X) and not isinstance(X, Subset):
             check_inside(X)
         self._check_names(given, learn=False)
         check_like_fitted(self, X)
@@ -89,6 +91,7 @@ class PredictingNet(_Net):
     def _check_names(self, X: Any, *, learn: bool) -> None:
         """Learn or check the columns' names of a data frame, as scikit-learn does."""
         if not is_dataset(X) and not isinstance(X, Mapping):
+            # skip_check_array: check_array refuses images and series, which have more than two axes.
             validate_data(self, X, reset=learn, skip_check_array=True, ensure_2d=False)
 
     def _learn_shape(self, X: Any) -> None:

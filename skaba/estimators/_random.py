@@ -14,8 +14,8 @@ class RandomStream:
     """A random state that replaces torch's global one inside a ``with`` block.
 
     Module initialisation, the order of the samples and dropout draw from the global random state. A fit with
-    ``random_state`` therefore replaces it by a stream that belongs to the estimator: every block goes on where the
-    last one ended, and afterwards the global state is as it was.
+    ``random_state`` therefore replaces it by a stream that belongs to the estimator: each block continues where the
+    previous one ended, and the global state is restored afterwards.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class RandomStream:
         Parameters
         ----------
         device : str
-            Where the net is now, which may be another place than where it was trained first.
+            The net's current device, which need not be the one on which it was first trained.
         """
         cuda = cuda_devices(device)
         with random_state_kept(cuda):
-            torch.manual_seed(self.seed)  # for a device that comes for the first time
+            torch.manual_seed(self.seed)  # the start of the stream, on all devices without a state
             if "cpu" in self.states:
                 torch.set_rng_state(self.states["cpu"])
             for each in cuda:

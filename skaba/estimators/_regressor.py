@@ -14,9 +14,9 @@ from skaba.estimators._targets import NamedTargets
 
 
 class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
-    """A PyTorch network as a regressor that augments where the network looks.
+    """A PyTorch network as a regressor, trained with attribution-based augmentation.
 
-    As :class:`ABAClassifier`, for real targets. Presets given by name explain the loss.
+    Like :class:`ABAClassifier`, for real targets. Presets given by name explain the loss.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
         As in :class:`ABAClassifier`.
     criterion : nn.Module class, default=nn.MSELoss
     **parameters
-        All of skorch's.
+        Other parameters of skorch.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
 
     Notes
     -----
-    Scale the targets: a network starts with predictions near 0 and with spread near 1.
+    Scale the targets to about mean 0 and standard deviation 1, the scale of a new network's predictions.
 
     References
     ----------
-    Kinkel (2023), chapter 6, names regression as future work; the loss as target is the
-    source's own choice where no class can be picked (section 4.1.3).
+    Kinkel (2023), chapter 6, names regression as future work. Where no class can be picked, it
+    explains the loss (section 4.1.3).
 
     Examples
     --------
@@ -69,7 +69,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
         super().__init__(module, criterion=criterion, **parameters)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the module's output; skorch's name for it, as a regression has no probabilities.
+        """Return the module's output. The name is skorch's: a regression has no probabilities.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
         Returns
         -------
         ndarray of shape (n, n_outputs)
-            Also of a module that returns (n,).
+            Also if the module returns (n,).
         """
         outputs = super().predict_proba(X)
         return outputs[:, None] if outputs.ndim == 1 else outputs
@@ -93,7 +93,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
         Returns
         -------
         ndarray of shape (n,) or (n, n_outputs)
-            As y in ``fit``.
+            The shape of y in ``fit``.
         """
         predictions = self.predict_proba(X)
         if self.target_shape_ is None:  # loaded weights, never fitted
@@ -119,6 +119,7 @@ class ABARegressor(NamedTargets, AugmentedNet, NeuralNetRegressor):
             y_true = y_true.reshape(y_pred.shape)
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
+    # This get_loss only reshapes y, so maps of the loss explain the criterion.
     _loss_of_criterion = get_loss
 
     def _read_targets(self, y: Any) -> np.ndarray:

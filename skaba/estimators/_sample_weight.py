@@ -37,6 +37,7 @@ def checked_weights(sample_weight: Any, X: Any) -> NDArray[Any] | None:
         return None
     if isinstance(X, IterableDataset):
         raise ValueError("sample_weight cannot be matched with the samples of an IterableDataset.")
+    # scikit-learn needs only the number of samples; X may be a Dataset or a mapping, which it does not take.
     samples = np.empty((get_len(X), 0))
     weights: NDArray[Any] = _check_sample_weight(sample_weight, samples, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
@@ -50,7 +51,7 @@ def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
     Parameters
     ----------
     dataset : Dataset
-        What ``train_split`` returned of the n samples.
+        What ``train_split`` returned for the n samples.
     weights : ndarray of shape (n,)
 
     Returns
@@ -60,7 +61,7 @@ def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
     Raises
     ------
     ValueError
-        If it is not a part of them.
+        If the Dataset holds other samples.
     """
     chosen = positions(dataset)
     if len(chosen) and chosen.max() >= len(weights):
@@ -90,8 +91,9 @@ def weighted_loss(criterion: Any, y_pred: Any, y_true: Any, weights: Tensor) -> 
     Raises
     ------
     ValueError
-        If the criterion does not tell the samples' losses apart.
+        If the criterion cannot return one loss per sample.
     """
+    # A shallow copy, so that gradients reach the criterion's own parameters.
     unreduced = copy.copy(criterion)
     unreduced.reduction = "none"
     losses = unreduced(y_pred, y_true)

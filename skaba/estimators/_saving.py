@@ -1,4 +1,4 @@
-"""What a net learned from the data in addition to its weights, saved in the same file."""
+"""Labels, shapes and names that a net learned from the data, saved in the file of its weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 if TYPE_CHECKING:
-    # Each mixin stands left of skorch's net; only the type checker is told so.
+    # For the type checker only: skorch's net follows the mixins in the bases.
     from skorch import NeuralNet as _Net
 else:
     _Net = object
@@ -21,7 +21,7 @@ ENTRY = "skaba"
 class SavedNet(_Net):
     """Saves what was learned from the data in addition to the weights, in the file of the weights."""
 
-    # What is learned from the data in addition to the weights.
+    # Attributes that are learned from the data in addition to the weights.
     _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
     learned_: bool = False
     _task: ClassVar[str]
@@ -59,13 +59,13 @@ class SavedNet(_Net):
         self.learned_ = True
 
     def _get_module(self, name: str, msg: str) -> Any:
-        """Return what ``save_params`` and ``load_params`` take a state from."""
+        """Return the object whose state ``save_params`` writes and ``load_params`` reads."""
         module = super()._get_module(name, msg)
         return LearnedState(self, module) if name == "module_" else module
 
 
 class LearnedState:
-    """A net's module, whose state tells what the net learned from the data: labels, shapes and names.
+    """A net's module, whose state also holds the labels, shapes and names that the net learned.
 
     They are JSON in the metadata of the module's ``state_dict``. PyTorch keeps that metadata when the state is
     saved, reads it back without unpickling objects, and loads the weights into a plain module as before.
@@ -84,6 +84,7 @@ class LearnedState:
         """Return the module's state with the net's in its metadata."""
         state = self.module.state_dict()
         learned = {name: _packed(value) for name, value in self.net.learned_state().items()}
+        # Not an entry of the state itself: load_state_dict of a plain module would refuse it as an unexpected key.
         state._metadata[ENTRY] = {"learned": json.dumps(learned)}  # type: ignore[attr-defined]
         return state
 

@@ -1,4 +1,4 @@
-"""Scores during training, on the labels that the user knows."""
+"""Scores during training, computed from the user's labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skorch.callbacks import BatchScoring, EpochScoring
 
 @contextmanager
 def scored_by_label(callback: Any, decode: Callable[[Any], Any]) -> Iterator[None]:
-    """Let skorch's scoring callbacks see labels, where training uses class indices, for the time of the block.
+    """Let skorch's scoring callbacks see the user's labels, in place of class indices, for the time of the block.
 
     A scorer then compares them with ``predict`` and reads ``pos_label`` as scikit-learn does outside of training.
 
@@ -25,6 +25,7 @@ def scored_by_label(callback: Any, decode: Callable[[Any], Any]) -> Iterator[Non
     if not isinstance(callback, (EpochScoring, BatchScoring)):
         yield
         return
+    # Set for one call only: nets are pickled with their callbacks, and a lambda cannot be pickled.
     extract = callback.target_extractor
     callback.target_extractor = lambda y: decode(extract(y))
     try:

@@ -1,4 +1,4 @@
-"""Checks of skorch's own parameters, which skorch would report late or not by name."""
+"""Checks of skorch's parameters, for which skorch would raise an error late or without their names."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check_components(net: Any) -> None:
         if isinstance(component, torch.optim.Optimizer):
             kind = type(component).__name__
             raise ValueError(
-                f"{name}={kind}(...) belongs to parameters that it was made with: pass the class, {name}={kind}, and "
-                f"its arguments as {name}__momentum=..."
+                f"{name}={kind}(...) is bound to the parameters that it was made with: pass the class, {name}={kind}, "
+                f"and its arguments as {name}__momentum=..."
             )
         if not callable(component):
             raise ValueError(f"{name}={component!r} must be a class, a function that returns an instance, or a module.")
@@ -37,7 +37,7 @@ def check_criterion(criterion: Any, refused: Mapping[tuple[type[nn.Module], ...]
     ----------
     criterion : nn.Module class, instance or function
     refused : mapping
-        What to do instead, by losses.
+        For each group of losses, what to use instead.
     """
     kind = criterion if isinstance(criterion, type) else type(criterion)
     for losses, advice in refused.items():
@@ -52,9 +52,9 @@ def check_device(device: Any) -> None:
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} is not a device that PyTorch knows; pass 'cpu', 'cuda' or 'mps'."
-        ) from error
+        raise ValueError(f"device={device!r} is not a device of PyTorch; pass 'cpu', 'cuda' or 'mps'.") from error
+    # torch.device accepts the name of any backend. Only using it shows whether it is there: torch built without CUDA
+    # raises an AssertionError.
     try:
         torch.empty(0, device=kind)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -62,7 +62,7 @@ def check_device(device: Any) -> None:
 
 
 def check_monitors(callbacks: Iterable[tuple[str, Any]], train_split: Any) -> None:
-    """Raise a ValueError if a callback waits for a validation score and no samples are held out.
+    """Raise a ValueError if a callback monitors a validation score but no samples are held out.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def check_trainable(parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
 
 
 def unknown_parameters(names: Iterable[str], prefixes: Iterable[str], known: Iterable[str]) -> str | None:
-    """Return the error for parameters that nothing takes, with the nearest names; None if there are none.
+    """Return the error message for unknown parameters, with the nearest names; None if there are none.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def unknown_parameters(names: Iterable[str], prefixes: Iterable[str], known: Ite
     prefixes : iterable of str
         Components whose parameters are written ``prefix__name``.
     known : iterable of str
-        The estimator's own parameters.
+        The parameters of the estimator itself.
     """
     prefixes = tuple(prefixes)
     unknown = sorted(name for name in names if not name.endswith("_") and not name.startswith(prefixes))

@@ -1,4 +1,4 @@
-"""The training step: skorch's own, on a batch that :mod:`skaba.training` augments."""
+"""skorch's training step, on a batch that :mod:`skaba.training` augments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skaba.network import unwrapped
 from skaba.training import TrainingStep
 
 if TYPE_CHECKING:
-    # Each mixin stands left of skorch's net; only the type checker is told so.
+    # For the type checker only: skorch's net follows the mixins in the bases.
     from skorch import NeuralNet as _Net
 else:
     _Net = object
@@ -58,14 +58,14 @@ class AugmentedStep(_Net):
         dict
             ``loss`` and ``y_pred``, of the augmented batch.
         """
-        # As the step itself will do: the gradients of the last step need not be in memory while maps are computed.
+        # skorch does so only inside the step. Here it frees the gradients' memory while maps are computed.
         self._zero_grad_optimizer()
         with self.augmented(batch, **fit_params) as augmented:
             return super().train_step(augmented, **fit_params)
 
     @contextmanager
     def augmented(self, batch: Any, **fit_params: Any) -> Iterator[Any]:
-        """Hold the net so that it sees a batch augmented; wrap a ``train_step`` of your own in this block.
+        """Augment a batch for the time of the block; wrap a custom ``train_step`` in it.
 
         Parameters
         ----------
@@ -77,8 +77,8 @@ class AugmentedStep(_Net):
         Yields
         ------
         batch
-            With augmented inputs; with ``layer=`` the batch as it came, while that layer's
-            output is changed in every forward pass inside the block.
+            With augmented inputs. With ``layer=`` the batch is unchanged, and the layer's output is changed in each
+            forward pass inside the block.
         """
         batch, index = batch if isinstance(batch, IndexedBatch) else (batch, None)
         with self._weighing(index):
@@ -105,7 +105,7 @@ class AugmentedStep(_Net):
             self.step_ = None
 
     def _training_step(self, generator: torch.Generator | None = None) -> TrainingStep:
-        """Return how batches are augmented, by the parameters in force."""
+        """Return how batches are augmented; for samples that are only looked at, a generator is given."""
         return TrainingStep(
             self.module_,
             None if self.augmenter_ is None else as_augmenter(self.augmenter_),
@@ -119,7 +119,7 @@ class AugmentedStep(_Net):
         )
 
     def _n_classes(self) -> int | None:
-        """Return how many classes exclude each other; None if the task has no such classes, or they are not known."""
+        """Return the number of classes if they exclude each other; None if they do not, or are not known."""
         return None
 
     @contextmanager
@@ -128,6 +128,7 @@ class AugmentedStep(_Net):
         if not self._weighs():
             yield
             return
+        # Each loss is normalised by the batch's size, not by its weights: the weights have mean 1 over all samples.
         self.batch_weight_ = None if self.train_weight_ is None or index is None else self.train_weight_[index]
         self.weighed_ = False
         try:
@@ -144,11 +145,11 @@ class AugmentedStep(_Net):
         return self.train_weight_ is not None
 
     def _loss_weights(self, y_true: Any) -> Tensor | None:
-        """Return the weights of a batch's samples in the loss of training, None where all weigh the same."""
+        """Return the weights of a batch's samples in the loss of training; None if all weights are equal."""
         return self.batch_weight_
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the iterator over a data set; batches are numbered if something is known of each sample.
+        """Return the iterator over a data set; its batches hold the samples' numbers if training needs them.
 
         Parameters
         ----------
@@ -167,7 +168,7 @@ class AugmentedStep(_Net):
         if self.mask_ is not None:
             self.train_mask_ = self.mask_.of(dataset)
         if self._needs_index():
-            # What is kept belongs to a data set, at one place in the network.
+            # Categories belong to one data set and one layer. Those of an earlier fit stay if both are the same.
             fresh = self.augmenter_.new_memory(f"{indexed.name()} {self.layer}", len(indexed))
             fresh.announce = print if self.verbose else None
             if self.categories_ is None or self.categories_.data != fresh.data:
@@ -175,6 +176,7 @@ class AugmentedStep(_Net):
         iterator = super().get_iterator(indexed, training=True)
         if self._needs_index():
             indexed.require_one_shape(iterator.collate_fn)
+        # Wrapped here, since the user may have chosen both the iterator and its collate_fn.
         iterator.collate_fn = IndexedCollate(iterator.collate_fn)
         return iterator
 
@@ -189,7 +191,7 @@ class AugmentedStep(_Net):
         return self._as_input(inputs), to_tensor(y, device=self.device)
 
     def _as_input(self, inputs: Any) -> Any:
-        """Return the inputs on the device, floats in the module's own precision."""
+        """Return the inputs on the device, floats in the module's precision."""
         inputs = to_tensor(inputs, device=self.device)
         if isinstance(inputs, Mapping):
             return {name: _in_precision(value, self.precision_) for name, value in inputs.items()}
@@ -198,7 +200,7 @@ class AugmentedStep(_Net):
         return _in_precision(inputs, self.precision_)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Run the module on a batch, with those further arguments that its ``forward`` takes.
+        """Run the module on a batch, with those of the further arguments that its ``forward`` takes.
 
         Parameters
         ----------

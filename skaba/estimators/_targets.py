@@ -1,4 +1,4 @@
-"""Outputs by name: which of the network's outputs a class, a label or a column of y stands for."""
+"""Names of outputs: which output of the network belongs to a column of y."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    # The mixin stands left of the net; only the type checker is told so.
+    # For the type checker only: the net follows the mixin in the bases.
     from skaba.estimators._net import AugmentedNet as _Net
 else:
     _Net = object
@@ -38,12 +38,12 @@ class NamedTargets(_Net):
         numbers = {index: index for index in range(self._n_outputs())}
         names = [] if self.target_names_ is None else self.target_names_.tolist()
         named = {name: index for index, name in enumerate(names)}
-        # Where the names are numbers, a number is a name.
+        # If names are integers, an integer is a name and not a position.
         return named if any(isinstance(name, int) for name in named) else {**numbers, **named}
 
 
 def column_names(y: Any) -> np.ndarray | None:
-    """Return the names of a data frame's columns: all strings, or integers other than 0, 1, ...; else None.
+    """Return the names of a data frame's columns if all are strings, or integers other than 0, 1, ...; else None.
 
     Raises
     ------
@@ -53,11 +53,12 @@ def column_names(y: Any) -> np.ndarray | None:
     columns = getattr(y, "columns", None)
     names = [] if columns is None else columns.tolist()
     of_one_kind = any(all(isinstance(name, kind) for name in names) for kind in (str, int))
+    # 0, 1, ... are the names that pandas gives columns by default.
     if not of_one_kind or names == list(range(len(names))):
         return None
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"y has several columns named {_listed(repeated)}; give every column a name of its own.")
+        raise ValueError(f"y has several columns named {_listed(repeated)}; give each column a different name.")
     return np.array(names, dtype=object)
 
 

@@ -1,4 +1,4 @@
-"""Losses on attributions: what a network is to pay for relying on features that are known to be irrelevant."""
+"""Losses on attributions, which penalise a network for using features that are known to be irrelevant."""
 
 from skaba.losses._penalty import ForwardPass, Penalty
 from skaba.losses._rrr import RRR

@@ -27,9 +27,10 @@ class ForwardPass:
     model : nn.Module
         The network, or its view from the layer whose output is explained.
     features : Tensor of shape (n, ...)
-        The batch that is trained on: the input, or the layer's output, after augmentation.
+        The features that are trained on: the input, or the layer's output, after augmentation.
     source : Tensor or GradientEdge
-        What to differentiate with respect to, in place of the features: a network may write into these.
+        The point of the graph to differentiate with respect to. It replaces the features, which a network may
+        overwrite.
     logits : Tensor of shape (n, n_outputs)
     y : Tensor
         The targets that are trained on.
@@ -50,22 +51,26 @@ class ForwardPass:
     generator: torch.Generator
 
     def gradient(self, values: Tensor) -> Tensor:
-        """Differentiate the sum of values that were computed from the logits with respect to the features.
+        """Return the gradient of a sum of values with respect to the features.
 
         Parameters
         ----------
         values : Tensor of any shape
+            Computed from the logits.
 
         Returns
         -------
         Tensor of the features' shape
-            Itself differentiable.
+            It is differentiable itself.
 
         Raises
         ------
         ValueError
             If the values do not depend on the features.
         """
+        # autograd.grad and not backward(): the parameters' gradients belong to the loss, whose backward pass follows.
+        # One pass over the sum gives the gradients of all samples, as long as a sample's values do not depend on other
+        # samples.
         gradients: tuple[Tensor | None, ...] = (None,)
         if values.requires_grad:
             gradients = torch.autograd.grad(values.sum(), self.source, create_graph=True, allow_unused=True)
@@ -98,12 +103,12 @@ class ForwardPass:
 class Penalty(BaseEstimator, ABC):
     """A loss on the attributions of the batch that is trained on, to be added to the training loss.
 
-    A subclass writes ``_of_samples``.
+    A subclass implements ``_of_samples``.
 
     Parameters
     ----------
     weight : float, default=1.0
-        What the mean over the batch is multiplied by.
+        The factor of the mean over the batch.
 
     Examples
     --------
@@ -135,7 +140,7 @@ class Penalty(BaseEstimator, ABC):
         Tensor
             A scalar: ``weight`` times the mean of the samples' penalties. Its gradients reach the network's parameters.
         """
-        validate_changed(self)
+        validate_changed(self)  # parameters may have been set since the last call, for example by a search
         return self.weight * self._of_samples(forward_pass).mean()
 
     @abstractmethod

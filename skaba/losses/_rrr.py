@@ -14,8 +14,7 @@ class RRR(Penalty):
         \lambda \, \frac{1}{n} \sum_i \sum_j
         \left((1 - m_{ij}) \frac{\partial}{\partial x_{ij}} \sum_k \log \hat p_{ik}\right)^2
 
-    It costs one backward pass more, through the pass that training makes, and a second derivative; no second forward
-    pass.
+    It costs one more backward pass and a second derivative. The forward pass is that of training.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ class RRR(Penalty):
     References
     ----------
     Ross, Hughes and Doshi-Velez (2017), "Right for the Right Reasons: Training Differentiable Models by Constraining
-    their Explanations", equation 1; there a sum over the samples in place of the mean.
+    their Explanations", equation 1, which has a sum over the samples in place of the mean.
 
     Examples
     --------
@@ -48,4 +47,5 @@ class RRR(Penalty):
 
     def _of_samples(self, forward_pass: ForwardPass) -> Tensor:
         gradient = forward_pass.gradient(forward_pass.log_probabilities())
+        # masked_fill and not a product with 1 - mask: an infinite gradient under the mask would give NaN.
         return gradient.masked_fill(forward_pass.mask, 0).square().flatten(1).sum(dim=1)

@@ -1,4 +1,4 @@
-"""Checks for your own extensions: what every attribution method and every augmenter must do."""
+"""Checks for custom attribution methods and augmenters."""
 
 from skaba.testing._attribution import check_attribution_method
 from skaba.testing._augmenter import check_augmenter

@@ -17,7 +17,7 @@ from skaba.testing._traces import traceless
 
 
 def check_attribution_method(method: Any, *, rows_independent: bool = True) -> list[str]:
-    """Check that an attribution method does what every method must do.
+    """Check that an attribution method keeps the rules for all methods.
 
     The method is called on small built-in networks: for tables, for images, and for texts at their embedding. A
     network that the method refuses with a TypeError or a ValueError is left out.
@@ -63,7 +63,7 @@ def check_attribution_method(method: Any, *, rows_independent: bool = True) -> l
     >>> check_attribution_method(InputXGradient())
     ['table', 'image', 'text']
 
-    A function of your own; the first mistake that is found is reported.
+    A custom function; the first mistake that is found is reported.
 
     >>> import torch
     >>> def noise(model, x, y, *, target, criterion, generator):
@@ -133,19 +133,23 @@ def check_map(method: Any, make: Make) -> None:
     _require(bool(map_.isfinite().all()), "the map holds NaN or infinity")
     _require(not map_.requires_grad, "the map is not detached")
     _require(torch.equal(case.x, copies[0]) and torch.equal(case.y, copies[1]), "x or y has changed")
+    # Evaluation often runs under no_grad, which must not turn off the gradients inside a method.
     with torch.no_grad():
         _require(torch.equal(_map(method, make()), map_), "the map is another one under torch.no_grad()")
+    # case.model is the network or a view of it, so it becomes double too.
     double = Case(case.network.double(), case.model, case.x.double(), case.y)
     _require(_map(method, double).dtype == torch.float64, "the map of a double x is not double")
 
 
 def check_trace(method: Any, make: Make) -> None:
-    """Check that the method leaves no trace, whatever happens."""
+    """Check that the method leaves no trace, also after an error."""
+    # Both modes: a method that always calls train() at its end would pass in one of them.
     for training in (True, False):
         case = make()
         case.network.train(training)
         with traceless(case.model), traceless(case.network):
             _map(method, case)
+    # A failure in the first pass and one between two passes, when flags and hooks have been changed.
     for on_pass in (1, 2):
         case = make()
         with failing(case.network, on_pass) as calls, traceless(case.model), traceless(case.network):
@@ -183,7 +187,7 @@ def check_single(method: Any, make: Make) -> None:
 def check_rows(method: Any, make: Make) -> None:
     """Check that a sample's map does not change with the other samples."""
     case = make()
-    # Same shapes, so the same random numbers: a method that draws can be compared too.
+    # The batches have the same shape and therefore the same random numbers, so a method that draws can be compared too.
     others = case.x.flip(0) * 2
     others[-1] = case.x[-1]
     same = torch.isclose(_map(method, case)[-1], _map(method, case._replace(x=others))[-1], rtol=1e-3, atol=1e-5)
@@ -220,6 +224,7 @@ def check_graph(method: Any, make: Make) -> None:
     """Check that is_differentiable is true."""
     flag = getattr(method, "is_differentiable", False)
     _require(isinstance(flag, bool), f"is_differentiable is {flag!r}, not a bool")
+    # Finite differences need a smooth network: the second derivative of ReLU is 0 almost everywhere.
     case = make(nn.Tanh) if flag else make()
     with failing(case.network, 0 if flag else 1) as calls, traceless(case.network):
         call = partial(attributed, method, case.model, case.x, case.y, target=PredictedClass(), create_graph=True)

@@ -20,13 +20,13 @@ from skaba.testing._networks import Case, NetworkError, another_random_state, fa
 from skaba.testing._traces import traceless
 
 N_SEEDS = 20
-"""How many batches are drawn where two have to differ."""
+"""The number of batches that are drawn where at least two have to differ."""
 
 
 def check_augmenter(augmenter: Any, *, strength: float | None = None, random: bool = True) -> list[str]:
-    """Check that an augmenter does what every augmenter must do.
+    """Check that an augmenter keeps the rules for all augmenters.
 
-    It is called on small built-in networks, for tables, images, series, and texts at their embedding, alone, at a
+    It is called on small built-in networks for tables, images, series, and texts at their embedding: by itself, at a
     hidden layer, and in the fit of an estimator. A network whose batch the augmenter refuses with a TypeError or a
     ValueError is left out.
 
@@ -38,8 +38,8 @@ def check_augmenter(augmenter: Any, *, strength: float | None = None, random: bo
     strength : float, default=None
         The strength of the checks, greater than 0; by default the augmenter's ``default_strength``.
     random : bool, default=True
-        Whether the result is random. Pass False for an augmenter that draws nothing: other seeds then need not give
-        other results.
+        Whether the result is random. Pass False for an augmenter that does not draw: different seeds then need not give
+        different results.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def check_augmenter(augmenter: Any, *, strength: float | None = None, random: bo
     AssertionError
         If the augmenter fails a check; the message says which one. If it refuses all networks, it gives the reasons.
     ValueError
-        If it is no augmenter at all.
+        If it is not an augmenter.
 
     Notes
     -----
@@ -60,14 +60,15 @@ def check_augmenter(augmenter: Any, *, strength: float | None = None, random: bo
     * The result has the shape, dtype and device of x, is finite and detached; new targets have one row per sample.
     * x and y are not changed. No trace is left: training flags, buffers, parameters and their gradients, hooks and the
       global random states are as before, also if the network raises an error, which comes through.
-    * At strength 0 the result is x itself, and the model is not called. A strength that is negative, no finite number
+    * At strength 0 the result is x itself, and the model is not called. A strength that is negative, not a finite
+    number
       or larger than ``largest_strength`` is refused.
-    * A batch changes, at least one in twenty; an empty one stays empty. The same generator gives the same result,
-      whatever the global random state, and other seeds give other results.
+    * At least one of twenty batches changes; an empty batch stays empty. The same generator gives the same result,
+      whatever the global random state, and different seeds give different results.
     * Padding at an embedding stays as it is.
     * A scikit-learn estimator clones, prints and pickles, and its parameters can be read and set.
-    * At a hidden layer it augments the output inside the forward pass, each time alike, and gradients reach the layers
-      before.
+    * At a hidden layer it augments the output inside the forward pass, with the same result each time, and gradients
+      reach the earlier layers.
     * An estimator fits with it, ``random_state`` decides the result, and strength 0 is plain training bit for bit.
 
     Examples
@@ -139,7 +140,7 @@ Make = Callable[[], Case]
 
 
 def check_result(checked: _Checked, make: Make) -> None:
-    """Check the form of what comes back, and that the batch itself does not change."""
+    """Check the form of the result, and that the batch itself does not change."""
     case = make()
     double = Case(case.network.double(), case.model, case.x.double(), case.y)
     for each in (make(), double):
@@ -160,12 +161,13 @@ def check_result(checked: _Checked, make: Make) -> None:
 
 
 def check_trace(checked: _Checked, make: Make) -> None:
-    """Check that no trace is left, whatever happens."""
+    """Check that no trace is left, also after an error."""
     for training in (True, False):
         case = make()
         case.network.train(training)
         with traceless(case.model), traceless(case.network):
             checked.call(case)
+    # A failure in the first pass and one between two passes, when flags and hooks have been changed.
     for on_pass in (1, 2):
         case = make()
         with failing(case.network, on_pass) as calls, traceless(case.model), traceless(case.network):
@@ -174,9 +176,9 @@ def check_trace(checked: _Checked, make: Make) -> None:
 
 
 def check_strength(checked: _Checked, make: Make) -> None:
-    """Check strength 0 and what is refused."""
+    """Check strength 0, and that strengths out of range are refused."""
     case = make()
-    with failing(case.network, 1):
+    with failing(case.network, 1):  # an error if the model is called at all
         x, y = checked.call(case, strength=0)
     _require(x.data_ptr() == case.x.data_ptr() and torch.equal(x, case.x), "the result at strength 0 is not x itself")
     _require(y is case.y, "the targets at strength 0 are not y itself")
@@ -196,6 +198,7 @@ def check_randomness(checked: _Checked, make: Make) -> None:
     _require(_same(checked.call(make()), first), "the same generator gave two results")
     with another_random_state():
         _require(_same(checked.call(make()), first), "the result depends on the global random state")
+    # Many seeds: an augmenter that acts with a probability may leave a few batches unchanged.
     results = [checked.call(make(), seed=seed) for seed in range(N_SEEDS)]
     x = make().x
     _require(any(not torch.equal(each, x) for each, _ in results), f"{N_SEEDS} batches did not change")
@@ -241,6 +244,7 @@ def check_layer(checked: _Checked, make: Make) -> None:
     if move is None:
         return
     features = FromLayer(case.network, layer, _inputs(case)).features().requires_grad_()
+    # Products, because an augmenter may write into the output of a layer, but autograd refuses writes into a leaf.
     first, second = move(features * 1), move(features * 1)
     _require(first.shape == features.shape, f"at a layer the result has shape {tuple(first.shape)}")
     _require(torch.equal(first, second), "at a layer two forward passes of one step are augmented differently")
@@ -258,7 +262,7 @@ def check_fit(checked: _Checked, make: Make) -> None:
 def _fitted(augmenter: Any, strength: float, case: Case) -> Any:
     return ABAClassifier(
         case.network,
-        augmenter=copy.deepcopy(augmenter),
+        augmenter=copy.deepcopy(augmenter),  # a function may keep state, which the estimator does not copy
         strength=strength,
         layer=case.model.layer if isinstance(case.model, FromLayer) else None,
         max_epochs=2,
@@ -274,7 +278,7 @@ def _planned(checked: _Checked, case: Case, layer: str, seed: int = 0) -> Any:
     view, generator = FromLayer(case.network, layer, _inputs(case)), torch.Generator().manual_seed(seed)
     batch = Batch(view, None, case.y, nn.CrossEntropyLoss(), generator)
     move = checked.augmenter.plan(batch, checked.strength).move
-    batch.features()  # finds out where there is padding, as the forward pass does
+    batch.features()  # the view finds the padding when the layer runs, as in the forward pass
     return move
 
 
@@ -305,7 +309,7 @@ def _text() -> Case:
     case = made("text")
     case.network.embedding.padding_idx = 0  # type: ignore[union-attr]
     ids = _inputs(case).clone()
-    ids[::2, 4:] = 0
+    ids[::2, 4:] = 0  # only half of the texts, so that padding of one text cannot pass for that of all
     view = FromLayer(case.network, "embedding", ids)
     return Case(case.network, view, view.features(), case.y)
 
@@ -335,7 +339,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _raises(kinds: Any, call: Callable[[], Any]) -> bool:
-    """Return whether a call raises one of some errors; another one comes through."""
+    """Return whether a call raises one of the given errors; other errors are passed on."""
     try:
         call()
     except kinds:

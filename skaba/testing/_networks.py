@@ -22,7 +22,7 @@ _N_WORDS = 11
 class Case(NamedTuple):
     """A model, a batch that it takes, and labels.
 
-    ``network`` is the whole network; it differs from ``model`` if that is the view from a layer.
+    ``network`` is the whole network; ``model`` is the same object, or a view of it from a layer.
     """
 
     network: nn.Module
@@ -84,19 +84,20 @@ NETWORKS: dict[str, Callable[..., Case]] = {"table": table, "image": image, "tex
 
 
 def made(name: str, activation: type[nn.Module] = nn.ReLU) -> Case:
-    """Return a built-in network, the same in every call, in training mode and with everything that could be disturbed.
+    """Return a built-in network, the same in each call, in training mode and in a state that can be disturbed.
 
-    The training flags are mixed, BatchNorm has statistics, a parameter is frozen, one has a gradient, and there are
-    hooks of the user's.
+    The training flags are mixed, BatchNorm has statistics, one parameter is frozen, one has a gradient, and there is a
+    hook of the user.
     """
     with random_state_kept():
         torch.manual_seed(0)
         case = NETWORKS[name](activation)
         network = case.network.train()
         norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
-        for norm in norms:  # else evaluation mode would normalise by 0 and 1, and forgotten flags would not show
+        # With the initial statistics, 0 and 1, evaluation mode would normalise nothing.
+        for norm in norms:
             norm.running_mean, norm.running_var = torch.randn(norm.num_features), torch.rand(norm.num_features) + 0.5
-        norms[0].eval()
+        norms[0].eval()  # a call of train() at the end would change this flag
         first, *_, last = network.parameters()
         last.requires_grad_(False)
         first.grad = torch.randn_like(first)
@@ -105,7 +106,7 @@ def made(name: str, activation: type[nn.Module] = nn.ReLU) -> Case:
 
 
 def _do_nothing(*_: Any) -> None:
-    """Stand for a hook of the user's."""
+    """Stand for a hook of the user."""
 
 
 @contextmanager
@@ -129,7 +130,7 @@ class NetworkError(RuntimeError):
 
 @contextmanager
 def failing(network: nn.Module, on_pass: int) -> Iterator[list[int]]:
-    """Let a network's forward pass fail on its n-th call; the list counts the calls."""
+    """Let the n-th forward pass of a network fail; the yielded list has one entry per call."""
     calls: list[int] = []
 
     def fail(*_: Any) -> None:
@@ -152,7 +153,7 @@ def with_weights(network: nn.Module, weights: dict[str, Tensor]) -> Iterator[Non
         owner, _, key = name.rpartition(".")
         module = network.get_submodule(owner)
         originals.append((module, key, module._parameters[key]))
-        # As torch.func.functional_call does, but for a block: methods need a module, not a call of one.
+        # torch.func.functional_call does the same for one call, but methods need a module that they can call.
         module._parameters[key] = weight  # type: ignore[assignment]
     try:
         yield

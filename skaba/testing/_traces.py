@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 
 def trace_of(model: Any) -> dict[str, Any]:
-    """Record everything that asking a model must leave as it was, in a form that ``==`` compares.
+    """Record the state that attribution and augmentation must leave as it was, in a form that ``==`` compares.
 
     Parameters
     ----------
     model : nn.Module or callable
-        Of a module the training flags, attributes, hooks, buffers, parameters and their gradients are recorded; in any
-        case torch's, NumPy's and Python's global random state, and torch's gradient mode.
+        The random states of torch, NumPy and Python and torch's gradient mode are always recorded; for a module also
+        the training flags, attributes, hooks, buffers, parameters and their gradients.
 
     Returns
     -------
@@ -48,9 +48,10 @@ def trace_of(model: Any) -> dict[str, Any]:
         trace[f"{name}.training"] = module.training
         trace[f"attributes of {name!r}"] = sorted(vars(module))
         for key, value in vars(module).items():
-            if "hooks" in key:
+            if "hooks" in key:  # torch keeps hooks in dicts such as _forward_hooks; their number is enough
                 trace[f"{name}.{key}"] = len(value) if value is not None else None
     for name, buffer in model.named_buffers():
+        # Values, object and version: a buffer that was replaced or written into and restored has changed too.
         trace[f"buffer {name}"] = (_bits(buffer), id(buffer), buffer._version)
     for name, parameter in model.named_parameters():
         trace[f"parameter {name}"] = (_bits(parameter), parameter.requires_grad)
@@ -69,7 +70,7 @@ def traceless(model: Any) -> Iterator[None]:
     Raises
     ------
     AssertionError
-        It names what has changed.
+        The message names the state that has changed.
 
     Examples
     --------
@@ -95,4 +96,5 @@ def _bits(tensor: Tensor | None) -> Any:
     if tensor is None:
         return None
     values = tensor.detach().cpu().reshape(-1)
+    # Bytes, because NaN does not equal itself and -0.0 equals 0.0.
     return tensor.dtype, tuple(tensor.shape), values.view(torch.uint8).numpy().tobytes()

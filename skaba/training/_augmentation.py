@@ -1,4 +1,4 @@
-"""The augmented training step for a loop of your own."""
+"""The augmented training step for custom loops."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Augmentation:
 
     Inside ``with augmentation(x, y) as (x, y)`` the model sees the augmented batch, however often it runs: optimisers
     that evaluate the loss several times per step (LBFGS, SAM) work, and so do gradient accumulation and mixed
-    precision. Put the backward pass into the block too if parts of the model are checkpointed, for they run again in
-    it. Maps never touch the parameters' gradients.
+    precision. If parts of the model are checkpointed, put the backward pass into the block too, because they run again
+    in it. Computing maps does not change the parameters' gradients.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ class Augmentation:
     augmenter : str, callable or None, default="mend_aba"
         A preset's name, an :class:`skaba.augmenters.Augmenter`, any callable with its arguments, or None.
     strength : float or callable, default=None
-        How far the augmenter goes, in its own unit. None is the augmenter's ``default_strength``; 0 switches it
-        off. A callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of each step.
+        How strongly to augment, in the augmenter's unit. None takes the augmenter's ``default_strength``; 0 switches
+        augmentation off. A callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of
+        each step.
     layer : str, default=None
         Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of the input.
     criterion : callable, default=None
@@ -46,7 +47,7 @@ class Augmentation:
         A loss on attributions, such as :class:`skaba.losses.RRR`. Add ``augmentation.penalty(output)`` to the loss,
         and pass a mask with each batch.
     random_state : int, RandomState or None, default=None
-        Decides all draws. None takes the seed from torch's global random state, without changing it.
+        The seed of all random numbers. None takes the seed from torch's global random state, without changing it.
 
     Attributes
     ----------
@@ -74,7 +75,7 @@ class Augmentation:
     ...         loss.backward()
     ...     optimizer.step()
 
-    With ``free_aba``, which keeps something of each sample, the loader yields the samples' numbers too:
+    With ``free_aba``, which caches categories per sample, the loader also yields the samples' numbers:
 
     >>> augmentation = Augmentation(model, "free_aba", criterion=criterion, random_state=0)
     >>> for epoch in range(2):
@@ -110,9 +111,10 @@ class Augmentation:
             strength = 0.0 if made is None else made.default_strength
         if not callable(strength) and not (isinstance(strength, Real) and float(strength) >= 0):
             raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
-        # The number of samples is not known: the memory grows with the largest number.
+        # The number of samples is not known here, so the memory grows with the largest number that comes.
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
+        # A copy, because a rule may keep state from step to step.
         rule = deepcopy(strength) if callable(strength) else strength
         penalty_hint = "inside the block, add augmentation.penalty(output) to it"
         self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, penalty_hint=penalty_hint)
@@ -131,12 +133,12 @@ class Augmentation:
         Parameters
         ----------
         x : Tensor, or a mapping or sequence of Tensors
-            What the model is called with, on the model's device.
+            The model's input, on the model's device.
         y : Tensor, default=None
             The targets, if the augmenter needs them.
         mask : bool array-like, default=None
-            True where a feature may matter, False where it is known to be irrelevant: of the features' shape, or
-            without the axis of channels.
+            True where a feature may matter, False where it is known to be irrelevant. It has the features' shape, with
+            or without the axis of channels.
         index : int array-like of shape (n,), default=None
             The samples' numbers in the training set; ``free_aba`` needs them.
         **arguments
@@ -145,7 +147,7 @@ class Augmentation:
         Yields
         ------
         x, y
-            To train on. With ``layer=`` x as it came: that layer's output is changed inside the block.
+            The batch to train on. With ``layer=`` x is unchanged, and the layer's output is changed inside the block.
 
         Raises
         ------
@@ -160,7 +162,7 @@ class Augmentation:
             raise ValueError(f"penalty={step.penalty!r} needs a mask with each batch: augmentation(x, y, mask=mask).")
         if step.augments and step.augmenter is not None and step.augmenter.needs_index and index is None:
             raise ValueError(
-                f"{step.augmenter!r} keeps something of each sample: pass index=, the numbers of the batch's samples "
+                f"{step.augmenter!r} caches categories per sample: pass index=, the numbers of the batch's samples "
                 "in the training set."
             )
         n_samples = count(x)
@@ -181,7 +183,7 @@ class Augmentation:
         Parameters
         ----------
         output : Tensor
-            What the model returned in that pass.
+            The model's output in that pass.
 
         Returns
         -------
@@ -192,37 +194,38 @@ class Augmentation:
         return 0.0 if penalty is None else penalty
 
     def require_part_of(self, model: nn.Module) -> None:
-        """Check that the model whose batches are augmented belongs to the one that is trained.
+        """Check that the model of this object is a trained model, or a part of it.
 
         Parameters
         ----------
         model : nn.Module
+            The model that is trained.
 
         Raises
         ------
         ValueError
-            If it is another, such as a copy.
+            If it is another one, such as a copy.
         """
-        own = unwrapped(self._step.model)
-        if all(module is not own for module in model.modules()):
+        augmented = unwrapped(self._step.model)
+        if all(module is not augmented for module in model.modules()):
             raise ValueError(
-                f"The Augmentation was made for another {type(own).__name__} than the one that is trained: make it "
-                "with the very model that the trainer gets, or with a part of it."
+                f"The Augmentation was made for another {type(augmented).__name__} than the one that is trained: make "
+                "it with the same object that the trainer gets, or with a part of it."
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on later: the random state, and what ``free_aba`` keeps.
+        """Return the state that is needed to continue later: the random state, and the categories of ``free_aba``.
 
         Returns
         -------
         dict
-            Of tensors, numbers and strings.
+            Tensors, numbers and strings.
         """
         memory = {} if self._step.memory is None else self._step.memory.state_dict()
         return {"generator": self._step.generator.get_state(), "memory": memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` returned.
+        """Load a state that ``state_dict`` returned.
 
         Parameters
         ----------
@@ -230,7 +233,7 @@ class Augmentation:
         """
         self._step.generator.set_state(state["generator"])
         if self._step.memory is not None:
-            # A copy, since the memory is written into: the state may be that of another Augmentation.
+            # A copy, because training writes into the memory, and the state may belong to another Augmentation.
             self._step.memory.load_state_dict(deepcopy(state["memory"]))
 
 
@@ -238,13 +241,14 @@ def _check_layer(model: nn.Module, name: str) -> None:
     """Raise a ValueError if there is no such layer, or if it is inside a compiled part of the model."""
     layer = find_layer(unwrapped(model), name)
     for module in model.modules():
-        # Hooks that are registered later are ignored: https://docs.pytorch.org/docs/stable/torch.compiler_nn_module.html
+        # Hooks that are registered later are ignored:
+        # https://docs.pytorch.org/docs/stable/torch.compiler_nn_module.html
         in_place = getattr(module, "_compiled_call_impl", None) is not None  # module.compile(), which wraps nothing
         compiled = module if in_place else module._modules.get("_orig_mod")
         if compiled is not None and any(inner is layer for inner in compiled.modules()):
             raise ValueError(
-                f"layer={name!r} is inside a compiled module, which ignores hooks: train with the model as it was "
-                "before torch.compile, or augment the input."
+                f"layer={name!r} is inside a compiled module, which ignores hooks: train the model without "
+                "torch.compile, or augment the input."
             )
 
 
@@ -260,7 +264,7 @@ def _checked_index(index: Any, n_samples: int) -> Tensor:
 
 
 def _made(augmenter: Any) -> Any:
-    """Return a copy of the augmenter, made by name if a name is given; None for None."""
+    """Return a copy of an augmenter, or make one if a name is given; return None for None."""
     if augmenter is None:
         return None
     if isinstance(augmenter, str):

@@ -44,19 +44,19 @@ def checked_mask(mask: Any, n_samples: int) -> Tensor:
     n_empty = n_samples - int(values.flatten(1).any(dim=1).sum())
     if n_empty:
         raise ValueError(
-            f"mask is False everywhere for {n_empty} of {n_samples} samples: then nothing of them may matter. True "
-            "marks features that may matter; invert the mask, ~mask, if it marks what is irrelevant."
+            f"mask is False everywhere for {n_empty} of {n_samples} samples, so none of their features may matter. "
+            "True marks features that may matter; invert the mask, ~mask, if it marks what is irrelevant."
         )
     return values
 
 
 def on_features(mask: Tensor, x: Tensor, channel_axis: int) -> Tensor:
-    """Give a mask the shape of the features that it is about.
+    """Give a mask the shape of the features.
 
     Parameters
     ----------
     mask : bool Tensor of shape (n, ...)
-        Of the features' shape, or without the axis of channels: (n, height, width), (n, length).
+        With the features' shape, or without the axis of channels: (n, height, width), (n, length).
     x : Tensor of shape (n, ...)
         The features.
     channel_axis : int
@@ -71,7 +71,7 @@ def on_features(mask: Tensor, x: Tensor, channel_axis: int) -> Tensor:
     ValueError
         If it has another shape.
     """
-    # Nothing else is broadcast: a mask of one image would fit a batch whose size happens to be the image's height.
+    # Other shapes are not broadcast: a mask of one image would fit a batch whose size happens to be the image's height.
     places = x.select(channel_axis, 0).shape if x.dim() > 2 else x.shape
     if mask.shape not in (x.shape, places):
         raise ValueError(

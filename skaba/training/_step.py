@@ -17,7 +17,7 @@ from skaba.network import FromLayer, WithArguments, described, logits_of, rooted
 from skaba.training._masks import on_features
 
 Strength = float | Callable[[Batch], float]
-"""A number, or a rule: a function that chooses the strength of each batch."""
+"""A number, or a rule: a function that returns the strength for a batch."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class TrainingStep:
     penalty : Penalty or None
     generator : torch.Generator on the CPU
     memory : object, default=None
-        What the augmenter keeps from step to step; see :meth:`skaba.augmenters.Augmenter.new_memory`.
+        The state that the augmenter keeps from step to step; see :meth:`skaba.augmenters.Augmenter.new_memory`.
     n_classes : int or None, default=None
         The number of classes, if it is known.
     penalty_hint : str
@@ -57,7 +57,7 @@ class TrainingStep:
 
     @property
     def augments(self) -> bool:
-        """Whether batches may be changed."""
+        """Whether batches may be augmented."""
         return self.augmenter is not None and (callable(self.strength) or self.strength > 0)
 
     def batch(
@@ -75,7 +75,7 @@ class TrainingStep:
         Parameters
         ----------
         inputs : Tensor, or a mapping or sequence of Tensors
-            What the model is called with.
+            The model's input.
         y : Tensor
         criterion : callable or None
             The loss that maps explain.
@@ -112,7 +112,7 @@ class TrainingStep:
         Yields
         ------
         inputs, y
-            To train on. With a layer the inputs are unchanged.
+            The batch to train on. With a layer the inputs are unchanged.
 
         Raises
         ------
@@ -137,10 +137,11 @@ class TrainingStep:
             if isinstance(view := batch.model, FromLayer):
                 with view.changed(lambda output: change(view.writable(output))):
                     yield inputs, plan.y
-            else:  # on a copy: the model's first layer may work in place
+            else:  # on a copy: augmenters write in place, and the caller's batch must not change
                 yield change(inputs.clone()), plan.y
         finally:
-            self._last = None
+            self._last = None  # it refers to the graph, which would stay in memory
+        # Not in the finally clause: an error inside the block must not be replaced by these.
         if not reached:
             raise ValueError(
                 f"layer={self.layer!r} did not run inside the block, so nothing was augmented: call the model there, "
@@ -180,13 +181,13 @@ class TrainingStep:
         )
 
     def _needs_penalty(self, batch: Batch) -> bool:
-        """Return whether there is a penalty, and features of the batch are known to be irrelevant."""
+        """Return whether there is a penalty, and the mask marks features of the batch as irrelevant."""
         return self.penalty is not None and batch.mask is not None and not bool(batch.mask.all())
 
     def _record(self, batch: Batch, x: Tensor, y: Any) -> Tensor:
-        """Return features with respect to which the penalty can differentiate, and keep them."""
+        """Return features that the penalty can differentiate with respect to, and keep them for it."""
         x = x if x.requires_grad else rooted(x)
-        # The edge, and not x, is differentiated with respect to: the next layer may write into x.
+        # The penalty differentiates with respect to the edge and not to x, since the next layer may write into x.
         self._last = _Pass(batch, x, get_gradient_edge(x), y)
         return x
 
@@ -212,7 +213,7 @@ def network_view(
     layer : str or None
         The submodule whose output is explained or augmented; None: the input.
     inputs : Tensor, or a mapping or sequence of Tensors
-        What the model is called with.
+        The model's input.
     arguments : mapping, default=None
         Further keyword arguments of the forward pass.
 

@@ -8,14 +8,15 @@ from torch import nn
 
 from skaba.training._augmentation import Augmentation
 
-_Trainer: Any = object  # for the type checker: whatever Trainer stands right of the mixin
+# The real base is the Trainer that follows the mixin in the bases, so transformers need not be installed.
+_Trainer: Any = object
 
 
 class AugmentedTrainerMixin(_Trainer):
-    """Augments the batches that a transformers ``Trainer`` trains on; stands left of it in the bases.
+    """Augments the batches that a transformers ``Trainer`` trains on; comes before it in the bases.
 
-    The Trainer's ``label_names`` are the targets, all other columns are the model's inputs. The columns ``index``, the
-    samples' numbers for ``free_aba``, and ``mask``, for a penalty, are not the model's: set
+    The Trainer's ``label_names`` are the targets, all other columns are the model's inputs. The columns ``index`` (the
+    samples' numbers, for ``free_aba``) and ``mask`` (for a penalty) are not passed to the model. Set
     ``TrainingArguments(remove_unused_columns=False)`` to keep them.
 
     Parameters
@@ -23,7 +24,7 @@ class AugmentedTrainerMixin(_Trainer):
     *args
         As for the ``Trainer``.
     augmentation : Augmentation
-        Of the model that is trained. Texts need ``layer=``, the name of the word embeddings.
+        Made for the model that is trained. Texts need ``layer=``, the name of the word embeddings.
     **kwargs
         As for the ``Trainer``.
 
@@ -43,7 +44,8 @@ class AugmentedTrainerMixin(_Trainer):
     def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Augment a batch and train on it."""
         self.augmentation.require_part_of(model)
-        batch = dict(self._prepare_inputs(inputs))  # onto the device; the Trainer's own call will change nothing
+        # To the device, where maps are computed. The Trainer does the same later, which then changes nothing.
+        batch = dict(self._prepare_inputs(inputs))
         about = {name: batch.pop(name, None) for name in ("index", "mask")}
         labels = {name: batch.pop(name) for name in self.label_names if name in batch}
         x = batch if len(batch) > 1 else next(iter(batch.values()))
@@ -60,7 +62,8 @@ class AugmentedTrainerMixin(_Trainer):
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch, **kwargs
         )
-        # With this number the loss is a share of that of the whole optimiser step; otherwise Trainer divides it later.
+        # With this number the loss is already the batch's share of the optimiser step's loss, so the penalty is divided
+        # here. Without it the Trainer divides their sum later.
         n_batches = 1 if num_items_in_batch is None else getattr(self, "current_gradient_accumulation_steps", 1)
         loss = loss + self.augmentation.penalty(outputs) / n_batches
         return (loss, outputs) if return_outputs else loss

@@ -26,7 +26,7 @@ class AugmentationCallback(_Callback):
     Parameters
     ----------
     augmentation : Augmentation
-        Of the ``LightningModule`` that is trained, or of the network in it.
+        Made for the ``LightningModule`` that is trained, or for the network in it.
     x, y : int or str, default=0 and 1
         Where the batch holds the input and the targets: ``batch[x]``, ``batch[y]``. Several inputs, which need
         ``layer=``, are given as a list of keys, ``x=["input_ids", "attention_mask"]``. y may be None.
@@ -56,7 +56,7 @@ class AugmentationCallback(_Callback):
         self._block = ExitStack()
         changed = self._block.enter_context(self.augmentation(**given))
         for name, new in zip(("x", "y"), changed, strict=True):
-            if new is not given[name]:  # at a layer the input is as it was
+            if new is not given[name]:  # at a layer the input is unchanged
                 _write(batch, self.places[name], new)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -64,9 +64,9 @@ class AugmentationCallback(_Callback):
         self._leave(None)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Leave the model as it was if its ``on_train_batch_start`` skipped the rest of the epoch."""
-        # on_train_batch_end was not called then; any error will do to leave the block without its checks.
-        self._leave(InterruptedError("The rest of the epoch is skipped."))
+        """Leave the model as it was if its ``on_train_batch_start`` skipped the remaining batches of the epoch."""
+        # Lightning does not call on_train_batch_end then. With an error, the block ends without its checks.
+        self._leave(InterruptedError("The remaining batches of the epoch were skipped."))
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Leave the model as it was."""
@@ -77,13 +77,13 @@ class AugmentationCallback(_Callback):
         return self.augmentation.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` returned."""
+        """Load a state that ``state_dict`` returned."""
         self.augmentation.load_state_dict(state_dict)
 
     def _leave(self, error: BaseException | None) -> None:
         block, self._block = self._block, None
         if block is not None:
-            # Without an error the block checks that the batch was trained on as it should have been.
+            # Without an error the block checks that the layer ran and that the penalty was added to the loss.
             block.__exit__(None if error is None else type(error), error, None)
 
 
@@ -98,6 +98,6 @@ def _write(batch: Any, place: Any, value: Any) -> None:
         batch[place] = value
     except TypeError as error:
         raise TypeError(
-            f"The batch is a {type(batch).__name__}, in which the augmented batch cannot be put: let the DataLoader's "
+            f"The batch is a {type(batch).__name__}, which cannot be changed in place: let the DataLoader's "
             "collate_fn return a list or a dict."
         ) from error

@@ -105,8 +105,8 @@ def test_the_probability_is_the_share_of_samples():
 class Own(nn.Module):
     """A user's augmenter that is a module."""
 
-    def forward(self, model, x, y, **asked):
-        return x + asked["strength"]
+    def forward(self, model, x, y, **arguments):
+        return x + arguments["strength"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ class Own(nn.Module):
         (fast_aba(), True),
         (Compose([]), True),
         (Own(), True),
-        (lambda model, x, y, **asked: x, True),
+        (lambda model, x, y, **arguments: x, True),
         (torch.zeros_like, False),
         (torch.sin, False),
         (nn.Sequential(nn.Identity()), False),
@@ -151,7 +151,7 @@ def test_what_is_not_finite_is_refused_and_named(bad):
     with pytest.raises(ValueError, match=r"broken.* returned NaN or infinity, in 1 of 3 samples"):
         called(broken, torch.zeros(3, 2))
     with pytest.raises(ValueError, match="returned NaN or infinity, in 3 of 3"):
-        called(lambda model, x, y, **asked: x * bad, torch.zeros(3, 2) + (1 if bad > 0 else 0))
+        called(lambda model, x, y, **arguments: x * bad, torch.zeros(3, 2) + (1 if bad > 0 else 0))
     assert called(torch.sqrt, torch.tensor([[float("nan"), 4.0]]))[0, 1] == 2  # the batch was not finite before
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_finite_is_refused_and_named(bad):
         (RandomTopClass(), r"chooses what maps explain\. Make one with it, ABA\(target=RandomTopClass\(\)\)"),
         (Loss(), r"ABA\(target=Loss\(\)\)"),
         (Percentiles(0.1, 0.9), r"sorts features into categories\..* ABA\(selection=Percentiles\(0\.1, 0\.9\)\)"),
-        (AdjustmentSet([3]), r"tells how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
+        (AdjustmentSet([3]), r"determines how categories move\..* ABA\(adjustments=AdjustmentSet\(\[3\]\)\)"),
         (Proportional(), r"ABA\(change=Proportional\(\)\)"),
         (
             Gradient,
@@ -251,9 +251,9 @@ EVERY = pytest.mark.parametrize(
     ],
 )
 def test_an_own_loop_gets_one_clear_error(augmenter, changed, kind, message):
-    asked = {"x": torch.zeros(2, 1, 4), "strength": 0.1, "generator": seeded(), **changed}
+    arguments = {"x": torch.zeros(2, 1, 4), "strength": 0.1, "generator": seeded(), **changed}
     with pytest.raises(kind, match=message):
-        augmenter(None, asked.pop("x"), None, criterion=None, **asked)
+        augmenter(None, arguments.pop("x"), None, criterion=None, **arguments)
 
 
 def test_kornias_augmentations():

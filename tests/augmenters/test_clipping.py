@@ -103,11 +103,11 @@ def test_at_a_layer(layer):
     net, ids, y = TextNet().eval(), words(12), torch.arange(12) % 3
     rest = FromLayer(net, layer, ids)
     x, aba = rest.features(), mend_aba(target=Loss(), clip=(-0.3, 0.3))
-    asked = {"strength": 1.0, "criterion": CRITERION}
-    direct = aba(rest, x, y, generator=seeded(), **asked)
+    arguments = {"strength": 1.0, "criterion": CRITERION}
+    direct = aba(rest, x, y, generator=seeded(), **arguments)
     plan = aba.plan(Batch(FromLayer(net, layer, ids), None, y, CRITERION, seeded()), 1.0)
     torch.testing.assert_close(plan.move(x.clone()), direct)
-    free = clone(aba).set_params(clip=None)(rest, x, y, generator=seeded(), **asked)
+    free = clone(aba).set_params(clip=None)(rest, x, y, generator=seeded(), **arguments)
     torch.testing.assert_close(direct, by_hand(free, x, -0.3, 0.3))
     assert not torch.equal(direct, free)
     if layer == "embedding":

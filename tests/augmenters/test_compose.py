@@ -22,8 +22,8 @@ from tests.tiny_nets import TextNet, conv_net, images, seeded, words
 
 
 def augmented(augmenter, x, y=None, model=None, strength=1.0, generator=None):
-    asked = {"criterion": nn.CrossEntropyLoss(), "generator": generator or seeded()}
-    return augmenter(model, x, y, strength=strength, **asked)
+    arguments = {"criterion": nn.CrossEntropyLoss(), "generator": generator or seeded()}
+    return augmenter(model, x, y, strength=strength, **arguments)
 
 
 @pytest.mark.parametrize("strengths", [None, [None, 0.1, 2], [0.5, 0, None]])
@@ -109,7 +109,7 @@ def test_the_default_strength_is_that_of_the_part_that_is_scaled():
 
 def test_an_aba_attributes_what_came_before_it():
     class Witness:
-        def __call__(self, model, x, y, **asked):
+        def __call__(self, model, x, y, **arguments):
             self.seen = x
             return x
 

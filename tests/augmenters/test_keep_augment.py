@@ -14,7 +14,7 @@ from tests.tiny_nets import TextNet, conv_net, images, linear, seeded, words
 
 
 class Known:
-    """An attribution that is known beforehand, and keeps what it was asked about."""
+    """An attribution that is known beforehand, and keeps its batches."""
 
     def __init__(self, map_=None):
         self.map_ = map_
@@ -221,8 +221,8 @@ def test_a_map_may_be_one_for_all_channels():
     def by_channel(model, x, y, **_):
         return x.abs().amax(dim=1, keepdim=True).expand_as(x)
 
-    def for_all(*args, **asked):
-        return by_channel(*args, **asked)[:, :1]
+    def for_all(*args, **arguments):
+        return by_channel(*args, **arguments)[:, :1]
 
     first, second = (
         augmented(KeepAugment(torch.zeros_like, attribution=method), images()) for method in (by_channel, for_all)
@@ -241,7 +241,7 @@ def test_an_own_attribution_may_write_into_what_it_is_given():
 
     x = torch.rand(4, 1, 8, generator=seeded())
     before = x.clone()
-    asked = {"strength": 1.0, "criterion": None, "generator": seeded()}
-    changed = KeepAugment(lambda batch: batch, attribution=in_place)(None, x, None, **asked)
+    arguments = {"strength": 1.0, "criterion": None, "generator": seeded()}
+    changed = KeepAugment(lambda batch: batch, attribution=in_place)(None, x, None, **arguments)
     assert torch.equal(x, before)
     assert torch.equal(changed, before)

@@ -74,7 +74,7 @@ def test_what_is_no_augmenter_is_refused_before_any_work(
 @pytest.mark.parametrize("layer", [None, "features.0"])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_an_augmenter_that_returns_no_numbers_is_named(make_net: Any, digits: Any, bad: float, layer: Any) -> None:
-    def broken(model: Any, x: Tensor, y: Any, **asked: Any) -> Tensor:
+    def broken(model: Any, x: Tensor, y: Any, **arguments: Any) -> Tensor:
         return x * bad
 
     for augmenter in (broken, lambda x: x * bad, Compose([broken, mend_aba()])):
@@ -254,7 +254,7 @@ class Noisy(torch.utils.data.Dataset[Any]):
 
 
 def test_categories_of_a_dataset_that_draws_are_kept_from_epoch_to_epoch(make_net: Any, digits: Any) -> None:
-    """Also where each epoch is a call of its own; before, nothing was ever recalled then."""
+    """Also where each epoch is a separate call; before, nothing was ever recalled then."""
     data = Noisy(*digits)
     net = make_net(augmenter="free_aba", max_epochs=1, classes=range(10))
     with pytest.warns(UserWarning, match="changes its samples whenever they are read"):

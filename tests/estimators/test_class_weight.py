@@ -81,7 +81,7 @@ def test_weights_are_learned_when_the_targets_come() -> None:
     ("parameters", "message"),
     [
         ({"class_weight": "even"}, "class_weight"),
-        ({"class_weight": {"odd": 2}}, r"names \['odd'\], which are no labels of y. Known: \['common'"),
+        ({"class_weight": {"odd": 2}}, r"names \['odd'\], which are not labels of y. Known: \['common'"),
         ({"class_weight": {"rare": -1}}, r"class_weight\['rare'\]=-1 must be a finite number"),
         ({"class_weight": "balanced", "criterion": Mean}, "class_weight need the loss of each sample, but Mean"),
         ({"class_weight": dict.fromkeys(["rare", "common", "usual"], 0)}, "0 for every label"),
@@ -98,7 +98,7 @@ def test_is_refused(parameters: Any, message: str) -> None:
         ({"criterion": nn.BCEWithLogitsLoss()}, "criterion that is an instance"),
         ({"criterion__pos_weight": torch.ones(3)}, "both weigh the labels"),
         ({"criterion": nn.MSELoss}, "takes pos_weight=, such as BCEWithLogitsLoss"),
-        ({"class_weight": {"a": 2, "d": 1}}, r"names \['d'\], which are no labels of y. Known: \['a', 'b', 'c'\]"),
+        ({"class_weight": {"a": 2, "d": 1}}, r"names \['d'\], which are not labels of y. Known: \['a', 'b', 'c'\]"),
     ],
 )
 def test_is_refused_for_several_labels(parameters: Any, message: str) -> None:

@@ -155,7 +155,7 @@ def test_hidden_targets_that_are_none() -> None:
 
 
 def test_a_dataset_without_targets() -> None:
-    """skorch yields zeros in place of targets, which nobody asked for."""
+    """skorch yields zeros in place of targets, which training must not use."""
     data = Dataset(X)
     assert has_no_targets(data)
     for kind, y in TARGETS.items():

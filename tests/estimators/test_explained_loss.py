@@ -1,4 +1,4 @@
-"""A net with a ``get_loss`` of its own has that loss explained, per sample; others their criterion, as ever."""
+"""Maps explain the ``get_loss`` of a subclass, per sample, and the criterion of other nets."""
 
 from typing import Any
 

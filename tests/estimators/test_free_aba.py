@@ -69,7 +69,7 @@ def test_by_default_a_fifth_is_renewed_where_the_gradient_would_not_be_computed_
     renews = FreeABA._renews
 
     def counting(aba: FreeABA, batch: Any, **parameters: Any) -> bool:
-        known = batch.memory.knows(batch.index)
+        known = batch.memory.holds(batch.index)
         renewed.extend([renews(aba, batch, **parameters)] if known else [])
         return renewed[-1] if known else renews(aba, batch, **parameters)
 
@@ -83,11 +83,11 @@ def test_by_default_a_fifth_is_renewed_where_the_gradient_would_not_be_computed_
 
 def test_in_between_no_gradient_is_computed_at_the_input(free: Any, digits: Any, monkeypatch: Any) -> None:
     net = free(augmenter=free_aba(renew=0.5), train_split=None).fit(*digits)
-    asked = []
+    seen = []
 
     class Watching(SmallNet):
         def forward(self, x: Tensor) -> Tensor:
-            asked.append((x.requires_grad, not torch.equal(x, inputs)))
+            seen.append((x.requires_grad, not torch.equal(x, inputs)))
             return super().forward(x)
 
     net.module_.__class__ = Watching
@@ -95,8 +95,8 @@ def test_in_between_no_gradient_is_computed_at_the_input(free: Any, digits: Any,
     index = torch.arange(len(inputs))
     for _ in range(40):
         net.train_step(IndexedBatch((inputs, targets), index))
-    assert {needs for needs, _ in asked} == {True, False}
-    assert all(changed for _, changed in asked)
+    assert {needs for needs, _ in seen} == {True, False}
+    assert all(changed for _, changed in seen)
 
 
 # --- switched off it is plain training

@@ -76,7 +76,7 @@ def test_a_stream_is_refused(free: Any, digits: Any) -> None:
     net = free(classes=range(10), iterator_train__shuffle=False)
     with pytest.raises(ValueError, match=message):
         net.fit(Stream(*digits))
-    net.set_params(augmenter="fast_aba").fit(Stream(*digits))  # which is fine for maps that are asked
+    net.set_params(augmenter="fast_aba").fit(Stream(*digits))  # which is fine for an augmenter that computes its maps
 
 
 # --- the same data are known again
@@ -314,7 +314,7 @@ def test_scores_of_the_training_batches_are_those_of_their_predictions(free: Any
 
 
 def test_an_own_step_around_the_augmented_batch(free: Any, digits: Any) -> None:
-    """What a user's own training step wraps itself in knows the numbers and learns the gradient too."""
+    """A custom training step that uses augmented() gets the numbers and the gradient too."""
 
     class Own(ABAClassifier):
         def train_step(self, batch: Any, **fit_params: Any) -> Any:

@@ -65,7 +65,7 @@ def test_the_training_pass_sees_exactly_the_augmented_features(text: Any) -> Non
     expected = net.augment(ids[:16], y[:16])
     seen: list[Tensor] = []
     net.generator_.manual_seed(0)  # where augment() starts with random_state=0
-    # Registered later than ours would be, so it is asked of the module after the embedding.
+    # Registered later than ours would be, so it is called for the module after the embedding.
     following = next(m for name, m in net.module_.named_modules() if isinstance(m, nn.Conv1d))
     handle = following.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach().clone()))
     net.train_step((torch.as_tensor(ids[:16]), torch.as_tensor(y[:16])))
@@ -133,7 +133,7 @@ def test_a_module_may_have_a_padding_of_its_own(make_net: Any, digits: Any) -> N
 class Shifting(ABA):
     """An ABA whose call is its own."""
 
-    def __call__(self, model: Any, x: Tensor, y: Any, **asked: Any) -> Tensor:
+    def __call__(self, model: Any, x: Tensor, y: Any, **arguments: Any) -> Tensor:
         return x + 1
 
 

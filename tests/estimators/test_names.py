@@ -33,14 +33,14 @@ def net(task: str = "classifier") -> Any:
 def test_other_columns_are_refused(task: str, verb: str) -> None:
     fitted = net(task)
     assert fitted.feature_names_in_.tolist() == ["a", "b", "c"]
-    ask = getattr(fitted, verb)
+    look = getattr(fitted, verb)
     with pytest.raises(ValueError, match="same order as they were in fit"):
-        ask(X[["c", "b", "a"]])
+        look(X[["c", "b", "a"]])
     with pytest.raises(ValueError, match="unseen at fit time"):
-        ask(X.rename(columns={"a": "z"}))
+        look(X.rename(columns={"a": "z"}))
     with pytest.raises(ValueError, match="seen at fit time, yet now missing"):
-        ask(X[["a", "b"]])
-    assert len(ask(X)) == 60
+        look(X[["a", "b"]])
+    assert len(look(X)) == 60
 
 
 def test_arrays_are_read_with_scikit_learns_warning() -> None:

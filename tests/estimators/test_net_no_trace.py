@@ -16,7 +16,7 @@ from tests.estimators.conftest import SmallNet, same, weights
 
 
 def _trace(module: nn.Module) -> dict[str, Any]:
-    """Everything that asking a model could change."""
+    """Everything that computing maps could change."""
     return {
         "flags": [m.training for m in module.modules()],
         "requires_grad": [p.requires_grad for p in module.parameters()],
@@ -38,7 +38,7 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 class Failing(Gradient):
-    """Raises when it is in the middle of asking."""
+    """Raises an error while a map is computed."""
 
     def _attribute(self, model: Any, x: Tensor, fix: Any, generator: Any) -> Tensor:
         super()._attribute(model, x, fix, generator)
@@ -87,8 +87,8 @@ def test_step_differs_from_skorch_only_in_the_batch(make_net: Any, digits: Any) 
     batch = torch.as_tensor(digits[0][:32]), torch.as_tensor(digits[1][:32])
     seen = []
 
-    def recording(model: Any, x: Tensor, y: Tensor, **asked: Any) -> Tensor:
-        seen.append(mend_aba()(model, x, y, **asked))
+    def recording(model: Any, x: Tensor, y: Tensor, **arguments: Any) -> Tensor:
+        seen.append(mend_aba()(model, x, y, **arguments))
         return seen[0]
 
     final = []

@@ -1,4 +1,4 @@
-"""Methods and targets of the user's own, training mode, and outputs without columns, asked through an estimator."""
+"""Custom methods and targets, training mode, and outputs without columns, used through an estimator."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ def regressors() -> list[ABARegressor]:
 @pytest.mark.filterwarnings("ignore:.* samples are left out")
 def test_a_flat_regressor_is_explained_as_one_with_a_column() -> None:
     flat, column = regressors()
-    for asked in (
+    for arguments in (
         {},
         {"attribution": IntegratedGradients()},
         {"y": X[:, 0]},
         {"y": X[:, 0], "attribution": LRP()},
         {"target": PredictedClass()},
     ):
-        np.testing.assert_array_equal(flat.attribute(X, **asked), column.attribute(X, **asked))
+        np.testing.assert_array_equal(flat.attribute(X, **arguments), column.attribute(X, **arguments))
     assert available(flat.module_, X[:1]) == available(column.module_, X[:1])
     assert fidelity(flat, X, Gradient()).area == fidelity(column, X, Gradient()).area
     np.testing.assert_array_equal(flat.augment(X, X[:, 0]), column.augment(X, X[:, 0]))

@@ -127,9 +127,9 @@ def test_maps_and_changes_of_texts_are_those_of_their_embedding():
     np.testing.assert_array_equal(augment(pipeline, texts[:4], classes[:4]), pipeline[-1].augment(ids, classes[:4]))
 
 
-@pytest.mark.parametrize("ask", [attribute, augment])
-def test_what_has_no_maps_and_changes(ask):
+@pytest.mark.parametrize("look", [attribute, augment])
+def test_what_has_no_maps_and_changes(look):
     with pytest.raises(TypeError, match="Got a Pipeline that ends in a DummyClassifier"):
-        ask(make_pipeline(StandardScaler(), DummyClassifier()).fit(X, y), X, y)
+        look(make_pipeline(StandardScaler(), DummyClassifier()).fit(X, y), X, y)
     with pytest.raises(NotFittedError):
-        ask(make_pipeline(StandardScaler(), net()), X, y)
+        look(make_pipeline(StandardScaler(), net()), X, y)

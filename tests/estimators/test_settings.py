@@ -40,7 +40,7 @@ def net(module: Any = nn.Linear, **parameters: Any) -> ABAClassifier:
         ({"device": "xpu"}, "device='xpu', but PyTorch finds no such device here"),
         ({"criterion": nn.NLLLoss}, "it takes probabilities"),
         ({"criterion": nn.BCEWithLogitsLoss}, "a sample has one label"),
-        ({"criterion": nn.MSELoss()}, "labels are no quantities"),
+        ({"criterion": nn.MSELoss()}, "labels are not quantities"),
         ({"module": nn.Linear(5, 2).requires_grad_(False)}, "all 2 parameters of the module are frozen"),
     ],
 )

@@ -28,10 +28,10 @@ def _fresh_accelerate() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def _recorded(asked: list[nn.Module]) -> Any:
+def _recorded(models: list[nn.Module]) -> Any:
     class Recorded(Gradient):
         def _attribute(self, model: Any, x: Tensor, fix: Any, generator: Any) -> Tensor:
-            asked.append(model)
+            models.append(model)
             return super()._attribute(model, x, fix, generator)
 
     return Recorded()
@@ -49,9 +49,9 @@ def test_unwrapped_sees_through_all_wrappers() -> None:
 
 
 def test_a_compiled_module_is_asked_inside(make_net: Any, digits: Any) -> None:
-    asked: list[nn.Module] = []
-    clf = make_net(compile=True, compile__backend="eager", augmenter__attribution=_recorded(asked)).fit(*digits)
-    assert set(asked) == {clf.module_._orig_mod}
+    models: list[nn.Module] = []
+    clf = make_net(compile=True, compile__backend="eager", augmenter__attribution=_recorded(models)).fit(*digits)
+    assert set(models) == {clf.module_._orig_mod}
 
 
 @pytest.mark.usefixtures("_fresh_accelerate")
@@ -64,7 +64,7 @@ def test_accelerate_changes_nothing_on_one_cpu(make_net: Any, digits: Any, layer
 
 @pytest.mark.usefixtures("_fresh_accelerate")
 def test_accelerate_in_mixed_precision(make_net: Any, digits: Any) -> None:
-    """The map is asked in the precision that training runs in, and comes back in the input's."""
+    """The map is computed in the precision that training runs in, and comes back in the input's."""
     settings = {**make_net(max_epochs=8).get_params(deep=False), "device": None}
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     net = AcceleratedClassifier(**settings, accelerator=accelerator, unwrap_after_train=False).fit(*digits)

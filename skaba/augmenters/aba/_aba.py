@@ -23,7 +23,7 @@ class ABA(ByCategory):
     """Attribution-based augmentation.
 
     For each sample an attribution map is computed, its features are sorted into categories from low to high
-    attribution, and an adjustment a is drawn, which tells how each category moves: ``x' = x + a[category] * s * r``,
+    attribution, and an adjustment a is drawn, with one number per category: ``x' = x + a[category] * s * r``,
     with the strength s and a random factor r per sample. Labels do not change.
 
     The adjustments are drawn first: no map is computed for a sample whose adjustment is all zero.
@@ -36,7 +36,7 @@ class ABA(ByCategory):
     attribution : callable, default=None
         The attribution method, by default ``Gradient()``.
     target : callable, default=None
-        What is explained, by default ``RandomTopClass()``.
+        The output or value that is explained, by default ``RandomTopClass()``.
     selection : Percentiles or Cutoff, default=None
         The categories, by default ``Percentiles(0.1, 0.9)``: low, middle, high.
     adjustments : AdjustmentSet, default=None
@@ -44,10 +44,10 @@ class ABA(ByCategory):
     change : Constant, Proportional or Baseline, default=None
         How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether r is a draw of ``|N(0, 1)|`` per sample, or 1.
+        Whether r is drawn from ``|N(0, 1)|`` per sample; otherwise it is 1.
     share : float, default=1.0
-        The share of a batch that is augmented, drawn at random; no maps are computed for the rest. The cost falls in
-        proportion.
+        The share of a batch that is augmented, drawn at random. No maps are computed for the other samples, so the cost
+        falls in proportion.
     resolution : float, default=1.0
         Below 1, maps of images, series and texts are computed on an input that is averaged to this share of each
         spatial axis, and stretched. The cost falls with the number of places; the network must take inputs of any size.
@@ -116,11 +116,12 @@ class ABA(ByCategory):
         return self._as(RandomMapABA)
 
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
+        # The order of the draws is part of the results: steps, targets of the maps, then permutations of a control.
         steps = self._draw_steps(batch.n_samples, strength, batch.generator)
         moves = steps.any(dim=1)
         if not moves.any():
             return None
-        # The draw is on the CPU, so a GPU gets the numbers of the samples without being waited for.
+        # The steps are drawn on the CPU, so that the numbers of the samples are sent to a GPU without waiting for it.
         rows = None if moves.all() else moves.nonzero().squeeze(1).to(batch.device, non_blocking=True)
         attribution, padding = self._attribute(batch, rows)
         steps = steps[moves].to(attribution, non_blocking=True)
@@ -145,11 +146,11 @@ class ABA(ByCategory):
 
 
 class RandomMapABA(RandomOrder, ABA):
-    """ABA on shuffled maps: the same changes at random places.
+    """ABA on shuffled maps: the same changes at random positions.
 
-    Each sample's map is computed as in the method, and then its entries are permuted at random. Only the places change:
-    as many features as before fall into each category, also with ties, zeros and padding, and they move as far. So the
-    gain of a method over this control is due to its maps.
+    Each sample's map is computed as in the method, and then its entries are permuted at random. Each category keeps its
+    number of features, also with ties, zeros and padding, and features move by the same steps. So the gain of a method
+    over this control is due to its maps.
 
     The permutation is over all positions and channels of a sample; at an embedding's output, over words and dimensions.
     Padding is not permuted, since it does not move.
@@ -167,7 +168,7 @@ class RandomMapABA(RandomOrder, ABA):
     Notes
     -----
     The cost is that of the method plus drawing the permutations, on a CPU about 0.17 ms for 20,000 features.
-    Permutations are drawn on the CPU, so that they are the same on every device.
+    Permutations are drawn on the CPU, so that they are the same on all devices.
 
     Examples
     --------

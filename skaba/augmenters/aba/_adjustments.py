@@ -1,4 +1,4 @@
-"""Adjustments: how far each category moves, and the sets that they are drawn from."""
+"""Adjustments, which say how far each category moves, and the sets that they are drawn from."""
 
 from __future__ import annotations
 
@@ -224,6 +224,7 @@ def _checked(adjustment: int | Sequence[float]) -> int | Adjustment:
         if 0 <= index < len(ADJUSTMENTS):
             return index
         raise ValueError(f"There is no adjustment {adjustment}; the indices go from 0 to 26.")
+    # A string is iterable too, and would fail later with a message about its letters.
     if isinstance(adjustment, Real | str) or not isinstance(adjustment, Iterable):
         raise ValueError(f"An adjustment is an index from 0 to 26 or a vector of numbers, got {adjustment!r}.")
     vector = tuple(value.item() if hasattr(value, "item") else value for value in adjustment)
@@ -248,7 +249,7 @@ def _checked_probabilities(probabilities: Sequence[float] | None, n: int) -> tup
 
 @lru_cache(maxsize=256)
 def _table(adjustments: tuple[int | Adjustment, ...], n_categories: int) -> Tensor:
-    # Cached, because every training step needs it; sets do not change.
+    # Cached, because each training step needs it; sets are immutable.
     return torch.tensor([_row(adjustment, n_categories) for adjustment in adjustments])
 
 
@@ -267,4 +268,4 @@ def _row(adjustment: int | Adjustment, n_categories: int) -> list[float]:
 def _opposite(adjustment: int | Adjustment) -> int | Adjustment:
     if isinstance(adjustment, int):
         return ADJUSTMENTS.index(tuple(-value for value in ADJUSTMENTS[adjustment]))
-    return tuple(-value if value else value for value in adjustment)
+    return tuple(-value if value else value for value in adjustment)  # no -0.0, which would show in the repr

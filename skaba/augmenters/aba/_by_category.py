@@ -1,4 +1,4 @@
-"""What ABA and FreeABA share: steps are drawn per sample and category, and added to the features."""
+"""The base of ABA and FreeABA: steps are drawn per sample and category, and added to the features."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ByCategory(Augmenter):
     def _draw_steps(self, n_samples: int, strength: float, generator: torch.Generator) -> Tensor:
         """Draw the step of each category for each sample: float32, (n, n_categories), on the CPU."""
         steps = self.adjustments.draw(n_samples, self.selection.n_categories, generator) * strength
-        if self.randomize:
+        if self.randomize:  # one factor per sample, so that the categories of a sample keep their proportions
             steps *= torch.randn(n_samples, 1, generator=generator).abs()
         if self.share < 1:
             steps[torch.randperm(n_samples, generator=generator)[round(self.share * n_samples) :]] = 0
@@ -72,7 +72,7 @@ class ByCategory(Augmenter):
         categories : Categories of n samples
         steps : Tensor of shape (n, n_categories)
         attribution : Tensor of shape (n, ...)
-            The samples' maps; if the change does not look at them, anything of their shape.
+            The samples' maps; any tensor of their shape if the change does not use maps.
         padding : bool Tensor or None
             True where the n samples have padding, which does not move; their shape but for the last axis.
         generator : torch.Generator on the CPU
@@ -83,6 +83,8 @@ class ByCategory(Augmenter):
         order = self._order(attribution, padding, generator)
         if order is not None:
             categories, attribution = categories.permuted(order), attribution.flatten(1).gather(1, order)
+        # The usual case: steps are added from bits, without a tensor of steps for the whole batch. The exact type,
+        # because a subclass may compute something else.
         if type(self.change) is Constant:
             move: Mover = partial(categories.move, by_category=steps, rows=rows, padding=padding)
         else:
@@ -92,12 +94,13 @@ class ByCategory(Augmenter):
     def _changed(
         self, attribution: Tensor, step: Tensor, padding: Tensor | None, rows: Tensor | None, x: Tensor
     ) -> Tensor:
-        # The features are read in the training step's own pass; no gradient flows through the change.
+        # Through detach() the change is written past autograd: gradients flow through the features as if they had not
+        # moved.
         values = x.detach()
-        own = values if rows is None else values.index_select(0, rows)
-        change = self.change(own.reshape(attribution.shape), attribution, step.to(own))
+        moved = values if rows is None else values.index_select(0, rows)
+        change = self.change(moved.reshape(attribution.shape), attribution, step.to(moved))
         self._check_change(change, attribution.shape)
-        change = change.expand(attribution.shape).reshape(own.shape).to(own)
+        change = change.expand(attribution.shape).reshape(moved.shape).to(moved)
         if padding is not None:
             change = change.masked_fill(padding.unsqueeze(-1), 0)
         values.add_(change) if rows is None else values.index_add_(0, rows, change)
@@ -113,11 +116,12 @@ class ByCategory(Augmenter):
             raise ValueError(f"change={self.change!r} returned NaN or infinity.")
 
     def _order(self, x: Tensor, padding: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Return from which feature each takes its category, (n, n_features); None: from itself."""
+        """Return the number of the feature whose category each takes, (n, n_features); None for no permutation."""
         return None
 
     def _finished(self, move: Mover, batch: Batch) -> Mover:
-        # The function writes into the features, leaves padding alone and clips, so no copy of the features is needed.
+        # The base class compares features before and after, which takes a copy. This function may write into the
+        # features: it leaves padding alone and clips.
         return move
 
     def _as(self, control: type[_Control]) -> _Control:
@@ -145,9 +149,10 @@ class RandomOrder(ByCategory):
         places = torch.arange(x[0].numel())
         order = places.repeat(len(x), 1)
         words = None if padding is None else words_of(padding, x).cpu()
+        # Drawn on the CPU, so that a control gives the same permutations on all devices.
         for row in range(len(x)):
-            own = places if words is None else places[words[row]]
-            order[row, own] = own[torch.randperm(len(own), generator=generator)]
+            free = places if words is None else places[words[row]]
+            order[row, free] = free[torch.randperm(len(free), generator=generator)]
         return order.to(x.device)
 
 

@@ -1,4 +1,4 @@
-"""The categories of a batch's features, and moving the batch by them."""
+"""The categories of a batch's features, and the moves of the batch by category."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PIECE = 2**14
 """How many features a CPU works on at once, so that intermediate results stay in its caches."""
 
 LONG = 2**11
-"""Rows of this many features or more are counted one by one on a CPU."""
+"""On a CPU, rows of at least this many features are counted one row at a time."""
 
 
 class Categories:
     """The category of each feature of a batch: for every boundary, whether the feature lies below it.
 
-    A feature moves by the highest category's step, plus, for each boundary above the feature, the difference between
-    the steps of the two categories that the boundary separates (Kinkel 2023, table A.1). The differences are added
+    The step of a feature is the step of the highest category, plus the differences between neighbouring categories at
+    all boundaries above the feature (Kinkel 2023, table A.1). The differences are added
     from the highest boundary down, so that every partial sum is the step of a category: sums of 0, s and -s are exact,
     others may be off by a rounding error.
 
@@ -58,14 +58,16 @@ class Categories:
         """Return how many features of each sample lie below each boundary: int64, (n, n_boundaries)."""
         if not self.below:
             return torch.empty(0, 0)
+        # Short rows are counted in one call, because the loop over rows would cost more than the count.
         if self.below[0].device.type != "cpu" or self.n_features < LONG:
             return torch.stack([mask.sum(dim=1) for mask in self.below], dim=1)
-        # NumPy counts the True values of one long row many times as fast as it or torch sums along an axis.
+        # count_nonzero of a contiguous row of bools is many times as fast as a sum along an axis, in NumPy and in
+        # torch.
         rows = zip(*(mask.numpy() for mask in self.below), strict=True)
         return torch.tensor([[np.count_nonzero(mask) for mask in masks] for masks in rows], dtype=torch.int64)
 
     def permuted(self, order: Tensor) -> Categories:
-        """Return the categories in another order: from which feature each is taken, int64 (n, n_features)."""
+        """Return permuted categories; ``order``, int64 (n, n_features), holds the feature that each is taken from."""
         return Categories([mask.gather(1, order) for mask in self.below], self.n_features, self.blank)
 
     def silenced(self, by_category: Tensor) -> Tensor:
@@ -86,11 +88,11 @@ class Categories:
         values = by_category[:, -1:]
         for boundary, below in reversed(list(enumerate(self.below))):
             step = below * (by_category[:, boundary, None] - by_category[:, boundary + 1, None])
-            values = step.add_(values)
+            values = step.add_(values)  # from the highest boundary down, see the class
         return values
 
     def move(self, x: Tensor, by_category: Tensor, rows: Tensor | None = None, padding: Tensor | None = None) -> Tensor:
-        """Add every feature's step to a batch, in place.
+        """Add the steps to the features of a batch, in place.
 
         Parameters
         ----------
@@ -98,9 +100,9 @@ class Categories:
             Written into; autograd does not record the change.
         by_category : Tensor of shape (n, n_categories)
         rows : int64 Tensor of shape (n,), default=None
-            Which samples of x move, without repetition; by default all, with m = n.
+            The samples of x that move, without repetition; by default all, with m = n.
         padding : bool Tensor, default=None
-            True where the n samples have padding; the features' shape but for the last axis.
+            True where the n samples have padding; the features' shape without the last axis.
 
         Returns
         -------
@@ -113,6 +115,7 @@ class Categories:
             return x
         shape = len(by_category), *x.shape[1:]
         step = self.steps(by_category).expand(-1, self.n_features).reshape(shape)
+        # detach(): x may be a layer's output in the graph, and its gradient does not depend on the step.
         step = step if padding is None else step.masked_fill(padding.unsqueeze(-1), 0)
         x.detach().add_(step) if rows is None else x.detach().index_add_(0, rows, step)
         return x
@@ -133,7 +136,7 @@ class Categories:
             if not boundaries:  # all features of the piece are in one category
                 step = np.repeat(step, n_features, axis=1)
             changes = step.reshape(len(step), *x.shape[1:])
-            if padding is not None:
+            if padding is not None:  # changes may be one of the buffers, which the next piece overwrites
                 changes[padding[piece]] = 0
             _add(x, piece if rows is None else rows[piece], changes)
 
@@ -147,7 +150,7 @@ def _add(x: Any, at: Any, changes: Any) -> None:
 
 
 def pieces(needed: Any, n_features: int) -> Iterator[tuple[slice, list[int]]]:
-    """Yield the parts of a batch that a CPU works on in turn, and which boundaries each needs.
+    """Yield the pieces of a batch that a CPU works on in turn, and the boundaries that each piece needs.
 
     Parameters
     ----------

@@ -34,9 +34,9 @@ class CategoryMemory:
         The shape of a sample.
     bits : uint8 Tensor of shape (n_boundaries, n_samples, ceil(n_features / 8)), or None
     blank : bool Tensor of shape (n_samples,), or None
-        Which samples do not move; see :class:`Categories`.
+        The samples that do not move; see :class:`Categories`.
     known : bool Tensor of shape (n_samples,) on the CPU, or None
-        Which samples have been visited.
+        The samples that have been visited.
     awaited : bool
         Whether the last step should have cached categories.
 
@@ -70,14 +70,14 @@ class CategoryMemory:
         return sum(tensor.numel() for tensor in (self.bits, self.blank, self.known) if tensor is not None)
 
     def prepare(self, index: Tensor, x: Tensor, n_boundaries: int) -> None:
-        """Make room for a batch of samples.
+        """Allocate memory for a batch of samples.
 
         Parameters
         ----------
         index : int64 Tensor of shape (n,)
             The samples' numbers.
         x : Tensor of shape (n, ...)
-            Their features; the bits are kept on their device.
+            Their features; the bits are stored on the same device.
         n_boundaries : int
 
         Raises
@@ -129,21 +129,22 @@ class CategoryMemory:
         -------
         Categories of n samples
         known : bool Tensor of shape (n,)
-            Which of them have been visited.
+            True for those that have been visited.
         """
         bits, blank, known = self._allocated()
         index = index.cpu()
         there = index.to(bits.device, non_blocking=True)
+        # Unpacked only for the batch: as bools, the categories of all samples would take eight times the memory.
         n_features = math.prod(self.shape)
         below = [_unpacked(each, n_features) for each in bits.index_select(1, there)]
         return Categories(below, n_features, blank.index_select(0, there)), known[index]
 
-    def knows_any(self) -> bool:
-        """Return whether any sample has been visited."""
-        return self.known is not None and bool(self.known.any())
+    def is_empty(self) -> bool:
+        """Return whether no sample has been visited."""
+        return self.known is None or not bool(self.known.any())
 
-    def knows(self, index: Tensor) -> bool:
-        """Return whether all of some samples, int64 (n,), have been visited."""
+    def holds(self, index: Tensor) -> bool:
+        """Return whether all samples of ``index``, int64 (n,), have been visited."""
         if self.known is None:
             return False
         known = self._allocated()[2]
@@ -183,6 +184,7 @@ class CategoryMemory:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, which ``save_params(f_categories=...)`` writes."""
+        # announce may be a function that torch.load does not read with weights_only=True.
         return {name: value for name, value in vars(self).items() if name != "announce"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -192,8 +194,9 @@ class CategoryMemory:
 
 def _packed(mask: Tensor) -> Tensor:
     """Return masks, bool (n, n_features), as bits, uint8 (n, ceil(n_features / 8))."""
-    if mask.device.type == "cpu":
+    if mask.device.type == "cpu":  # torch has no packbits
         return torch.from_numpy(np.packbits(mask.numpy(), axis=1))
+    # The same bits as NumPy's, highest first, so that a memory can move between devices.
     padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -mask.shape[1] % 8))
     eights = padded.reshape(len(mask), -1, 8)
     return torch.sum(eights << _places(mask.device), 2, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Changes: how a step changes a feature."""
+"""Changes, which turn the step of a feature into its change."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Constant(Change):
 class Proportional(Change):
     """Move features in proportion to their attribution, scaled to at most 1 per sample.
 
-    With several categories the adjustment sets the direction, so only the size of the attribution counts:
+    With several categories the adjustment sets the direction, so only the absolute attribution is used:
     ``step * |A| / max|A|``. With a single category the sign of the attribution sets the direction:
     ``step * A / max|A|``.
 
@@ -99,7 +99,7 @@ class Proportional(Change):
         """
         one_category = step.shape[1] == 1 and x.shape[1] > 1
         size = attribution.abs()
-        # The clamp avoids 0 / 0: a map of zeros moves nothing.
+        # The clamp avoids 0 / 0, so that a map of zeros moves nothing instead of giving NaN.
         largest = size.amax(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
         return step * (attribution if one_category else size) / largest
 
@@ -145,4 +145,5 @@ class Baseline(Change):
         -------
         Tensor of shape (n, n_features)
         """
+        # Beyond 1 the feature would pass the baseline: |N(0, 1)| has no upper end.
         return step.abs().clamp(max=1) * (self.value - x)

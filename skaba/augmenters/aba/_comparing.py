@@ -29,7 +29,8 @@ def compared(
     wanted : bool Tensor of shape (n, n_boundaries), default=None
         Which boundaries are needed, by default all; categories at other boundaries may be wrong.
     padding : bool Tensor, default=None
-        True where features do not count: they are below no boundary. The attribution's shape but for the last axis.
+        True where features do not count; they are not below any boundary. The attribution's shape without the last
+        axis.
 
     Returns
     -------
@@ -55,8 +56,8 @@ def _below(values: Any, boundaries: Boundaries, wanted: Any, padding: Any) -> An
     for piece, numbers in pieces(needed, n_features):
         for number in numbers:
             mask = below[number, piece].reshape(values[piece].shape)
-            # The comparison runs in the order of memory and only its result is copied in the order of the axes. Of a
-            # strided map, far fewer bytes are read out of order this way.
+            # The comparison runs in the order of memory, and only its result is copied in the order of the axes. So one
+            # byte per feature of a strided map is read out of order instead of four or eight.
             mask[...] = values[piece] < each[number][piece]
             if padding is not None:
                 mask[padding[piece]] = False
@@ -70,6 +71,7 @@ def words_of(padding: Tensor, attribution: Tensor) -> Tensor:
 
 def as_stored(values: Tensor) -> Tensor:
     """Return the features of each sample in the order of memory, without a copy."""
+    # A convolution's gradient may be channels-last; boundaries do not depend on the order of the features.
     axes = sorted(range(1, values.dim()), key=values.stride, reverse=True)
     return values.permute(0, *axes).flatten(1)
 

@@ -29,12 +29,12 @@ class FreeABA(ByCategory):
     """Attribution-based augmentation by the maps of the previous epoch, which training computes anyway.
 
     The backward pass of the training step also computes the gradient of the loss at the features. Their categories are
-    cached, as one bit per feature and boundary, and decide the sample's augmentation at its next visit. So the map is
-    one epoch old, computed in training mode, of the sample as it was augmented then. At its first visit a sample is
-    not augmented.
+    cached, as one bit per feature and boundary, and determine the sample's augmentation at its next visit. So the map
+    is one epoch old, and was computed in training mode for the augmented sample. At its first visit a sample is not
+    augmented.
 
-    Samples are identified by their numbers in the training set. Estimators provide them; in a training loop of your
-    own, pass ``index=`` to :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes maps as
+    Samples are identified by their numbers in the training set. Estimators provide them; in other training
+    loops, pass ``index=`` to :class:`skaba.training.Augmentation`. Called as a function, FreeABA computes maps as
     :class:`ABA` does.
 
     Parameters
@@ -46,7 +46,7 @@ class FreeABA(ByCategory):
     change : Constant or Baseline, default=None
         How a step changes a feature, by default ``Constant()``.
     randomize : bool, default=True
-        Whether the random factor is a draw of ``|N(0, 1)|`` per sample, or 1.
+        Whether the random factor is drawn from ``|N(0, 1)|`` per sample; otherwise it is 1.
     share : float, default=1.0
         The share of a batch that is augmented, drawn at random.
     renew : float, default=None
@@ -113,7 +113,7 @@ class FreeABA(ByCategory):
         Parameters
         ----------
         data : str
-            A name for the data and the place in the network that the samples' features belong to.
+            A name for the data set and the layer.
         n_samples : int
             The number of samples; 0 if it is not known.
 
@@ -125,10 +125,11 @@ class FreeABA(ByCategory):
 
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         memory = batch.memory
-        if memory is None:
+        if memory is None:  # called as a function: there is no training step whose gradient could be used
             shared = {name: getattr(self, name) for name in ByCategory._parameter_constraints}
             return self._with_maps(target=Loss(), **shared)._plan(batch, strength)
-        if memory.awaited and not memory.knows_any():
+        # The last step should have cached categories, but no gradient reached the features.
+        if memory.awaited and memory.is_empty():
             raise unreached()
         return _ByLastVisit(self, batch, strength)
 
@@ -139,7 +140,8 @@ class FreeABA(ByCategory):
         steps = self._draw_steps(len(x), strength, batch.generator)
         categories, known = memory.recall(index)
         steps = (steps * known.unsqueeze(1)).to(x.detach(), non_blocking=True)
-        # Maps are not cached, and the changes that are allowed do not read them: features stand in their place.
+        # Maps are not cached, and the allowed changes do not use them. The features are passed as a tensor of their
+        # shape.
         return self._mover(categories, steps, x.detach(), batch.padding, batch.generator)
 
     def _renews(self, batch: Batch, *, costs_a_gradient: bool) -> bool:
@@ -148,12 +150,12 @@ class FreeABA(ByCategory):
         share = by_default if self.renew is None else self.renew
         if share == 1 or bool(torch.rand((), generator=batch.generator) < share):
             return True
-        return not batch.memory.knows(batch.index)
+        return not batch.memory.holds(batch.index)
 
     def _keep(self, batch: Batch, gradient: Tensor) -> None:
         """Cache the categories of a batch, from the gradient at the features or a multiple of it."""
         gradient = gradient.detach()
-        if not finite(gradient):  # as happens in mixed precision: such samples will not move
+        if not finite(gradient):  # in mixed precision gradients overflow now and then: such samples will not move
             unsound = ~finite_samples(gradient)
             gradient = gradient.index_fill(0, unsound.nonzero().squeeze(1), 0)
         batch.memory.keep(batch.index, self.selection.sort(gradient, padding=batch.padding))
@@ -161,6 +163,7 @@ class FreeABA(ByCategory):
     def _check_consistency(self) -> None:
         """Raise a ValueError if the parameters do not fit each other."""
         super()._check_consistency()
+        # Signs and ranks do not depend on the factor 1 / n of the mean; other cut-offs do.
         if isinstance(self.selection, Cutoff) and self.selection.values != (0.0,):
             raise ValueError(
                 f"FreeABA uses gradients of the mean over a batch, so {self.selection!r} would depend on the batch "
@@ -171,7 +174,7 @@ class FreeABA(ByCategory):
 
 
 class RandomMapFreeABA(RandomOrder, FreeABA):
-    """FreeABA on shuffled maps: the same changes at random places.
+    """FreeABA on shuffled maps: the same changes at random positions.
 
     The categories are cached as in the method, and permuted at random at each visit. See :class:`RandomMapABA`.
 
@@ -191,9 +194,9 @@ class RandomMapFreeABA(RandomOrder, FreeABA):
 
 
 class _ByLastVisit:
-    """Moves a batch by the categories of the previous visit, and has those of this visit cached.
+    """Moves a batch by the categories of the previous visit, and caches those of this visit.
 
-    All draws are made at the first call, since an optimiser may run the network several times per step.
+    All random numbers are drawn at the first call, because an optimiser may run the network several times per step.
     """
 
     def __init__(self, augmenter: FreeABA, batch: Batch, strength: float) -> None:
@@ -214,7 +217,7 @@ class _ByLastVisit:
         at_layer = batch.x is None
         if at_layer:
             require_samples(x, batch.n_samples, batch.model.layer)
-        # If layers before are trained, the gradient at this layer's output is computed anyway.
+        # If earlier layers are trained, the training step computes the gradient at this layer's output anyway.
         self.renews = self.augmenter._renews(batch, costs_a_gradient=at_layer and not x.requires_grad)
         move = self.augmenter._recall(batch, self.strength, x)
         batch.memory.awaited = self.renews

@@ -16,7 +16,7 @@ LONG = 2048
 """Rows of this length or more are narrowed down to candidates before they are partitioned."""
 
 STRIDE = 23
-"""Candidates are found from every 23rd value: a prime, so that it divides no usual length of an axis."""
+"""Each 23rd value is sampled to find candidates: a prime, so that it divides no usual length of an axis."""
 
 DEVIATIONS = 1.5, 5
 """The margins around a rank, in standard deviations: first a narrow one, with few candidates, then a wide one."""
@@ -37,7 +37,7 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     ranks : sequence of int
         Each from 0 to d - 1.
     wanted : bool Tensor of shape (n, n_ranks), default=None
-        Which are needed, by default all; the others may have any value.
+        The values that are needed, by default all; the others may be wrong.
 
     Returns
     -------
@@ -49,6 +49,7 @@ def order_statistics(values: Tensor, ranks: Sequence[int], wanted: Tensor | None
     if values.shape[1] < LONG:
         ordered = torch.from_numpy(np.partition(rows, ranks, axis=1)) if ranks else values
         return [ordered.narrow(1, rank, 1) for rank in ranks]
+    # A full partition of a long row costs several passes over it; a bracket around the value takes two comparisons.
     found = np.zeros((len(rows), len(ranks)), dtype=rows.dtype)
     needed = np.ones(found.shape, dtype=bool) if wanted is None else wanted.numpy()
     brackets = [_brackets(rank, rows.shape[1]) for rank in ranks]
@@ -72,6 +73,8 @@ def _brackets(rank: int, n_values: int) -> list[tuple[int, int]]:
 
 def _order_statistic(row: Row, rank: int, sample: Row, brackets: Sequence[tuple[int, int]], masks: Row) -> Any:
     """Find one value: among the few candidates near it by the sorted sample, or among all if it is not there."""
+    # Exact whatever the sample looks like: a bracket counts only if the rank lies in it, and a partition of the whole
+    # row is the last resort.
     for first, last in brackets:
         low = sample[first] if first >= 0 else -np.inf
         high = sample[last] if last < len(sample) else np.inf
@@ -88,6 +91,7 @@ def _few(row: Row, mask: Row) -> Row:
     """Return the values under a mask that is mostly False; groups of eight without any are skipped first."""
     if len(row) % 8:
         return row.compress(mask)
+    # Read as 64-bit words, eight bools are tested by one comparison.
     eights = mask.view(np.uint64)
     some = (eights != 0).nonzero()[0]
     chosen: Row = row.reshape(-1, 8).take(some, axis=0).reshape(-1).compress(eights.take(some).view(bool))

@@ -82,7 +82,7 @@ class Percentiles(Selection):
         n_features : int
             How many of its features count.
         """
-        # Without the small number, 0.07 * 100 = 7.000000000000001 would become 8.
+        # Without the small number, 0.07 * 100 = 7.000000000000001 would become 8 by rounding up.
         return [max(0, math.ceil(value * (n_features - 1) - 1e-9)) for value in self.values]
 
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> list[Tensor]:
@@ -109,7 +109,7 @@ class Percentiles(Selection):
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
             Which boundaries are needed, by default all; categories at other boundaries may be wrong.
         padding : bool Tensor, default=None
-            True where a sample has padding; the attribution's shape but for the last axis. Not used if padding is
+            True where a sample has padding; the attribution's shape without the last axis. Ignored if padding is
             included.
 
         Returns
@@ -130,27 +130,27 @@ class Percentiles(Selection):
         if not self.values:  # one category: there are no boundaries
             return categories
         counts = categories.counts()
-        off = counts != n_below
+        off = counts != n_below  # ties at a boundary
         rows = (off if wanted is None else off & wanted).any(dim=1).nonzero().squeeze(1)
         if len(rows):
-            own = [each[rows] for each in boundaries if isinstance(each, Tensor)]
+            at = [each[rows] for each in boundaries if isinstance(each, Tensor)]
             words = None if padding is None else words_of(padding[rows], attribution[rows])
-            _break_ties(categories, rows, attribution[rows].flatten(1), own, n_below[rows], words)
+            _break_ties(categories, rows, attribution[rows].flatten(1), at, n_below[rows], words)
         return categories
 
     def _boundaries_of_words(
         self, attribution: Tensor, wanted: Tensor | None, padding: Tensor, n_below: Tensor
     ) -> list[Tensor]:
         """Return the order statistics of each sample's features without padding."""
-        if not numpy_reads(attribution):  # all samples at once: one by one, each would wait for the device
+        if not numpy_reads(attribution):  # all samples at once: a loop would wait for the device at each sample
             flat = attribution.flatten(1).masked_fill(~words_of(padding, attribution), torch.inf)
             return _columns(flat.sort(dim=1).values.gather(1, n_below.to(flat.device)))
         found = attribution.new_zeros(n_below.shape)
         for row, (values, is_padding) in enumerate(zip(attribution, padding, strict=True)):
             words = values[~is_padding].reshape(1, -1)
             if words.numel() and (wanted is None or wanted[row].any()):
-                own = self.boundaries(words, None if wanted is None else wanted[row : row + 1])
-                for number, boundary in enumerate(own):
+                of_row = self.boundaries(words, None if wanted is None else wanted[row : row + 1])
+                for number, boundary in enumerate(of_row):
                     found[row, number] = boundary
         return _columns(found)
 

@@ -16,7 +16,7 @@ from skaba.augmenters.aba._selections import Cutoff
 
 
 def challenger(k: int | None = None, **parameters: Any) -> ABA:
-    """Return Challenger: either one tail of the attribution moves, or nothing.
+    """Return Challenger: one tail of the attribution moves, or no feature moves.
 
     Half of the samples do not change, which makes it the cheapest of the three main methods: 1.33 times a plain step by
     operation count.
@@ -44,13 +44,13 @@ def challenger(k: int | None = None, **parameters: Any) -> ABA:
     >>> challenger(k=6).adjustments
     AdjustmentSet([0, 0, 0, 0, 3, 4, 5, 6])
     """
-    own = {
+    defaults = {
         "target": RandomTopClass(k),
         "selection": Percentiles(0.1, 0.9),
         "adjustments": AdjustmentSet([0, 0, 0, 0, 3, 4, 5, 6]),
         "randomize": False,
     }
-    return ABA(**{**own, **parameters})
+    return ABA(**{**defaults, **parameters})
 
 
 def challenger_original(k: int | None = None, **parameters: Any) -> ABA:
@@ -113,13 +113,13 @@ def mend_aba(k: int | None = None, **parameters: Any) -> ABA:
     >>> mend_aba().selection
     Percentiles(0.1, 0.9)
     """
-    own = {
+    defaults = {
         "target": RandomTopClass(k),
         "selection": Percentiles(0.1, 0.9),
         "adjustments": AdjustmentSet([1, 2, 3, 4, 5, 6]),
         "randomize": True,
     }
-    return ABA(**{**own, **parameters})
+    return ABA(**{**defaults, **parameters})
 
 
 def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
@@ -151,13 +151,13 @@ def fast_aba(k: int | None = None, **parameters: Any) -> ABA:
     >>> fast_aba(target=Loss()).target
     Loss()
     """
-    own = {
+    defaults = {
         "target": RandomTopClass(k),
         "selection": Cutoff(0.0),
         "adjustments": AdjustmentSet([0, 0, 3, 4, 5, 6, 16, 17]),
         "randomize": True,
     }
-    return ABA(**{**own, **parameters})
+    return ABA(**{**defaults, **parameters})
 
 
 def free_aba(**parameters: Any) -> FreeABA:
@@ -225,13 +225,13 @@ def fgsm(tension: bool = False, **parameters: Any) -> ABA:
     >>> fgsm(tension=True).adjustments
     AdjustmentSet([(-1, 1), (1, -1)])
     """
-    own = {
+    defaults = {
         "target": Loss(),
         "selection": Cutoff(0.0),
         "adjustments": AdjustmentSet([(-1, 1), (1, -1)] if tension else [(-1, 1)]),
         "randomize": False,
     }
-    return ABA(**{**own, **parameters})
+    return ABA(**{**defaults, **parameters})
 
 
 PRESETS: dict[str, Callable[..., Augmenter]] = {
@@ -323,7 +323,5 @@ def preset(name: str, **parameters: Any) -> Augmenter:
 
 def preset_that_explains(name: str, target: Any) -> Augmenter:
     """Return a named augmenter with a target for its maps, if it has such a parameter."""
-    if name not in PRESETS:
-        raise ValueError(unknown_name("augmenter", name, PRESETS))
-    made = PRESETS[name]()
+    made = preset(name)
     return made.set_params(target=target) if "target" in made.get_params(deep=False) else made

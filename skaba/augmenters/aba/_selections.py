@@ -22,7 +22,7 @@ class Selection(ABC):
     Features with an attribution below the first boundary are in the lowest category. A feature that equals a boundary
     is above it, unless the selection fixes the number of features below.
 
-    A selection of your own sets ``values``, one per boundary, and writes ``boundaries``.
+    A subclass sets ``values``, one per boundary, and implements ``boundaries``.
     """
 
     values: tuple[float, ...]
@@ -36,14 +36,14 @@ class Selection(ABC):
     def boundaries(self, attribution: Tensor, wanted: Tensor | None = None) -> Boundaries:
         """Return the boundaries, in ascending order.
 
-        The boundaries of a sample must not depend on other samples, nor on the order of its features: the method is
-        called with the samples that move only, and with their features in the order of memory.
+        The boundaries of a sample must not depend on other samples or on the order of its features: the method is
+        called only with the samples that move, and with their features in the order of memory.
 
         Parameters
         ----------
         attribution : Tensor of shape (n, n_features)
         wanted : bool Tensor of shape (n, n_categories - 1), default=None
-            Which are needed, by default all; the others may have any value.
+            The boundaries that are needed, by default all; the others may have any value.
 
         Returns
         -------
@@ -82,7 +82,8 @@ class Selection(ABC):
         counts = categories.counts()
         on_one_side = (counts == 0) | (counts == categories.n_features)
         rows = (on_one_side if wanted is None else on_one_side & wanted).any(dim=1).nonzero().squeeze(1)
-        if len(rows):  # all features of a map of zeros are on one side
+        # Only samples with all features on one side can have a map of zeros, so that few maps are compared with 0.
+        if len(rows):
             categories.mark_blank(rows, (attribution[rows].flatten(1) == 0).all(dim=1))
         return categories
 
@@ -91,6 +92,7 @@ class Selection(ABC):
         try:
             return self.boundaries(attribution, wanted)
         except TypeError as error:
+            # A TypeError from inside the method passes; only one of its signature gets another message.
             try:
                 inspect.signature(self.boundaries).bind(attribution, wanted)
             except TypeError as unfit:

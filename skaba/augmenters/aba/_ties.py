@@ -1,4 +1,4 @@
-"""Ties: which of the features with the value of a boundary are below it."""
+"""Ties: the choice of features below a boundary among those that equal it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEARBY = 64
 
 
 def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Tensor | None = None) -> Tensor:
-    """Return the features below a boundary, as many as there have to be.
+    """Return the features below a boundary, exactly ``n_below`` of them.
 
     If too few features are smaller than the boundary, some of those that equal it are added. They are spread evenly,
     from a start that depends on which features are smaller. So no place is favoured, nothing is drawn, the same map
@@ -26,7 +26,7 @@ def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Te
     n_below : int64 Tensor of shape (n, 1)
         At least the number of smaller features, at most the number of features up to the boundary.
     counted : bool Tensor of shape (n, n_features), default=None
-        Features that count, by default all; the others are not below.
+        Features that count, by default all; the others are never below.
 
     Returns
     -------
@@ -45,7 +45,8 @@ def exactly_below(values: Tensor, boundary: Tensor, n_below: Tensor, counted: Te
     smaller, tied = (values < boundary) & counted, (values == boundary) & counted
     lacking = n_below - smaller.sum(dim=1, keepdim=True)
     n_tied = tied.sum(dim=1, keepdim=True).clamp(min=1)
-    place = counted.cumsum(dim=1)  # padding does not shift it
+    # Positions are counted without padding, so that the padded length does not change the choice.
+    place = counted.cumsum(dim=1)
     start = (place * (smaller | tied)).sum(dim=1, keepdim=True)
     number = tied.cumsum(dim=1) - 1
     return smaller | (tied & ((number * _stride(n_tied) + start) % n_tied < lacking))

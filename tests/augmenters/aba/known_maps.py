@@ -4,7 +4,7 @@ from tests.tiny_nets import seeded
 
 
 class Fixed:
-    """An attribution that is known beforehand, and counts what it is asked."""
+    """An attribution that is known beforehand, and keeps its batches."""
 
     def __init__(self, map_=None):
         self.map_ = map_

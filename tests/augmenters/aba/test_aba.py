@@ -56,7 +56,7 @@ def augmented(aba, x, y=None, model=None, strength=0.1, seed=0, criterion=None):
     return aba(model, x, y, strength=strength, criterion=criterion, generator=seeded(seed))
 
 
-# --- which samples are asked about
+# --- which samples get a map
 
 
 @pytest.mark.parametrize("probabilities", [None, [0.7, 0.3]])
@@ -65,12 +65,12 @@ def test_a_sample_that_stays_is_not_attributed_and_comes_back_as_it_is(probabili
     adjustments = AdjustmentSet([0, 19], probabilities)
     result = augmented(ABA(witness, adjustments=adjustments), x, y)
     ((rows, labels),) = witness.seen
-    asked = rows[:, 0].long()
-    assert 0 < len(asked) < len(x)
-    assert torch.equal(rows, x[asked])
-    assert torch.equal(labels, y[asked])
+    mapped = rows[:, 0].long()
+    assert 0 < len(mapped) < len(x)
+    assert torch.equal(rows, x[mapped])
+    assert torch.equal(labels, y[mapped])
     moved = (result != x).any(1)
-    assert moved.nonzero().squeeze(1).tolist() == asked.tolist()
+    assert moved.nonzero().squeeze(1).tolist() == mapped.tolist()
     assert torch.equal(result[~moved], x[~moved])
 
 
@@ -186,7 +186,7 @@ def test_a_map_of_zeros_moves_nothing():
 @pytest.mark.parametrize("selection", [Percentiles(0.1, 0.9), Cutoff()], ids=repr)
 @pytest.mark.parametrize("n_features", [10, 3000])
 def test_a_map_that_is_not_finite_is_refused(bad, selection, n_features):
-    def attribution(model, x, y, **asked):
+    def attribution(model, x, y, **arguments):
         map_ = x.clone()
         map_[1, 3] = bad
         return map_

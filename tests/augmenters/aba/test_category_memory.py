@@ -193,11 +193,11 @@ def test_goes_through_pickle_and_through_saved_files(tmp_path):
 
 
 def test_a_memory_that_was_loaded_onto_a_device_goes_on():
-    """Loading moves all its tensors there; which samples are known is asked on the CPU."""
+    """Loading moves all its tensors there; which samples are known is read on the CPU."""
     memory, _ = filled(4, 9, 2)
     index = torch.arange(4)
     memory.known = PretendedOnGPU(memory.known)
-    assert memory.knows(index)
+    assert memory.holds(index)
     assert memory.recall(index)[1].tolist() == [True] * 4
 
 

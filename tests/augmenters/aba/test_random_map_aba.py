@@ -29,8 +29,8 @@ CRITERION = nn.CrossEntropyLoss()
 
 def changes(aba, model, x, y, seed=0):
     """What a method adds to a batch, and what its control does, by the same draws of adjustments and targets."""
-    asked = {"strength": 0.5, "criterion": CRITERION}
-    return [each(model, x, y, generator=seeded(seed), **asked) - x for each in (aba, aba.random_map())]
+    arguments = {"strength": 0.5, "criterion": CRITERION}
+    return [each(model, x, y, generator=seeded(seed), **arguments) - x for each in (aba, aba.random_map())]
 
 
 def assert_permuted(by_method, by_control):

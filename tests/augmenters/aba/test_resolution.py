@@ -67,8 +67,8 @@ def test_maps_are_asked_of_the_averaged_input_and_stretched(shape):
     x, witness = torch.randn(shape), Fixed()
     result = augmented(ABA(witness, resolution=0.5, **UP_DOWN), x)
     pool, mode = ((functional.avg_pool1d, "linear"), (functional.avg_pool2d, "bilinear"))[len(shape) - 3]
-    (asked,) = witness.seen
-    torch.testing.assert_close(asked, pool(x, 2))
+    (mapped,) = witness.seen
+    torch.testing.assert_close(mapped, pool(x, 2))
     torch.testing.assert_close(result, x + 0.1 * functional.interpolate(pool(x, 2), shape[2:], mode=mode).sign())
 
 

@@ -24,8 +24,8 @@ def test_exactly_a_share_of_the_samples_is_asked_about_and_moves(n, share, seed)
     moved = (result != x).any(1)
     assert moved.sum() == round(share * n)
     assert torch.equal(result[~moved], x[~moved])
-    asked = torch.cat([torch.zeros(0, 6), *witness.seen])
-    assert torch.equal(asked, x[moved])
+    mapped = torch.cat([torch.zeros(0, 6), *witness.seen])
+    assert torch.equal(mapped, x[moved])
 
 
 @pytest.mark.parametrize("name", ["challenger", "mend_aba", "fast_aba", "fgsm"])
@@ -59,7 +59,7 @@ def test_the_share_of_a_text_is_asked_about_with_its_own_words():
     assert torch.equal(some[moved], whole[moved])
 
 
-# --- nothing is drawn for it unless asked to
+# --- nothing is drawn for it unless needed
 
 
 @pytest.mark.parametrize("randomize", [True, False])
