@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skaba._validation import validate_changed
 from skaba.attribution import Criterion
-from skaba.network import unreached
+from skaba.network import described, unreached
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,21 @@ class Penalty(BaseEstimator, ABC):
         -------
         Tensor
             A scalar: ``weight`` times the mean of the samples' penalties. Its gradients reach the network's parameters.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, or a subclass does not return one penalty per sample.
         """
         validate_changed(self)
-        return self.weight * self._of_samples(forward_pass).mean()
+        penalties = self._of_samples(forward_pass)
+        n_samples = len(forward_pass.features)
+        if not isinstance(penalties, Tensor) or penalties.shape != (n_samples,):
+            raise ValueError(
+                f"{type(self).__name__}._of_samples returned {described(penalties)}; it must return one penalty per "
+                f"sample, shape ({n_samples},)."
+            )
+        return self.weight * penalties.mean()
 
     @abstractmethod
     def _of_samples(self, forward_pass: ForwardPass) -> Tensor:

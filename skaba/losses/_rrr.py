@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from skaba.losses._penalty import ForwardPass, Penalty
+from skaba.network import described
 
 
 class RRR(Penalty):
@@ -64,9 +67,13 @@ def log_probabilities(forward_pass: ForwardPass) -> Tensor:
     logits, y, criterion = forward_pass.logits, forward_pass.y, forward_pass.criterion
     if isinstance(criterion, nn.BCEWithLogitsLoss):
         return functional.logsigmoid(logits)
-    if isinstance(criterion, nn.CrossEntropyLoss) or not y.is_floating_point():
+    if isinstance(criterion, nn.CrossEntropyLoss) or (isinstance(y, Tensor) and not y.is_floating_point()):
         return torch.log_softmax(logits, dim=1)
     raise ValueError(
-        f"RRR penalises gradients of log-probabilities, but y holds {y.dtype} targets and the loss is {criterion!r}: "
-        "it fits CrossEntropyLoss and BCEWithLogitsLoss."
+        f"RRR penalises gradients of log-probabilities, but y {_held(y)} and the loss is {criterion!r}: it fits "
+        "CrossEntropyLoss and BCEWithLogitsLoss."
     )
+
+
+def _held(y: Any) -> str:
+    return f"holds {y.dtype} targets" if isinstance(y, Tensor) else f"is {described(y)}"
