@@ -160,7 +160,7 @@ def require_augmenter(name: str, component: Any) -> None:
     ValueError
         If it is neither an augmenter nor a function of a batch.
     """
-    makes = isinstance(component, type) or component in PRESETS.values()  # makes an augmenter, but is none
+    makes = isinstance(component, type) or any(component is factory for factory in PRESETS.values())
     takes_batch = callable(component) and (is_augmenter(component) or _accepts(component, 1) is not False)
     if takes_batch and not makes:
         return

@@ -162,6 +162,10 @@ class Augmenter(BaseEstimator, ABC):
             return Plan(None, batch.y)
         planned = self._plan(batch, float(strength))
         move, y = planned if isinstance(planned, tuple) else (planned, batch.y)
+        if move is not None and not callable(move):
+            raise TypeError(
+                f"{_name(self)}._plan returned {described(move)}; it must return a function of the features, or None."
+            )
         return Plan(None if move is None else self._finished(move, batch), y)
 
     @abstractmethod

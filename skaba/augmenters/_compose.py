@@ -87,6 +87,11 @@ class Compose(Augmenter):
         """The smallest among the augmenters that the strength of the whole applies to."""
         return min((as_augmenter(augmenter).largest_strength for augmenter in self._scaled()), default=math.inf)
 
+    @property
+    def uses_mask(self) -> bool:  # type: ignore[override]
+        """Whether any of the augmenters uses masks."""
+        return any(getattr(augmenter, "uses_mask", False) for augmenter in self.augmenters)
+
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)
         return [augmenter for augmenter, given in pairs if given is None and _is_scaled(augmenter)]

@@ -137,6 +137,11 @@ class KeepAugment(Augmenter):
         """That of the inner augmentation."""
         return as_augmenter(self.augmentation).largest_strength
 
+    @property
+    def uses_mask(self) -> bool:  # type: ignore[override]
+        """Whether the inner augmentation uses masks."""
+        return bool(getattr(self.augmentation, "uses_mask", False))
+
     def _plan(self, batch: Batch, strength: float) -> Mover | None:
         x = batch.features()
         require_places("KeepAugment", x)

@@ -17,7 +17,7 @@ from skaba.augmenters._augmenter import Augmenter
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import Mover
 from skaba.augmenters._erasing import boxes, require_places
-from skaba.network import draw_seed, per_sample, positions, to_channels
+from skaba.network import described, draw_seed, per_sample, positions, to_channels
 
 Share = float | Tensor
 """The share of each sample that remains after mixing: one number, or one per sample, of shape (n,)."""
@@ -39,6 +39,8 @@ class _Mixing(Augmenter):
         name, y, generator = type(self).__name__, batch.y, batch.generator
         if y is None:
             raise ValueError(f"{name} mixes the targets too: pass y.")
+        if not isinstance(y, Tensor):
+            raise TypeError(f"{name} mixes the targets too, so y must be a torch.Tensor; got {described(y)}.")
         if batch.mask is not None:  # a pasted feature would need the mask of the sample that it comes from
             raise ValueError(f"{name} mixes samples, but each mask belongs to one sample: train without masks.")
         if torch.rand((), generator=generator) >= self.probability:

@@ -25,25 +25,21 @@ class Masks:
     def __init__(self, values: NDArray[np.bool_]) -> None:
         self.values = values
 
-    def of(self, dataset: Any) -> Masks:
+    def of(self, dataset: Any, whole: Any) -> Masks:
         """Return the masks of the samples that are trained on.
 
         Parameters
         ----------
         dataset : Dataset
             What ``train_split`` returned for the n samples.
+        whole : Dataset of the n samples
 
         Raises
         ------
         ValueError
             If the Dataset holds other samples.
         """
-        chosen = positions(dataset)
-        if len(chosen) and chosen.max() >= len(self.values):
-            raise ValueError(
-                f"mask has {len(self.values)} entries, but train_split returned a Dataset of other samples. Use a "
-                "split that returns torch.utils.data.Subset."
-            )
+        chosen = positions(dataset, whole, "mask")
         return Masks(self.values[chosen]) if len(chosen) < len(self.values) else self
 
     def rows(self, index: Tensor) -> Tensor:
@@ -52,7 +48,7 @@ class Masks:
         return torch.from_numpy(self.values[index.cpu().numpy()])
 
 
-def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
+def checked_masks(mask: Any, X: Any, *, layer: str | None, names: Any = None) -> Masks | None:
     """Return one mask per sample, or None if no masks are given.
 
     Parameters
@@ -63,6 +59,8 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
     X : samples, counted by their first axis
     layer : str or None
         The layer whose output is explained; its shape is not known yet.
+    names : ndarray of str, default=None
+        The names of X's columns.
 
     Returns
     -------
@@ -75,6 +73,7 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
     """
     if mask is None:
         return None
+    _check_names(mask, names)
     if isinstance(X, IterableDataset):
         raise ValueError("mask cannot be matched with the samples of an IterableDataset.")
     n_samples = get_len(X)
@@ -91,6 +90,17 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None) -> Masks | None:
             "mask, ~mask, if it marks what is irrelevant); pass None for a sample without feedback."
         )
     return Masks(values)
+
+
+def _check_names(mask: Any, names: Any) -> None:
+    """Raise a ValueError if the columns of masks and samples, both data frames, differ in names or order."""
+    own = list(getattr(mask, "columns", ()))
+    if names is None or not own or not all(isinstance(name, str) for name in own) or own == list(names):
+        return
+    raise ValueError(
+        f"mask has the columns {own[:5]}, but X has {list(names[:5])}: they must be the same, in the same order. Pass "
+        "mask[X.columns], or mask.to_numpy() if they are in X's order."
+    )
 
 
 def _stacked(mask: Any) -> NDArray[np.bool_]:

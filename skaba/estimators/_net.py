@@ -209,7 +209,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         return self.partial_fit(X, y, mask=mask, **fit_params)
 
     def _checked_masks(self, mask: Any, X: Any) -> Masks | None:
-        masks = checked_masks(mask, X, layer=self.layer)
+        masks = checked_masks(mask, X, layer=self.layer, names=getattr(self, "feature_names_in_", None))
         if masks is None and self.penalty is not None:
             raise ValueError(
                 f"penalty={self.penalty!r} needs feedback on which features may matter: fit(X, y, mask=mask)."
@@ -217,10 +217,12 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         if masks is not None and not self._uses_masks():
             # Not an error, because a search may compare a penalty with None.
             warnings.warn(f"mask is ignored: {NO_USE_FOR_MASKS}", stacklevel=3)
+            return None
         return masks
 
     def _uses_masks(self) -> bool:
-        return self.penalty is not None or getattr(self.augmenter, "uses_mask", False)
+        made = self._made("augmenter", self.augmenter, self.get_params_for("augmenter"))
+        return self.penalty is not None or getattr(made, "uses_mask", False)
 
     def _check_fit(
         self, X: Any, y: Any, fit_params: dict[str, Any], *, relearn: bool, classes: Any = None
@@ -393,7 +395,10 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         self
         """
         with self._own_random_state():
-            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+            try:
+                return super().fit_loop(X, y, epochs=epochs, **fit_params)
+            finally:
+                self.whole_ = None
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split off the validation data, with those arguments that the split takes.
@@ -410,6 +415,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         """
         split = validation_split(self.train_split, stratified=self._has_classes and y is not None, seed=self.seed_)
         train, valid = self.get_dataset(X, y), None
+        self.whole_ = train
         if split is not None:
             targets = {} if y is None else {"y": y}
             try:

@@ -45,13 +45,14 @@ def checked_weights(sample_weight: Any, X: Any) -> NDArray[Any] | None:
     return weights
 
 
-def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
+def weights_of(dataset: Any, whole: Any, weights: NDArray[Any]) -> Tensor:
     """Return the weights of the samples that are trained on, with mean 1.
 
     Parameters
     ----------
     dataset : Dataset
-        What ``train_split`` returned for the n samples.
+        What ``train_split`` returned of the n samples.
+    whole : Dataset of the n samples
     weights : ndarray of shape (n,)
 
     Returns
@@ -61,15 +62,14 @@ def weights_of(dataset: Any, weights: NDArray[Any]) -> Tensor:
     Raises
     ------
     ValueError
-        If the Dataset holds other samples.
+        If it is not a part of them, or all of its weights are 0.
     """
-    chosen = positions(dataset)
-    if len(chosen) and chosen.max() >= len(weights):
+    kept = weights[positions(dataset, whole, "sample_weight")]
+    if not kept.any():
         raise ValueError(
-            f"sample_weight has {len(weights)} entries, but train_split returned a Dataset of other samples. Use a "
-            "split that returns torch.utils.data.Subset."
+            f"sample_weight is 0 for all of the {len(kept)} samples that train_split leaves for training. Use another "
+            "split, or train_split=None."
         )
-    kept = weights[chosen]
     return torch.as_tensor(kept / kept.mean(), dtype=torch.float32)
 
 
@@ -105,10 +105,33 @@ def weighted_loss(criterion: Any, y_pred: Any, y_true: Any, weights: Tensor) -> 
     return (losses.reshape(len(losses), -1).mean(dim=1) * weights.to(losses)).mean()
 
 
-def positions(dataset: Any) -> NDArray[Any]:
-    """Return which samples a Subset, also of a Subset, holds of the Dataset at its root."""
+def positions(dataset: Any, whole: Any, name: str) -> NDArray[Any]:
+    """Return the numbers that the samples of a Dataset have in the whole of which it is a part.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The whole itself, a Subset of it, or a Subset of such a Subset.
+    whole : Dataset
+    name : str
+        What is known of each sample, for the error message.
+
+    Returns
+    -------
+    int64 ndarray of shape (len(dataset),)
+
+    Raises
+    ------
+    ValueError
+        If it is no part of the whole.
+    """
+    if dataset is whole:
+        return np.arange(len(whole))
     if isinstance(dataset, EncodedDataset):
-        return positions(dataset.dataset)
+        return positions(dataset.dataset, whole, name)
     if isinstance(dataset, Subset):
-        return positions(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
-    return np.arange(len(dataset))
+        return positions(dataset.dataset, whole, name)[np.asarray(dataset.indices, dtype=np.int64)]
+    raise ValueError(
+        f"{name} has one entry per sample of X, but train_split returned a Dataset of other samples. Use a split that "
+        "returns torch.utils.data.Subset."
+    )

@@ -40,6 +40,8 @@ class AugmentedStep(_Net):
     train_weight_: Tensor | None = None
     mask_: Masks | None = None
     train_mask_: Masks | None = None
+    # The Dataset of all samples that fit got, before train_split.
+    whole_: Any = None
     # Weights of the batch that is trained on, and how it is augmented.
     batch_weight_: Tensor | None = None
     step_: TrainingStep | None = None
@@ -164,9 +166,9 @@ class AugmentedStep(_Net):
             return super().get_iterator(dataset, training=training)
         indexed = Indexed(dataset)
         if self.sample_weight_ is not None:
-            self.train_weight_ = weights_of(dataset, self.sample_weight_)
+            self.train_weight_ = weights_of(dataset, self.whole_, self.sample_weight_)
         if self.mask_ is not None:
-            self.train_mask_ = self.mask_.of(dataset)
+            self.train_mask_ = self.mask_.of(dataset, self.whole_)
         if self._needs_index():
             # Categories belong to one data set and one layer. Those of an earlier fit stay if both are the same.
             fresh = self.augmenter_.new_memory(f"{indexed.name()} {self.layer}", len(indexed))

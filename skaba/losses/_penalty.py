@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from skaba._validation import validate_changed
 from skaba.attribution import Criterion
-from skaba.network import unreached
+from skaba.network import described, unreached
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,14 @@ class ForwardPass:
         """
         if isinstance(self.criterion, nn.BCEWithLogitsLoss):
             return functional.logsigmoid(self.logits)
-        if isinstance(self.criterion, nn.CrossEntropyLoss) or not self.y.is_floating_point():
+        # A custom criterion with class indices is a classification too.
+        is_index = isinstance(self.y, Tensor) and not self.y.is_floating_point()
+        if isinstance(self.criterion, nn.CrossEntropyLoss) or is_index:
             return torch.log_softmax(self.logits, dim=1)
+        y = f"holds {self.y.dtype} targets" if isinstance(self.y, Tensor) else f"is {described(self.y)}"
         raise ValueError(
-            f"The penalty needs log-probabilities, but y holds {self.y.dtype} targets and the loss is "
-            f"{self.criterion!r}: it fits CrossEntropyLoss and BCEWithLogitsLoss."
+            f"The penalty needs log-probabilities, but y {y} and the loss is {self.criterion!r}: it fits "
+            "CrossEntropyLoss and BCEWithLogitsLoss."
         )
 
 
@@ -139,9 +142,21 @@ class Penalty(BaseEstimator, ABC):
         -------
         Tensor
             A scalar: ``weight`` times the mean of the samples' penalties. Its gradients reach the network's parameters.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, or a subclass does not return one penalty per sample.
         """
         validate_changed(self)  # parameters may have been set since the last call, for example by a search
-        return self.weight * self._of_samples(forward_pass).mean()
+        penalties = self._of_samples(forward_pass)
+        n_samples = len(forward_pass.features)
+        if not isinstance(penalties, Tensor) or penalties.shape != (n_samples,):
+            raise ValueError(
+                f"{type(self).__name__}._of_samples returned {described(penalties)}; it must return one penalty per "
+                f"sample, shape ({n_samples},)."
+            )
+        return self.weight * penalties.mean()
 
     @abstractmethod
     def _of_samples(self, forward_pass: ForwardPass) -> Tensor:

@@ -13,6 +13,7 @@ from skaba.network._asking import (
     unreached,
     unwrapped,
     values_of,
+    without_shortcuts,
 )
 from skaba.network._fills import (
     FILLS,
@@ -111,4 +112,5 @@ __all__ = [
     "values_of",
     "watched",
     "within",
+    "without_shortcuts",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Lock
@@ -65,6 +65,27 @@ _FUSED_ATTENTION = tuple(
 """Attention kernels, on the CPU too, whose gradient torch cannot differentiate again."""
 
 
+@contextmanager
+def without_shortcuts(modules: Iterable[nn.Module], *, fused_attention: bool) -> Iterator[None]:
+    """Have modules run without those of torch's shortcuts that attribution cannot use, inside the block.
+
+    Parameters
+    ----------
+    modules : iterable of nn.Module
+        A model's modules.
+    fused_attention : bool
+        Whether attention may use a kernel whose gradient cannot be differentiated again.
+    """
+    modules = list(modules)
+    with ExitStack() as held:
+        for switch, kinds in _SWITCHES.items():
+            if any(isinstance(module, kinds) for module in modules):
+                held.enter_context(switch.off())
+        for switch in () if fused_attention else _FUSED_ATTENTION:
+            held.enter_context(switch.off())
+        yield
+
+
 class View(nn.Module):
     """Base class of wrappers around a network, which is kept as ``module``."""
 
@@ -120,13 +141,9 @@ def asking(
         cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
         held.callback(_set_training, training, True)
         held.callback(_set_random_state, random_state, cuda_state)
-        for switch, kinds in _SWITCHES.items():
-            if any(isinstance(module, kinds) for module in modules):
-                held.enter_context(switch.off())
+        held.enter_context(without_shortcuts(modules, fused_attention=not create_graph))
         if create_graph:
             held.enter_context(torch.enable_grad())
-            for switch in _FUSED_ATTENTION:
-                held.enter_context(switch.off())
         if create_graph or mode == "train":
             # The second derivative of BatchNorm reads the running statistics. torch does not notice if a training
             # step has updated them in the meantime, and the gradient would be silently wrong.

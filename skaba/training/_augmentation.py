@@ -100,11 +100,12 @@ class Augmentation:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be an nn.Module, got a {type(model).__name__}.")
-        if penalty is not None and not callable(penalty):
+        if penalty is not None and (isinstance(penalty, type) or not callable(penalty)):
             raise TypeError(f"penalty={penalty!r} must be a penalty, such as skaba.losses.RRR().")
         if layer is not None:
             _check_layer(model, layer)
         self.criterion = criterion
+        self._open = False
         made = _made(augmenter)
         validate_parameters(penalty)
         if strength is None:
@@ -152,12 +153,18 @@ class Augmentation:
         Raises
         ------
         ValueError
-            If the batch does not suit the augmenter or the penalty.
+            If the batch does not suit the augmenter or the penalty; or inside another block, at a layer or with a
+            penalty.
         """
         step = self._step
         if not step.augments and step.penalty is None:
             yield x, y
             return
+        if self._open and (step.layer is not None or step.penalty is not None):
+            raise ValueError(
+                "This Augmentation is in a block already: with layer= or a penalty it holds one batch at a time. Leave "
+                "the block first, or put both batches into one."
+            )
         if step.penalty is not None and mask is None:
             raise ValueError(f"penalty={step.penalty!r} needs a mask with each batch: augmentation(x, y, mask=mask).")
         if step.augments and step.augmenter is not None and step.augmenter.needs_index and index is None:
@@ -174,8 +181,12 @@ class Augmentation:
             index=None if index is None else _checked_index(index, n_samples),
             arguments=arguments,
         )
-        with step.carried_out(step.plan(batch), batch, x) as changed:
-            yield changed
+        outer, self._open = self._open, True
+        try:
+            with step.carried_out(step.plan(batch), batch, x) as changed:
+                yield changed
+        finally:
+            self._open = outer
 
     def penalty(self, output: Any) -> Tensor | float:
         """Return the penalty of the last forward pass in the block; call it there.
@@ -254,8 +265,12 @@ def _check_layer(model: nn.Module, name: str) -> None:
 
 def _checked_index(index: Any, n_samples: int) -> Tensor:
     """Return the numbers of a batch's samples, int64 of shape (n,)."""
-    numbers = torch.as_tensor(index)
-    if numbers.shape != (n_samples,) or numbers.is_floating_point() or (n_samples and int(numbers.min()) < 0):
+    try:
+        numbers = torch.as_tensor(index, dtype=None if n_samples else torch.int64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"index must hold the samples' numbers in the training set, got {index!r}: {error}") from error
+    whole = not (numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool)
+    if numbers.shape != (n_samples,) or not whole or (n_samples and int(numbers.min()) < 0):
         raise ValueError(
             f"index must hold the number of each of the {n_samples} samples in the training set, whole numbers from 0; "
             f"got {described(numbers)} with {numbers.dtype} values."

@@ -30,7 +30,7 @@ def checked_mask(mask: Any, n_samples: int) -> Tensor:
     ValueError
         If it is not boolean, has no entry per sample, or leaves a sample without any feature.
     """
-    values = mask if isinstance(mask, Tensor) else torch.as_tensor(np.asarray(mask))
+    values = mask if isinstance(mask, Tensor) else _as_tensor(mask)
     if values.dtype != torch.bool:
         raise ValueError(
             f"mask holds {values.dtype} values; it must be boolean, such as mask.bool(): True where a feature may "
@@ -48,6 +48,16 @@ def checked_mask(mask: Any, n_samples: int) -> Tensor:
             "True marks features that may matter; invert the mask, ~mask, if it marks what is irrelevant."
         )
     return values
+
+
+def _as_tensor(mask: Any) -> Tensor:
+    try:
+        return torch.as_tensor(np.asarray(mask))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"mask is no boolean array, one entry per sample: {error}. For a sample without feedback pass True "
+            "everywhere."
+        ) from error
 
 
 def on_features(mask: Tensor, x: Tensor, channel_axis: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from skaba.augmenters import Augmenter, Batch, Plan
 from skaba.losses import ForwardPass, Penalty
-from skaba.network import FromLayer, WithArguments, described, logits_of, rooted, unwrapped
+from skaba.network import FromLayer, WithArguments, described, logits_of, rooted, unwrapped, without_shortcuts
 from skaba.training._masks import on_features
 
 Strength = float | Callable[[Batch], float]
@@ -130,15 +130,17 @@ class TrainingStep:
             nonlocal reached
             reached = True
             moved = x if plan.move is None else plan.move(x)
-            return self._record(batch, moved, plan.y) if penalised else moved
+            # A pass without a graph, such as one that evaluates, has no penalty.
+            return self._record(batch, moved, plan.y) if penalised and torch.is_grad_enabled() else moved
 
         self._penalty_added = not penalised
         try:
-            if isinstance(view := batch.model, FromLayer):
-                with view.changed(lambda output: change(view.writable(output))):
-                    yield inputs, plan.y
-            else:  # on a copy: augmenters write in place, and the caller's batch must not change
-                yield change(inputs.clone()), plan.y
+            with without_shortcuts(self.model.modules(), fused_attention=False) if penalised else nullcontext():
+                if isinstance(view := batch.model, FromLayer):
+                    with view.changed(lambda output: change(view.writable(output))):
+                        yield inputs, plan.y
+                else:  # on a copy: augmenters write in place, and the caller's batch must not change
+                    yield change(inputs.clone()), plan.y
         finally:
             self._last = None  # it refers to the graph, which would stay in memory
         # Not in the finally clause: an error inside the block must not be replaced by these.
@@ -167,18 +169,20 @@ class TrainingStep:
             return None
         self._penalty_added = True
         mask = on_features(last.batch.mask, last.features, last.batch.channel_axis)  # type: ignore[arg-type]
-        return self.penalty(
-            ForwardPass(
-                last.batch.model,
-                last.features,
-                last.source,
-                logits_of(output),
-                last.y,
-                mask,
-                last.batch.criterion,
-                self.generator,
-            )
+        forward_pass = ForwardPass(
+            last.batch.model,
+            last.features,
+            last.source,
+            logits_of(output),
+            last.y,
+            mask,
+            last.batch.criterion,
+            self.generator,
         )
+        penalty = self.penalty(forward_pass)
+        if not isinstance(penalty, Tensor) or penalty.dim():
+            raise ValueError(f"{self.penalty!r} returned {described(penalty)}; it must return a scalar for the batch.")
+        return penalty
 
     def _needs_penalty(self, batch: Batch) -> bool:
         """Return whether there is a penalty, and the mask marks features of the batch as irrelevant."""

@@ -342,3 +342,8 @@ def test_a_function_may_return_new_targets():
     changed, targets = made(None, x, y, strength=1, criterion=None, generator=seeded())
     assert torch.equal(changed, x.flip(0))
     assert targets.tolist() == [2, 1, 0]
+
+
+def test_an_array_is_no_augmenter() -> None:
+    with pytest.raises(ValueError, match="must be an augmenter, such as"):
+        require_augmenter("augmenter", np.zeros(3))

@@ -2,6 +2,7 @@
 
 import math
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pytest
@@ -274,3 +275,13 @@ def test_an_estimator_takes_it_as_one_of_its_own(layer):
 def test_a_subclass_must_write_its_plan():
     with pytest.raises(TypeError, match="abstract"):
         Augmenter()
+
+
+@pytest.mark.parametrize("made", [torch.zeros(2, 3), 3, (torch.zeros(2, 3), torch.zeros(2))])
+def test_a_plan_that_is_no_function(made: Any) -> None:
+    class Wrong(Augmenter):
+        def _plan(self, batch: Any, strength: float) -> Any:
+            return made
+
+    with pytest.raises(TypeError, match=r"_plan returned a .* must return a function of the features"):
+        Wrong()(None, torch.zeros(2, 3), None, strength=1, criterion=None, generator=torch.Generator())

@@ -12,11 +12,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch.dataset import Dataset
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
-from skaba.augmenters import Augmenter
+from skaba.augmenters import PRESETS, Augmenter, Compose, Mixup
 from skaba.losses import RRR, ForwardPass, Penalty
 from tests.estimators.conftest import same, weights
 
@@ -128,7 +129,7 @@ def test_a_penalty_needs_masks_and_masks_need_something_that_uses_them(make_net:
         plain.correct(X, y, corner(X))
 
 
-def test_an_augmenter_may_use_masks(make_net: Any, digits: Any) -> None:
+def test_an_augmenter_may_use_masks(make_net: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class DropIrrelevant(Augmenter):
         uses_mask = True
 
@@ -137,8 +138,19 @@ def test_an_augmenter_may_use_masks(make_net: Any, digits: Any) -> None:
 
     X, y = digits
     mask = corner(X)
-    own = weights(make_net(augmenter=DropIrrelevant(), strength=1).fit(X, y, mask=mask))
-    assert same(own, weights(make_net(augmenter=None).fit(X * mask[:, None], y)))
+    dropped = weights(make_net(augmenter=None).fit(X * mask[:, None], y))
+    monkeypatch.setitem(PRESETS, "drop_irrelevant", DropIrrelevant)
+    for augmenter in (DropIrrelevant(), "drop_irrelevant", Compose([DropIrrelevant()], strengths=[1])):
+        net = make_net(augmenter=augmenter, strength=1).fit(X, y, mask=mask)
+        assert same(dropped, weights(net))
+        net.correct(X, y, mask)
+
+
+def test_an_ignored_mask_does_not_reach_the_augmenter(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    with pytest.warns(UserWarning, match="mask is ignored"):
+        ignored = make_net(augmenter=Mixup(), max_epochs=1).fit(X, y, mask=corner(X))
+    assert same(weights(ignored), weights(make_net(augmenter=Mixup(), max_epochs=1).fit(X, y)))
 
 
 # --- penalties
@@ -320,3 +332,26 @@ def test_frames_of_masks_for_tables(seen: Any) -> None:
     assert all(
         each.mask.sum(0).tolist() == [len(each.mask), 0, len(each.mask), len(each.mask)] for each in seen.batches
     )
+    with pytest.raises(ValueError, match="mask has the columns"):
+        net.fit(X, np.arange(30) % 2, mask=mask[list("bacd")])
+
+
+def test_masks_go_with_the_samples_of_a_subset(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    chosen = np.random.default_rng(0).permutation(len(X))
+    mask = corner(X)
+    mask[::2] = True
+    part = Subset(TensorDataset(torch.as_tensor(X), torch.as_tensor(y)), chosen.tolist())
+    by_dataset = make_net(penalty=RRR(), max_epochs=1).fit(part, mask=mask[chosen])
+    by_arrays = make_net(penalty=RRR(), max_epochs=1).fit(X[chosen], y[chosen], mask=mask[chosen])
+    assert same(weights(by_dataset), weights(by_arrays))
+
+
+def test_a_split_into_other_samples_is_refused(make_net: Any, digits: Any) -> None:
+    X, y = digits
+
+    def split(dataset: Any, y: Any = None) -> Any:
+        return Dataset(X[100:], np.asarray(y[100:])), None
+
+    with pytest.raises(ValueError, match="mask has one entry per sample of X, but train_split returned"):
+        make_net(penalty=RRR(), train_split=split).fit(X, y, mask=corner(X))

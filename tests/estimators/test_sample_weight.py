@@ -7,8 +7,9 @@ import pytest
 import sklearn
 import torch
 from sklearn.model_selection import GridSearchCV, cross_validate
+from skorch.dataset import Dataset
 from torch import nn
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Subset, TensorDataset
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
 from tests.estimators.conftest import same, weights
@@ -130,3 +131,26 @@ def test_a_refused_fit_leaves_no_weights_behind() -> None:
     with pytest.raises(ValueError, match="weight"):
         fitted.fit(X, y, sample_weight=np.ones(3))
     assert same(weights(fitted.fit(X, y)), weights(net().fit(X, y)))
+
+
+def test_weights_go_with_the_samples_of_a_subset() -> None:
+    chosen = np.random.default_rng(0).permutation(40)
+    part = Subset(TensorDataset(torch.as_tensor(X), torch.as_tensor(y)), chosen.tolist())
+    by_dataset = net().fit(part, sample_weight=WEIGHTS[chosen])
+    assert same(weights(by_dataset), weights(net().fit(X[chosen], y[chosen], sample_weight=WEIGHTS[chosen])))
+
+
+def test_a_split_into_other_samples_is_refused() -> None:
+    def split(dataset: Any, y: Any = None) -> Any:
+        return Dataset(X[20:], y[20:]), Dataset(X[:20], y[:20])
+
+    with pytest.raises(ValueError, match="sample_weight has one entry per sample of X, but train_split returned"):
+        net(train_split=split).fit(X, y, sample_weight=WEIGHTS)
+
+
+def test_a_split_that_leaves_weights_of_0_alone_is_refused() -> None:
+    def split(dataset: Any, y: Any = None) -> Any:
+        return Subset(dataset, range(20)), Subset(dataset, range(20, 40))
+
+    with pytest.raises(ValueError, match="0 for all of the 20 samples"):
+        net(train_split=split).fit(X, y, sample_weight=np.arange(40) // 20)

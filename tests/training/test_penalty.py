@@ -44,6 +44,21 @@ def images() -> tuple[Tensor, Tensor]:
     return torch.randn(5, 2, 6, 6, generator=seeded(1), dtype=torch.float64), torch.arange(5) % 3
 
 
+class Attention(nn.Module):
+    """Series (n, 5, 4) to logits, by attention that torch computes in one kernel wherever it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first = nn.Identity()
+        self.features = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, activation="gelu", batch_first=True)
+        self.output = nn.Linear(4, 3)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.features(self.first(x)).mean(1))
+
+
 def random_mask(*shape: int) -> Tensor:
     return torch.rand(shape, generator=seeded(2)) < 0.6
 
@@ -280,3 +295,92 @@ def test_checkpointed_activations(reentrant: bool) -> None:
     x.requires_grad_()
     with pytest.raises((RuntimeError, ValueError)):
         gradients_of(augmentation, model, x, y, mask)
+
+
+@pytest.mark.parametrize("layer", [None, "first"])
+def test_fused_attention_which_has_no_second_derivative_is_not_used(layer: str | None) -> None:
+    x, y = torch.randn(6, 5, 4, generator=seeded(1), dtype=torch.float64), torch.arange(6) % 3
+    mask = random_mask(6, 5, 4)
+    model, by_hand = Attention(), Attention()
+    augmentation = Augmentation(model, None, layer=layer, criterion=CRITERION, penalty=RRR())
+    with augmentation(x, y, mask=mask) as (x, y):
+        output = model(x)
+        (CRITERION(output, y) + augmentation.penalty(output)).backward()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        expected = gradients_by_hand(by_hand, lambda x: x, by_hand, x, y, mask)
+    found = gradients(model)
+    assert all(torch.allclose(found[name], expected[name]) for name in expected)
+
+
+def test_a_pass_without_a_graph_has_no_penalty() -> None:
+    x, y = images()
+    mask = random_mask(5, 4, 6, 6)
+    model, expected = SmoothNet(), SmoothNet()
+    for each, evaluates in ((model, True), (expected, False)):
+        augmentation = Augmentation(each, None, layer="features", criterion=CRITERION, penalty=RRR())
+        with augmentation(x, y, mask=mask):
+            output = each(x)
+            if evaluates:
+                with torch.no_grad():
+                    each(x)
+            (CRITERION(output, y) + augmentation.penalty(output)).backward()
+    assert same(gradients(model), gradients(expected))
+
+
+@pytest.mark.parametrize(("layer", "penalty"), [("features", None), (None, RRR())])
+def test_a_block_inside_a_block_would_mix_up_the_batches(layer: str | None, penalty: Any) -> None:
+    x, y = images()
+    augmentation = Augmentation(SmoothNet(), layer=layer, criterion=CRITERION, penalty=penalty)
+    mask = None if penalty is None else random_mask(5, 6, 6)
+    with (
+        pytest.raises(ValueError, match="is in a block already"),
+        augmentation(x, y, mask=mask),
+        augmentation(x, y, mask=mask),
+    ):
+        raise AssertionError("the block must not run")
+
+
+def test_blocks_at_the_input_can_be_nested() -> None:
+    x, y = images()
+    augmentation = Augmentation(SmoothNet(), criterion=CRITERION, random_state=0)
+    with augmentation(x, y) as (first, _), augmentation(x, y) as (second, _):
+        assert not torch.equal(first, second)
+
+
+class Penalties(Penalty):
+    """Returns whatever it is told to."""
+
+    def __init__(self, of: Any, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.of = of
+
+    def _of_samples(self, forward_pass: Any) -> Any:
+        return self.of(forward_pass.gradient(forward_pass.logits))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "message"),
+    [
+        (Penalties(lambda gradient: gradient.square()), "must return one penalty per sample"),
+        (Penalties(lambda gradient: gradient.square().sum()), "must return one penalty per sample"),
+        (Penalties(lambda gradient: None), "returned None; it must return one penalty per sample"),
+        (lambda each: each.gradient(each.logits).square().flatten(1).sum(1), "must return a scalar"),
+        (lambda each: None, "returned None; it must return a scalar"),
+    ],
+)
+def test_penalties_of_a_wrong_shape(penalty: Any, message: str) -> None:
+    x, y = images()
+    model = SmoothNet()
+    augmentation = Augmentation(model, None, criterion=CRITERION, penalty=penalty)
+    with pytest.raises(ValueError, match=message), augmentation(x, y, mask=random_mask(5, 6, 6)) as (x, y):
+        augmentation.penalty(model(x))
+
+
+@pytest.mark.parametrize("criterion", [None, nn.MSELoss()])
+def test_rrr_without_targets_and_without_a_loss_that_tells_the_task(criterion: Any) -> None:
+    x, _ = images()
+    model = SmoothNet()
+    augmentation = Augmentation(model, None, criterion=criterion, penalty=RRR())
+    with pytest.raises(ValueError, match="y is None"), augmentation(x, mask=random_mask(5, 6, 6)) as (x, _):
+        augmentation.penalty(model(x))

@@ -198,7 +198,8 @@ def test_numbers_that_grow_while_training_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "index", [torch.arange(7), torch.arange(8) - 1, torch.arange(8.0), torch.arange(16).reshape(8, 2), [0] * 9]
+    "index",
+    [torch.arange(7), torch.arange(8) - 1, torch.arange(8.0), torch.arange(16).reshape(8, 2), [0] * 9, [True] * 8],
 )
 def test_numbers_that_do_not_fit(index: Any) -> None:
     _, augmentation = made("free_aba")
@@ -208,6 +209,22 @@ def test_numbers_that_do_not_fit(index: Any) -> None:
         augmentation(x, y, index=index),
     ):
         raise AssertionError("the block must not run")
+
+
+@pytest.mark.parametrize("index", ["abc", [None] * 8])
+def test_numbers_that_are_none(index: Any) -> None:
+    x, y, _ = image_batches()[0]
+    with (
+        pytest.raises(ValueError, match=r"^index must hold the samples' numbers in the training set, got"),
+        made("free_aba")[1](x, y, index=index),
+    ):
+        raise AssertionError("the block must not run")
+
+
+def test_an_empty_batch_has_no_numbers() -> None:
+    x, y, _ = image_batches()[0]
+    with made("free_aba")[1](x[:0], y[:0], index=[]) as (seen, _):
+        assert len(seen) == 0
 
 
 def test_numbers_are_needed_for_free_aba_alone() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sklearn.base import BaseEstimator
+
 from skaba._validation import unknown_name
 from skaba.attribution import LRP, Loss, RandomTopClass
 from skaba.augmenters._augmenter import Augmenter
@@ -261,7 +263,7 @@ def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
     ValueError
         If the name is taken or is not a string.
     TypeError
-        If the factory is not callable.
+        If the factory is not callable, or is an augmenter itself.
 
     Notes
     -----
@@ -285,6 +287,8 @@ def register_preset(name: str, factory: Callable[..., Augmenter]) -> None:
         raise ValueError(f"A preset's name must be a string, got {name!r}.")
     if not callable(factory):
         raise TypeError(f"A preset's factory must be callable, got {factory!r}.")
+    if isinstance(factory, Augmenter):
+        raise TypeError(f"A preset's factory must return an augmenter, got the augmenter itself: lambda: {factory!r}.")
     if PRESETS.get(name, factory) is not factory:
         raise ValueError(f"The preset {name!r} exists already; choose another name.")
     PRESETS[name] = factory
@@ -308,7 +312,7 @@ def preset(name: str, **parameters: Any) -> Augmenter:
     Raises
     ------
     ValueError
-        If there is no such name; the message suggests the nearest.
+        If there is no such name; the message suggests the nearest. If the factory returns no augmenter.
 
     Examples
     --------
@@ -318,10 +322,14 @@ def preset(name: str, **parameters: Any) -> Augmenter:
     """
     if name not in PRESETS:
         raise ValueError(unknown_name("augmenter", name, PRESETS))
-    return PRESETS[name](**parameters)
+    made = PRESETS[name](**parameters)
+    if isinstance(made, type) or not callable(made):
+        raise ValueError(f"The factory of the preset {name!r} returned {made!r}; it must return an augmenter.")
+    return made
 
 
 def preset_that_explains(name: str, target: Any) -> Augmenter:
     """Return a named augmenter with a target for its maps, if it has such a parameter."""
     made = preset(name)
-    return made.set_params(target=target) if "target" in made.get_params(deep=False) else made
+    has_target = isinstance(made, BaseEstimator) and "target" in made.get_params(deep=False)
+    return made.set_params(target=target) if has_target else made

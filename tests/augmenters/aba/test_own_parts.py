@@ -1,12 +1,14 @@
 """Parts of somebody else's in ABA and in estimators: no change in the library is needed."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from skaba import ABAClassifier
-from skaba.attribution import TrueClass
+from skaba.attribution import Loss, TrueClass
 from skaba.augmenters import (
     ABA,
     PRESETS,
@@ -19,6 +21,7 @@ from skaba.augmenters import (
     fast_aba,
     mend_aba,
     preset,
+    preset_that_explains,
     register_preset,
 )
 from tests.tiny_nets import conv_net, images, mlp, seeded
@@ -125,9 +128,23 @@ def test_a_preset_is_used_by_name():
         ("", gentle, ValueError, "A preset's name must be a string, got ''"),
         (3, gentle, ValueError, "A preset's name must be a string, got 3"),
         ("gentle", "mend_aba", TypeError, "A preset's factory must be callable, got 'mend_aba'"),
+        ("gentle", mend_aba(), TypeError, "A preset's factory must return an augmenter, got the augmenter itself"),
     ],
 )
 def test_what_is_no_preset_is_refused(name, factory, kind, message):
     with pytest.raises(kind, match=message):
         register_preset(name, factory)
     assert "gentle" not in PRESETS
+
+
+@pytest.mark.parametrize("made", [3, "mend_aba", None, ABA])
+def test_a_factory_that_returns_no_augmenter(made):
+    register_preset("broken", lambda: made)
+    for use in (preset, partial(preset_that_explains, target=Loss())):
+        with pytest.raises(ValueError, match=r"The factory of the preset 'broken' returned .*must return an augmenter"):
+            use("broken")
+
+
+def test_a_factory_may_return_a_function():
+    register_preset("ones", lambda: torch.ones_like)
+    assert preset("ones") is preset_that_explains("ones", Loss()) is torch.ones_like
