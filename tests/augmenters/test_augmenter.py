@@ -278,9 +278,9 @@ def test_a_subclass_must_write_its_plan():
 
 
 @pytest.mark.parametrize("made", [torch.zeros(2, 3), 3, (torch.zeros(2, 3), torch.zeros(2))])
-def test_a_plan_that_is_no_function(made: Any) -> None:
+def test_a_plan_that_is_no_function(made):
     class Wrong(Augmenter):
-        def _plan(self, batch: Any, strength: float) -> Any:
+        def _plan(self, batch, strength: float):
             return made
 
     with pytest.raises(TypeError, match=r"_plan returned a .* must return a function of the features"):
