@@ -96,6 +96,9 @@ class Mixup(_Mixing):
     The loss must take the mixed targets, as ``CrossEntropyLoss``, ``BCEWithLogitsLoss`` and ``MSELoss`` do. In
     :class:`Compose` put it last: an augmenter after it gets mixed targets, and those that explain a class refuse them.
 
+    A mixed sample has the ``sample_weight`` of the sample that it replaces, whatever the weight of its partner. To
+    exclude samples, leave them out: with a weight of 0 they would still be partners.
+
     References
     ----------
     Zhang et al. (2018), "mixup: Beyond Empirical Risk Minimization", ICLR. Verma et al. (2019), "Manifold Mixup: Better
@@ -148,6 +151,9 @@ class CutMix(_Mixing):
 
     The loss must take the mixed targets, as ``CrossEntropyLoss``, ``BCEWithLogitsLoss`` and ``MSELoss`` do. In
     :class:`Compose` put it last: an augmenter after it gets mixed targets, and those that explain a class refuse them.
+
+    A mixed sample has the ``sample_weight`` of the sample that it replaces, whatever the weight of its partner. To
+    exclude samples, leave them out: with a weight of 0 they would still be partners.
 
     References
     ----------

@@ -286,6 +286,14 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         of_classes = y @ self.class_weights_.to(y) if y.is_floating_point() else self.class_weights_[y]
         return of_classes if weights is None else weights * of_classes
 
+    def _loss_targets(self, y_true: Tensor) -> Tensor:
+        if self.class_weights_ is None or not y_true.is_floating_point():
+            return y_true
+        # The loss of a mixed target is the mean of its classes' losses by their shares. Each class's loss has the
+        # weight of that class, so the shares are weighed too; _loss_weights has their sum.
+        weighed = y_true * self.class_weights_.to(y_true)
+        return weighed / weighed.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(weighed.dtype).tiny)
+
     def _encode_targets(self, y: np.ndarray) -> np.ndarray:
         if self._labels() is None:
             return _indices(y)

@@ -80,8 +80,9 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None, names: Any = None) ->
     if not hasattr(mask, "__len__") or len(mask) != n_samples:
         given = f"{len(mask)} entries" if hasattr(mask, "__len__") else f"the type {type(mask).__name__}"
         raise ValueError(f"mask must have one entry per sample, {n_samples}; it has {given}.")
-    values = _stacked(mask)
-    _check_shape(values.shape, tuple(getattr(X, "shape", ())), layer)
+    X_shape = tuple(getattr(X, "shape", ()))
+    values = _stacked(mask, X_shape)
+    _check_shape(values.shape, X_shape, layer)
     empty = ~values.reshape(n_samples, -1).any(axis=1)
     if empty.any():
         raise ValueError(
@@ -103,7 +104,7 @@ def _check_names(mask: Any, names: Any) -> None:
     )
 
 
-def _stacked(mask: Any) -> NDArray[np.bool_]:
+def _stacked(mask: Any, X_shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return masks as one array; a sample without feedback has True everywhere."""
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu().numpy()
@@ -112,13 +113,10 @@ def _stacked(mask: Any) -> NDArray[np.bool_]:
     if not isinstance(mask, np.ndarray) or mask.dtype == object:  # NumPy stores None in an array of objects
         each = [None if one is None else np.asarray(one) for one in mask]
         shapes = {one.shape for one in each if one is not None}
-        if len(shapes) != 1:
-            raise ValueError(
-                "mask holds None for every sample, so there is no feedback: pass mask=None."
-                if not shapes
-                else f"mask has entries of different shapes, {sorted(shapes)}: all samples need the same."
-            )
-        (shape,) = shapes
+        if len(shapes) > 1:
+            raise ValueError(f"mask has entries of different shapes, {sorted(shapes)}: all samples need the same.")
+        # In a fold of a search there may be no sample with feedback.
+        shape = shapes.pop() if shapes else X_shape[1:] or (1,)
         mask = np.stack([np.ones(shape, dtype=bool) if one is None else one for one in each])
     if mask.dtype != np.bool_:
         raise ValueError(

@@ -466,7 +466,8 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         else:
             self.weighed_ = True
             # As skorch's get_loss, which cannot take weights.
-            loss = weighted_loss(self.criterion_, y_pred, to_tensor(y_true, self.device), weights)
+            targets = self._loss_targets(to_tensor(y_true, self.device))
+            loss = weighted_loss(self.criterion_, y_pred, targets, weights)
         penalty = self.step_.penalty_of(y_pred) if training and self.step_ is not None else None
         return loss if penalty is None else loss + penalty
 

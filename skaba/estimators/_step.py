@@ -150,6 +150,10 @@ class AugmentedStep(_Net):
         """Return the weights of a batch's samples in the loss of training; None if all weights are equal."""
         return self.batch_weight_
 
+    def _loss_targets(self, y_true: Tensor) -> Tensor:
+        """Return the targets of a batch as the weighted loss takes them."""
+        return y_true
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the iterator over a data set; its batches hold the samples' numbers if training needs them.
 

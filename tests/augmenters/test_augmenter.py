@@ -2,7 +2,6 @@
 
 import math
 from numbers import Real
-from typing import Any
 
 import numpy as np
 import pytest

@@ -382,6 +382,28 @@ def loss_of_one_step(mixing, class_weight=None, **fit):
     return net.fit(X, Y, **fit).history[-1, "batches", 0, "train_loss"]
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_class_weights_weigh_the_loss_of_each_class_in_a_mixture(smoothing):
+    """By hand: the share of each class times its weight times the loss of that class, also with label smoothing."""
+    weights, seen = torch.arange(1.0, 11.0), []
+    unreduced = nn.CrossEntropyLoss(reduction="none", label_smoothing=smoothing)
+
+    class Watching(ABAClassifier):
+        def get_loss(self, y_pred, y_true, X=None, training=False):
+            loss = super().get_loss(y_pred, y_true, X=X, training=training)
+            if training:
+                each = torch.stack([unreduced(y_pred, torch.full((len(y_pred),), k)) for k in range(10)], dim=1)
+                seen.append((loss.detach(), (y_true * weights * each).sum(1).mean().detach()))
+            return loss
+
+    by_label = dict(enumerate(weights.tolist()))
+    own = {"augmenter": Mixup(), "strength": 1.0, "class_weight": by_label, "criterion__label_smoothing": smoothing}
+    Watching(Convolution, module__n_outputs=10, **own, **SETTINGS).fit(X, Y)
+    assert seen
+    for loss, by_hand in seen:
+        torch.testing.assert_close(loss, by_hand)
+
+
 @BOTH
 def test_class_weights_and_sample_weights_weigh_the_samples(mixing):
     plain = loss_of_one_step(mixing)

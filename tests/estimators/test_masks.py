@@ -83,6 +83,14 @@ def test_none_stands_for_a_sample_without_feedback(make_net: Any, digits: Any, s
     assert not masks[1::2, :, :2, :2].any()
 
 
+def test_where_no_sample_has_feedback_training_is_plain(make_net: Any, digits: Any) -> None:
+    X, y = digits
+    plain = weights(make_net(max_epochs=1).fit(X, y))
+    for samples in (X, TensorDataset(torch.as_tensor(X), torch.as_tensor(y))):
+        net = make_net(penalty=RRR(), max_epochs=1).fit(samples, y, mask=[None] * 200)
+        assert same(weights(net), plain)
+
+
 def test_a_dataset_and_tensors_have_masks_too(make_net: Any, digits: Any) -> None:
     X, y = digits
     own = {"penalty": RRR(), "max_epochs": 1}
@@ -105,7 +113,6 @@ def test_a_dataset_and_tensors_have_masks_too(make_net: Any, digits: Any) -> Non
         (lambda mask: mask.astype(int), "mask holds int64 values; it must be boolean"),
         (lambda mask: mask.astype(float), "mask holds float64 values; it must be boolean"),
         (lambda mask: mask & (np.arange(200) != 3)[:, None, None], "False everywhere for 1 of 200.*sample 3.*~mask"),
-        (lambda mask: [None] * 200, "None for every sample"),
         (lambda mask: [mask[0], *[one[1:] for one in mask[1:]]], "entries of different shapes"),
         (lambda mask: 3, "it has the type int"),
     ],
