@@ -20,7 +20,8 @@ def includes(component: Any, kinds: type | tuple[type, ...]) -> bool:
 def is_search(estimator: Any) -> bool:
     """Return whether an estimator tunes another estimator by cross-validation."""
     # By its parameters, because searches of other libraries share no base class with scikit-learn's.
-    return hasattr(estimator, "cv") and hasattr(estimator, "refit")
+    # LogisticRegressionCV has cv and refit too, but no estimator inside.
+    return all(hasattr(estimator, name) for name in ("cv", "refit", "estimator"))
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -32,7 +32,7 @@ from torch import nn
 
 from skaba.augmenters import challenger, fgsm, mend_aba
 from skaba.evaluation import PGD, Comparison, compare, expected_calibration_error, paired_interval, score_under_attack
-from skaba.evaluation._components import seeded
+from skaba.evaluation._components import is_search, seeded
 from skaba.evaluation._task import Task, check_arms
 from skaba.losses import ForwardPass, Penalty
 from skaba.plotting import ComparisonDisplay
@@ -540,3 +540,12 @@ def test_masks_that_nobody_uses_or_that_do_not_fit_are_refused(table: Any, class
         compare(right, X, y, mask=mask[:-1])
     with pytest.raises(ValueError, match=r"estimators\['right'\] cannot be fitted.*mask holds int64 values"):
         compare(right, X, y, mask=mask.astype(int))
+
+
+def test_an_estimator_that_tunes_itself_is_not_taken_for_a_search(table: Any) -> None:
+    X, y = table
+    own = LogisticRegressionCV()
+    assert not is_search(own)
+    assert is_search(GridSearchCV(LogisticRegression(), {"C": [1.0]}))
+    found = compare({"own": own, "other": LogisticRegression()}, X, y, cv=2, n_seeds=1, groups=np.arange(len(X)) % 9)
+    assert not found.failures
