@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from skaba.estimators._sample_weight import positions
+from skaba.training import checked_mask
 
 
 class Masks:
@@ -81,15 +82,8 @@ def checked_masks(mask: Any, X: Any, *, layer: str | None, names: Any = None) ->
         given = f"{len(mask)} entries" if hasattr(mask, "__len__") else f"the type {type(mask).__name__}"
         raise ValueError(f"mask must have one entry per sample, {n_samples}; it has {given}.")
     X_shape = tuple(getattr(X, "shape", ()))
-    values = _stacked(mask, X_shape)
+    values = checked_mask(_stacked(mask, X_shape), n_samples).numpy()
     _check_shape(values.shape, X_shape, layer)
-    empty = ~values.reshape(n_samples, -1).any(axis=1)
-    if empty.any():
-        raise ValueError(
-            f"mask is False everywhere for {empty.sum()} of {n_samples} samples, the first of them sample "
-            f"{int(empty.argmax())}, so no feature of it may matter. True marks features that may matter (invert the "
-            "mask, ~mask, if it marks what is irrelevant); pass None for a sample without feedback."
-        )
     return Masks(values)
 
 
@@ -104,7 +98,7 @@ def _check_names(mask: Any, names: Any) -> None:
     )
 
 
-def _stacked(mask: Any, X_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _stacked(mask: Any, X_shape: tuple[int, ...]) -> Any:
     """Return masks as one array; a sample without feedback has True everywhere."""
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu().numpy()
@@ -118,18 +112,10 @@ def _stacked(mask: Any, X_shape: tuple[int, ...]) -> NDArray[np.bool_]:
         # In a fold of a search there may be no sample with feedback.
         shape = shapes.pop() if shapes else X_shape[1:] or (1,)
         mask = np.stack([np.ones(shape, dtype=bool) if one is None else one for one in each])
-    if mask.dtype != np.bool_:
-        raise ValueError(
-            f"mask holds {mask.dtype} values; it must be boolean, such as mask.astype(bool): True where a feature may "
-            "matter."
-        )
-    checked: NDArray[np.bool_] = mask
-    return checked
+    return mask
 
 
 def _check_shape(shape: tuple[int, ...], X_shape: tuple[int, ...], layer: str | None) -> None:
-    if len(shape) < 2:
-        raise ValueError(f"mask has shape {shape}; it needs the axes of a sample after the first, (n, ...).")
     if not X_shape:  # samples of a Dataset; each batch is checked
         return
     if layer is None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skaba.attribution import PredictedClass, attributed
 from skaba.testing._networks import NETWORKS, Case, NetworkError, another_random_state, failing, made, with_weights
+from skaba.testing._requirements import require
 from skaba.testing._traces import traceless
 
 
@@ -103,11 +104,6 @@ def _map(method: Any, case: Case, *, seed: int | None = 0, **arguments: Any) -> 
     return method(case.model, case.x, case.y, **arguments)
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
 def _raises(kinds: Any, call: Callable[[], Any]) -> bool:
     try:
         call()
@@ -126,19 +122,19 @@ def check_map(method: Any, make: Make) -> None:
     case = make()
     copies = case.x.clone(), case.y.clone()
     map_ = _map(method, case)
-    _require(isinstance(map_, Tensor), f"the map is a {type(map_).__name__}, not a tensor")
+    require(isinstance(map_, Tensor), f"the map is a {type(map_).__name__}, not a tensor")
     for name in ("shape", "dtype", "device"):
         got, wanted = getattr(map_, name), getattr(case.x, name)
-        _require(got == wanted, f"the map's {name} is {got}, not that of x, {wanted}")
-    _require(bool(map_.isfinite().all()), "the map holds NaN or infinity")
-    _require(not map_.requires_grad, "the map is not detached")
-    _require(torch.equal(case.x, copies[0]) and torch.equal(case.y, copies[1]), "x or y has changed")
+        require(got == wanted, f"the map's {name} is {got}, not that of x, {wanted}")
+    require(bool(map_.isfinite().all()), "the map holds NaN or infinity")
+    require(not map_.requires_grad, "the map is not detached")
+    require(torch.equal(case.x, copies[0]) and torch.equal(case.y, copies[1]), "x or y has changed")
     # Evaluation often runs under no_grad, which must not turn off the gradients inside a method.
     with torch.no_grad():
-        _require(torch.equal(_map(method, make()), map_), "the map is another one under torch.no_grad()")
+        require(torch.equal(_map(method, make()), map_), "the map is another one under torch.no_grad()")
     # case.model is the network or a view of it, so it becomes double too.
     double = Case(case.network.double(), case.model, case.x.double(), case.y)
-    _require(_map(method, double).dtype == torch.float64, "the map of a double x is not double")
+    require(_map(method, double).dtype == torch.float64, "the map of a double x is not double")
 
 
 def check_trace(method: Any, make: Make) -> None:
@@ -154,22 +150,22 @@ def check_trace(method: Any, make: Make) -> None:
         case = make()
         with failing(case.network, on_pass) as calls, traceless(case.model), traceless(case.network):
             raised = _raises(NetworkError, lambda case=case: _map(method, case))  # type: ignore[misc]
-        _require(raised or len(calls) < on_pass, "an error of the network did not come through")
+        require(raised or len(calls) < on_pass, "an error of the network did not come through")
 
 
 def check_randomness(method: Any, make: Make) -> None:
     """Check that random numbers come from the generator only, and that it is required."""
     first = _map(method, make())
-    _require(torch.equal(_map(method, make()), first), "the same generator gave two maps")
+    require(torch.equal(_map(method, make()), first), "the same generator gave two maps")
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     _map(method, make(), generator=generator)
     draws = not torch.equal(generator.get_state(), before)
     refuses = _raises(ValueError, lambda: _map(method, make(), seed=None))
-    _require(refuses or not draws, "it draws from the generator, but raises no ValueError without one")
-    _require(draws or not refuses, "it refuses a call without a generator, but does not draw from it")
+    require(refuses or not draws, "it draws from the generator, but raises no ValueError without one")
+    require(draws or not refuses, "it refuses a call without a generator, but does not draw from it")
     with another_random_state():
-        _require(torch.equal(_map(method, make()), first), "the map depends on the global random state")
+        require(torch.equal(_map(method, make()), first), "the map depends on the global random state")
 
 
 def check_single(method: Any, make: Make) -> None:
@@ -181,7 +177,7 @@ def check_single(method: Any, make: Make) -> None:
         map_ = _map(method, single)
     except ValueError:
         return
-    _require(map_.shape == x.shape, f"the map of one sample has shape {tuple(map_.shape)}, not {tuple(x.shape)}")
+    require(map_.shape == x.shape, f"the map of one sample has shape {tuple(map_.shape)}, not {tuple(x.shape)}")
 
 
 def check_rows(method: Any, make: Make) -> None:
@@ -191,7 +187,7 @@ def check_rows(method: Any, make: Make) -> None:
     others = case.x.flip(0) * 2
     others[-1] = case.x[-1]
     same = torch.isclose(_map(method, case)[-1], _map(method, case._replace(x=others))[-1], rtol=1e-3, atol=1e-5)
-    _require(
+    require(
         bool(same.all()),
         "the map of a sample changed with the other samples; pass rows_independent=False if it has to",
     )
@@ -203,14 +199,14 @@ def check_estimator(method: Any, make: Make) -> None:
         return
     wanted = _map(method, make())
     for copied in (clone(method), pickle.loads(pickle.dumps(method))):  # noqa: S301
-        _require(repr(copied) == repr(method), f"a copy prints as {copied!r}")
-        _require(torch.equal(_map(copied, make()), wanted), "a clone or a pickled copy gives another map")
+        require(repr(copied) == repr(method), f"a copy prints as {copied!r}")
+        require(torch.equal(_map(copied, make()), wanted), "a clone or a pickled copy gives another map")
     for name in method.get_params(deep=False):
         case = make()
         wrong = clone(method).set_params(**{name: _Strange()})
         with failing(case.network, 1) as calls:
             refused = _raises((TypeError, ValueError), lambda wrong=wrong, case=case: _map(wrong, case))  # type: ignore[misc]
-        _require(refused and not calls, f"{name}={_Strange()!r} is not refused before the model is called")
+        require(refused and not calls, f"{name}={_Strange()!r} is not refused before the model is called")
 
 
 class _Strange:
@@ -223,16 +219,16 @@ class _Strange:
 def check_graph(method: Any, make: Make) -> None:
     """Check that is_differentiable is true."""
     flag = getattr(method, "is_differentiable", False)
-    _require(isinstance(flag, bool), f"is_differentiable is {flag!r}, not a bool")
+    require(isinstance(flag, bool), f"is_differentiable is {flag!r}, not a bool")
     # Finite differences need a smooth network: the second derivative of ReLU is 0 almost everywhere.
     case = make(nn.Tanh) if flag else make()
     with failing(case.network, 0 if flag else 1) as calls, traceless(case.network):
         call = partial(attributed, method, case.model, case.x, case.y, target=PredictedClass(), create_graph=True)
         if not flag:
-            _require(_raises(ValueError, call) and not calls, "create_graph=True is not refused with a ValueError")
+            require(_raises(ValueError, call) and not calls, "create_graph=True is not refused with a ValueError")
             return
         map_ = call(generator=torch.Generator().manual_seed(0))
-    _require(torch.allclose(map_.detach(), _map(method, make(nn.Tanh))), "create_graph=True changes the map")
+    require(torch.allclose(map_.detach(), _map(method, make(nn.Tanh))), "create_graph=True changes the map")
     _check_gradients(method, make(nn.Tanh))
 
 

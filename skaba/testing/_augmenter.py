@@ -17,6 +17,7 @@ from skaba import ABAClassifier
 from skaba.augmenters import Augmenter, Batch, as_augmenter, require_augmenter
 from skaba.network import FromLayer
 from skaba.testing._networks import Case, NetworkError, another_random_state, failing, made
+from skaba.testing._requirements import raises, require
 from skaba.testing._traces import traceless
 
 N_SEEDS = 20
@@ -146,18 +147,18 @@ def check_result(checked: _Checked, make: Make) -> None:
     for each in (make(), double):
         copies = each.x.clone(), each.y.clone()
         x, y = checked.call(each)
-        _require(isinstance(x, Tensor), f"the result is a {type(x).__name__}, not a tensor")
+        require(isinstance(x, Tensor), f"the result is a {type(x).__name__}, not a tensor")
         for name in ("shape", "dtype", "device"):
             got, wanted = getattr(x, name), getattr(each.x, name)
-            _require(got == wanted, f"the result's {name} is {got}, not that of x, {wanted}")
-        _require(bool(x.isfinite().all()), "the result holds NaN or infinity")
-        _require(not x.requires_grad, "the result is not detached")
-        _require(isinstance(y, Tensor) and len(y) == len(x), "the new targets do not have one row per sample")
-        _require(torch.equal(each.x, copies[0]) and torch.equal(each.y, copies[1]), "x or y has changed")
+            require(got == wanted, f"the result's {name} is {got}, not that of x, {wanted}")
+        require(bool(x.isfinite().all()), "the result holds NaN or infinity")
+        require(not x.requires_grad, "the result is not detached")
+        require(isinstance(y, Tensor) and len(y) == len(x), "the new targets do not have one row per sample")
+        require(torch.equal(each.x, copies[0]) and torch.equal(each.y, copies[1]), "x or y has changed")
     case = make()
     model, x, y = case.rows(torch.arange(0))
     empty, _ = checked.call(case._replace(model=model, x=x, y=y))
-    _require(empty.shape == x.shape, f"an empty batch got the shape {tuple(empty.shape)}")
+    require(empty.shape == x.shape, f"an empty batch got the shape {tuple(empty.shape)}")
 
 
 def check_trace(checked: _Checked, make: Make) -> None:
@@ -171,8 +172,8 @@ def check_trace(checked: _Checked, make: Make) -> None:
     for on_pass in (1, 2):
         case = make()
         with failing(case.network, on_pass) as calls, traceless(case.model), traceless(case.network):
-            raised = _raises(NetworkError, lambda case=case: checked.call(case))  # type: ignore[misc]
-        _require(raised or len(calls) < on_pass, "an error of the network did not come through")
+            raised = raises(NetworkError, lambda case=case: checked.call(case))  # type: ignore[misc]
+        require(raised or len(calls) < on_pass, "an error of the network did not come through")
 
 
 def check_strength(checked: _Checked, make: Make) -> None:
@@ -180,30 +181,30 @@ def check_strength(checked: _Checked, make: Make) -> None:
     case = make()
     with failing(case.network, 1):  # an error if the model is called at all
         x, y = checked.call(case, strength=0)
-    _require(x.data_ptr() == case.x.data_ptr() and torch.equal(x, case.x), "the result at strength 0 is not x itself")
-    _require(y is case.y, "the targets at strength 0 are not y itself")
+    require(x.data_ptr() == case.x.data_ptr() and torch.equal(x, case.x), "the result at strength 0 is not x itself")
+    require(y is case.y, "the targets at strength 0 are not y itself")
     largest = checked.augmenter.largest_strength
     larger = min(largest, 2 * checked.strength)
-    refused = _raises((TypeError, ValueError), lambda: checked.call(case, strength=larger))
-    _require(not refused, f"strength={larger} is refused, but largest_strength is {largest}")
+    refused = raises((TypeError, ValueError), lambda: checked.call(case, strength=larger))
+    require(not refused, f"strength={larger} is refused, but largest_strength is {largest}")
     beyond = [] if math.isinf(largest) else [2 * largest]
     for bad in (-0.1, math.nan, math.inf, "0.1", *beyond):
-        refused = _raises((TypeError, ValueError), lambda bad=bad: checked.call(case, strength=bad))  # type: ignore[misc]
-        _require(refused, f"strength={bad!r} is not refused with a TypeError or a ValueError")
+        refused = raises((TypeError, ValueError), lambda bad=bad: checked.call(case, strength=bad))  # type: ignore[misc]
+        require(refused, f"strength={bad!r} is not refused with a TypeError or a ValueError")
 
 
 def check_randomness(checked: _Checked, make: Make) -> None:
     """Check that only the generator decides."""
     first = checked.call(make())
-    _require(_same(checked.call(make()), first), "the same generator gave two results")
+    require(_same(checked.call(make()), first), "the same generator gave two results")
     with another_random_state():
-        _require(_same(checked.call(make()), first), "the result depends on the global random state")
+        require(_same(checked.call(make()), first), "the result depends on the global random state")
     # Many seeds: an augmenter that acts with a probability may leave a few batches unchanged.
     results = [checked.call(make(), seed=seed) for seed in range(N_SEEDS)]
     x = make().x
-    _require(any(not torch.equal(each, x) for each, _ in results), f"{N_SEEDS} batches did not change")
+    require(any(not torch.equal(each, x) for each, _ in results), f"{N_SEEDS} batches did not change")
     differ = any(not _same(result, first) for result in results)
-    _require(differ or not checked.random, f"{N_SEEDS} seeds gave the same result; pass random=False if it has to")
+    require(differ or not checked.random, f"{N_SEEDS} seeds gave the same result; pass random=False if it has to")
 
 
 def check_padding(checked: _Checked, make: Make) -> None:
@@ -214,10 +215,10 @@ def check_padding(checked: _Checked, make: Make) -> None:
     padding = case.model.padding
     for seed in range(N_SEEDS):
         x, _ = checked.call(case, seed=seed)
-        _require(torch.equal(x[padding], case.x[padding]), "padding has changed")
+        require(torch.equal(x[padding], case.x[padding]), "padding has changed")
         move = _planned(checked, case, "embedding", seed)
         in_place = case.x if move is None else move(case.x.clone())
-        _require(torch.equal(in_place[padding], case.x[padding]), "padding has changed in the forward pass")
+        require(torch.equal(in_place[padding], case.x[padding]), "padding has changed in the forward pass")
 
 
 def check_estimator(checked: _Checked, make: Make) -> None:
@@ -226,11 +227,11 @@ def check_estimator(checked: _Checked, make: Make) -> None:
         return
     wanted = checked.call(make())
     for copied in (clone(checked.given), pickle.loads(pickle.dumps(checked.given))):  # noqa: S301
-        _require(repr(copied) == repr(checked.given), f"a copy prints as {copied!r}")
+        require(repr(copied) == repr(checked.given), f"a copy prints as {copied!r}")
         same = _same(_Checked(copied, checked.strength, checked.random).call(make()), wanted)
-        _require(same, "a clone or a pickled copy gives another result")
+        require(same, "a clone or a pickled copy gives another result")
         copied.set_params(**copied.get_params(deep=False))
-        _require(repr(copied) == repr(checked.given), "a parameter that is set changes others")
+        require(repr(copied) == repr(checked.given), "a parameter that is set changes others")
 
 
 def check_layer(checked: _Checked, make: Make) -> None:
@@ -246,17 +247,17 @@ def check_layer(checked: _Checked, make: Make) -> None:
     features = FromLayer(case.network, layer, _inputs(case)).features().requires_grad_()
     # Products, because an augmenter may write into the output of a layer, but autograd refuses writes into a leaf.
     first, second = move(features * 1), move(features * 1)
-    _require(first.shape == features.shape, f"at a layer the result has shape {tuple(first.shape)}")
-    _require(torch.equal(first, second), "at a layer two forward passes of one step are augmented differently")
-    _require(first.requires_grad, "at a layer no gradient reaches the layers before")
+    require(first.shape == features.shape, f"at a layer the result has shape {tuple(first.shape)}")
+    require(torch.equal(first, second), "at a layer two forward passes of one step are augmented differently")
+    require(first.requires_grad, "at a layer no gradient reaches the layers before")
 
 
 def check_fit(checked: _Checked, make: Make) -> None:
     """Check the augmenter in the fit of an estimator."""
     first, again = (_fitted(checked.given, checked.strength, make()) for _ in range(2))
-    _require(_equal_weights(first, again), "two fits with the same random_state gave different weights")
+    require(_equal_weights(first, again), "two fits with the same random_state gave different weights")
     plain, without = _fitted(None, 0, make()), _fitted(checked.given, 0, make())
-    _require(_equal_weights(plain, without), "at strength 0 the fit is not that without an augmenter")
+    require(_equal_weights(plain, without), "at strength 0 the fit is not that without an augmenter")
 
 
 def _fitted(augmenter: Any, strength: float, case: Case) -> Any:
@@ -331,17 +332,3 @@ CHECKS = (
     check_layer,
     check_fit,
 )
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
-def _raises(kinds: Any, call: Callable[[], Any]) -> bool:
-    """Return whether a call raises one of the given errors; other errors are passed on."""
-    try:
-        call()
-    except kinds:
-        return True
-    return False

@@ -1,7 +1,7 @@
 """The augmented training step, for loops of any kind: a batch is augmented once, then trained on."""
 
 from skaba.training._augmentation import Augmentation
-from skaba.training._masks import on_features
+from skaba.training._masks import checked_mask, on_features
 from skaba.training._step import TrainingStep, network_view
 from skaba.training._transformers import AugmentedTrainerMixin
 
@@ -9,6 +9,7 @@ __all__ = [
     "Augmentation",
     "AugmentedTrainerMixin",
     "TrainingStep",
+    "checked_mask",
     "network_view",
     "on_features",
 ]

@@ -32,20 +32,21 @@ def checked_mask(mask: Any, n_samples: int) -> Tensor:
     """
     values = mask if isinstance(mask, Tensor) else _as_tensor(mask)
     if values.dtype != torch.bool:
+        kind = str(values.dtype).removeprefix("torch.")
         raise ValueError(
-            f"mask holds {values.dtype} values; it must be boolean, such as mask.bool(): True where a feature may "
-            "matter."
+            f"mask holds {kind} values; it must be boolean, such as mask != 0: True where a feature may matter."
         )
     if values.dim() < 2 or len(values) != n_samples:
         raise ValueError(
             f"mask has shape {tuple(values.shape)}; it needs one entry per sample, and the axes of a sample after the "
             f"first: ({n_samples}, ...)."
         )
-    n_empty = n_samples - int(values.flatten(1).any(dim=1).sum())
-    if n_empty:
+    empty = ~values.flatten(1).any(dim=1)
+    if empty.any():
         raise ValueError(
-            f"mask is False everywhere for {n_empty} of {n_samples} samples, so none of their features may matter. "
-            "True marks features that may matter; invert the mask, ~mask, if it marks what is irrelevant."
+            f"mask is False everywhere for {int(empty.sum())} of {n_samples} samples, the first of them sample "
+            f"{int(empty.int().argmax())}, so none of their features may matter. True marks features that may matter; "
+            "invert the mask, ~mask, if it marks what is irrelevant."
         )
     return values
 

@@ -109,7 +109,10 @@ def test_a_dataset_and_tensors_have_masks_too(make_net: Any, digits: Any) -> Non
         (lambda mask: mask[:-1], "one entry per sample, 200; it has 199 entries"),
         (lambda mask: mask[:, :-1], r"mask has shape \(200, 7, 8\), but X has shape \(200, 1, 8, 8\)"),
         (lambda mask: mask[:, :, :, None], r"mask has shape \(200, 8, 8, 1\).*must have the shape \(200, 1, 8, 8\) or"),
-        (lambda mask: mask.all(axis=(1, 2)), r"mask has shape \(200,\); it needs the axes of a sample"),
+        (
+            lambda mask: mask.all(axis=(1, 2)),
+            r"mask has shape \(200,\); it needs one entry per sample, and the axes of a sample",
+        ),
         (lambda mask: mask.astype(int), "mask holds int64 values; it must be boolean"),
         (lambda mask: mask.astype(float), "mask holds float64 values; it must be boolean"),
         (lambda mask: mask & (np.arange(200) != 3)[:, None, None], "False everywhere for 1 of 200.*sample 3.*~mask"),

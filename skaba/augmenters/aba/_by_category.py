@@ -83,8 +83,8 @@ class ByCategory(Augmenter):
         order = self._order(attribution, padding, generator)
         if order is not None:
             categories, attribution = categories.permuted(order), attribution.flatten(1).gather(1, order)
-        # The usual case: steps are added from bits, without a tensor of steps for the whole batch. The exact type,
-        # because a subclass may compute something else.
+        # The usual case: steps are added from masks, piece by piece, without a tensor of steps for the whole batch. The
+        # exact type, because a subclass may compute something else.
         if type(self.change) is Constant:
             move: Mover = partial(categories.move, by_category=steps, rows=rows, padding=padding)
         else:
