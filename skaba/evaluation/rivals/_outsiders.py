@@ -45,7 +45,7 @@ def _models(data: Data) -> list[tuple[str, Any, str, tuple[Any, ...]]]:
         # The order of the words does not count in TF-IDF, and distances between word ids mean nothing.
         linear = linear if data.task == "regression" else ("linear SVM", LinearSVC(), "C", penalties)
         return [(f"TF-IDF and {linear[0]}", *linear[1:])]
-    models = [linear, ("nearest neighbours", neighbours, "n_neighbors", (1, 3, 5, 9))]
+    models: list[Any] = [linear, ("nearest neighbours", neighbours, "n_neighbors", (1, 3, 5, 9))]
     # Boosting regresses one target at a time.
     if data.kind == "table" and (data.task != "regression" or data.n_outputs == 1):
         models.append(("gradient boosting", boosting, "learning_rate", (0.03, 0.1, 0.3)))
