@@ -24,7 +24,7 @@ from skaba.evaluation.rivals._augmentations import (
 )
 from skaba.evaluation.rivals._data import Data, data_of, net_of
 from skaba.evaluation.rivals._outsiders import outsiders
-from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, sam, weight_decay
+from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, r_drop, sam, weight_decay
 from skaba.evaluation.rivals._rival import Rival
 
 CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
@@ -42,6 +42,7 @@ CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
     word_dropout,
     fgm,
     sam,
+    r_drop,
 )
 """Each returns a rival for a net and its data, None if it does not suit them."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 
 from skaba.augmenters import Compose, CutMix, Mixup
-from skaba.estimators import AugmentedNet, made_augmenter, with_net
+from skaba.estimators import made_augmenter, with_net
 from skaba.evaluation._components import clone_with
 from skaba.evaluation.rivals._data import net_of
 
@@ -100,10 +100,19 @@ class Rival:
             If the rival augments, and the augmenter cannot be combined with another one, or works at another layer.
         """
         net, value = net_of(estimator), self._value(value)
+        if "layer" in self.settings and net.layer is not None:
+            raise ValueError(
+                f"layer={net.layer!r}: {self.name} cannot be combined with an augmenter at a layer. Set layer=None."
+            )
         if self.settings["augmenter"] is None:
             return self._copy(estimator, {**self.settings, self.parameter: value, "augmenter": augmenter})
-        self._check_combination(net, augmenter)
-        both = self._composed(made_augmenter(net, augmenter), value)
+        made = made_augmenter(net, augmenter)
+        if getattr(made, "needs_index", False):
+            raise ValueError(
+                f"augmenter={augmenter!r} uses the gradient of the training step itself, so that it cannot be combined "
+                f"with {self.name}. Use an augmenter that computes its own maps, such as 'fast_aba'."
+            )
+        both = self._composed(made, value)
         kept = {name: setting for name, setting in self.settings.items() if name != "strength"}
         return self._copy(estimator, {**kept, "augmenter": both})
 
@@ -122,15 +131,3 @@ class Rival:
         if isinstance(own, (Mixup, CutMix)):
             return Compose([augmenter, own], [None, strength])
         return Compose([own, augmenter], [strength, None])
-
-    def _check_combination(self, net: AugmentedNet, augmenter: Any) -> None:
-        if getattr(made_augmenter(net, augmenter), "needs_index", False):
-            raise ValueError(
-                f"augmenter={augmenter!r} uses the gradient of the training step itself, so that it cannot be combined "
-                f"with {self.name}. Use an augmenter that computes its own maps, such as 'fast_aba'."
-            )
-        if "layer" in self.settings and net.layer is not None:
-            raise ValueError(
-                f"layer={net.layer!r}: {self.name} augments the input, so that an augmenter at a layer cannot be "
-                "combined with it. Set layer=None."
-            )

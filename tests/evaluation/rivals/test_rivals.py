@@ -144,7 +144,7 @@ def test_an_augmenter_that_cannot_be_composed_is_refused() -> None:
     with pytest.raises(ValueError, match=r"augmenter='free_aba' uses the gradient .* combined with mixup"):
         named(clf, IMAGES, "mixup").with_augmenter(clf, "free_aba")
     at_layer = image_classifier(layer="features")
-    with pytest.raises(ValueError, match=r"layer='features': shift augments the input, .* Set layer=None"):
+    with pytest.raises(ValueError, match=r"layer='features': shift cannot be combined .* Set layer=None"):
         named(clf, IMAGES, "shift").with_augmenter(at_layer, "mend_aba")
 
 
