@@ -108,6 +108,8 @@ def sam(net: AugmentedNet, data: Data) -> Rival | None:
     ImportError
         If pytorch_optimizer is not installed.
     """
+    if net.optimizer is torch.optim.LBFGS:  # it evaluates the loss several times per step itself
+        return None
     require("rivals", "SAM", "pytorch_optimizer")
     from skaba.evaluation.rivals._sam import SAM  # noqa: PLC0415 - it derives from a class of an optional library
 

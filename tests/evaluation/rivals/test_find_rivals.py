@@ -89,7 +89,7 @@ def test_dropout_needs_a_parameter_of_a_class_or_function() -> None:
     assert by_function["dropout"].values == (0.2, 0.5)
 
 
-def test_r_drop_needs_a_network_that_drops_and_asking_leaves_no_trace() -> None:
+def test_r_drop_needs_a_network_that_drops_and_the_global_random_state_stays() -> None:
     given = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 3))
     state = torch.get_rng_state()
     assert "R-Drop" in found(table_classifier(module=given), TABLE)
@@ -146,6 +146,25 @@ def test_a_rival_replaces_the_augmenter_and_nothing_else() -> None:
     assert (mixup.strength, mixup.max_epochs) == (0.4, ours.max_epochs)
     assert "augmenter__share" not in after
     assert ours.augmenter == "mend_aba"
+
+
+def test_a_function_of_images_is_applied_although_the_estimator_has_strength_0() -> None:
+    plain = image_classifier(augmenter="mend_aba", strength=0)
+    fitted = found(plain, IMAGES)["shift"].applied_to(plain).fit(IMAGES, LABELS)
+    assert not np.array_equal(fitted.augment(IMAGES, LABELS), IMAGES)
+
+
+def test_estimators_share_no_weights_of_a_module_that_is_given_as_instance() -> None:
+    given = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+    before = given[0].weight.detach().clone()
+    plain = table_classifier(module=given)
+    for rival in find_rivals(plain, TABLE, LABELS):
+        rival.applied_to(plain).fit(TABLE, LABELS)
+        assert torch.equal(given[0].weight, before), rival.name
+
+
+def test_lbfgs_has_no_sharpness_aware_step() -> None:
+    assert "SAM" not in found(table_classifier(optimizer=torch.optim.LBFGS), TABLE)
 
 
 def test_a_pipeline_keeps_its_steps() -> None:

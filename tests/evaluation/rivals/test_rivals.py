@@ -103,7 +103,7 @@ def named(estimator: Any, X: Any, name: str) -> Any:
 def test_a_rival_that_does_not_augment_is_added_to_the_augmenter() -> None:
     clf = table_classifier(strength=0.3)
     both = named(clf, TABLE, "label smoothing").with_augmenter(clf, "mend_aba", 0.2)
-    assert (both.augmenter, both.strength) == ("mend_aba", 0.3)
+    assert (repr(both.augmenter), both.strength) == (repr(mend_aba()), 0.3)
     assert both.get_params()["criterion__label_smoothing"] == 0.2
     assert both.fit(TABLE, LABELS).augment(TABLE, LABELS).shape == TABLE.shape
     free = named(clf, TABLE, "label smoothing").with_augmenter(clf, "free_aba")
@@ -137,6 +137,16 @@ def test_a_rival_that_augments_is_composed_with_the_augmenter(clf: Any, X: Any, 
     assert isinstance(own, (Mixup, CutMix)) == last
     fitted = both.fit(X, LABELS)
     assert np.isfinite(fitted.history[-1, "train_loss"])
+
+
+@pytest.mark.parametrize("name", ["label smoothing", "mixup"])
+def test_what_was_set_for_the_augmenter_of_the_estimator_stays_in_force(name: str) -> None:
+    clf = table_classifier(augmenter="mend_aba", augmenter__share=0.5)
+    both = named(clf, TABLE, name).with_augmenter(clf, clf.augmenter)
+    ours = both.augmenter.augmenters[0] if name == "mixup" else both.augmenter
+    assert ours.share == 0.5
+    other = named(clf, TABLE, name).with_augmenter(clf, mend_aba())
+    assert (other.augmenter.augmenters[0] if name == "mixup" else other.augmenter).share == 1.0
 
 
 def test_an_augmenter_that_cannot_be_composed_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -77,6 +79,13 @@ def test_a_copy_goes_on_as_the_net_itself(of: Any) -> None:
     net.partial_fit(TABLE, LABELS)
     other.partial_fit(TABLE, LABELS)
     assert all(map(torch.equal, net.module_.parameters(), other.module_.parameters()))
+
+
+def test_another_process_reads_it(tmp_path: Any) -> None:
+    net = applied(table_classifier(), TABLE).fit(TABLE, LABELS)
+    (tmp_path / "net.pkl").write_bytes(pickle.dumps(net))
+    code = f"import pickle; print(type(pickle.load(open({str(tmp_path / 'net.pkl')!r}, 'rb')).optimizer_).__name__)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "SAM\n"  # noqa: S603
 
 
 def test_saved_parameters_go_on_as_the_net_itself(tmp_path: Any) -> None:
