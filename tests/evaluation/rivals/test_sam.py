@@ -81,6 +81,7 @@ def test_a_copy_goes_on_as_the_net_itself(of: Any) -> None:
     assert all(map(torch.equal, net.module_.parameters(), other.module_.parameters()))
 
 
+@pytest.mark.slow
 def test_another_process_reads_it(tmp_path: Any) -> None:
     net = applied(table_classifier(), TABLE).fit(TABLE, LABELS)
     (tmp_path / "net.pkl").write_bytes(pickle.dumps(net))
