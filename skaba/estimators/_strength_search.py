@@ -147,16 +147,13 @@ class StrengthSearchCV(HalvingGridSearchCV):
             If the estimator, its strength or ``strengths`` cannot be searched, or there are too few epochs; raised
             before any work.
         """
-        validate_parameters(self)
         prefix, net = _net_inside(self.estimator)
+        validate_parameters(self)
         strengths = _default_strengths(net) if self.strengths is None else _checked_strengths(self.strengths)
         # In descending order, because scikit-learn keeps the last of candidates with equal scores.
         self.param_grid = {f"{prefix}strength": strengths[::-1]}
         self.resource = f"{prefix}max_epochs"
-        self.min_resources, self.factor = _schedule(len(strengths), net.max_epochs)
-        # More than max_epochs, which the last comparison has by its factor: scikit-learn plans it only if the next
-        # whole multiple of the first one fits in.
-        self.max_resources = self.min_resources * ceil(self.factor)
+        self.min_resources, self.max_resources, self.factor = _schedule(len(strengths), net.max_epochs)
         return super().fit(X, y, **params)
 
     @staticmethod
@@ -231,8 +228,8 @@ def _checked_strengths(given: Any) -> list[float]:
     return sorted({0.0, *strengths.tolist()})
 
 
-def _schedule(n_strengths: int, max_epochs: int) -> tuple[int, float]:
-    """Return the epochs of the first comparison, and the factor from these to all epochs."""
+def _schedule(n_strengths: int, max_epochs: int) -> tuple[int, int, float]:
+    """Return ``min_resources``, ``max_resources`` and ``factor`` of scikit-learn's halving search."""
     if n_strengths < LEAST:
         raise ValueError(
             f"strengths holds {n_strengths} values, including 0, which is too few to search at 40 % of the epochs: "
@@ -248,5 +245,7 @@ def _schedule(n_strengths: int, max_epochs: int) -> tuple[int, float]:
             f"max_epochs={max_epochs} is too few to search {n_strengths} strengths at 40 % of the epochs: set more, or "
             "use GridSearchCV."
         )
-    # scikit-learn rounds the product down, so that half an epoch more gives max_epochs in spite of rounding errors.
-    return first, (max_epochs + 0.5) / first
+    # scikit-learn rounds first * factor down: half an epoch more gives max_epochs in spite of rounding errors. It plans
+    # a second comparison only if max_resources // first is at least the factor, so that max_epochs would be too small.
+    factor = (max_epochs + 0.5) / first
+    return first, first * ceil(factor), factor
