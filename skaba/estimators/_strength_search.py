@@ -70,7 +70,8 @@ class StrengthSearchCV(HalvingGridSearchCV):
     independent, as the folds share training samples; the rule is a preference for less augmentation, not a test.
 
     An augmented network learns more slowly than a plain one, so the few epochs of the first comparison favour small
-    strengths.
+    strengths; so does the order among equal scores. A learning-rate schedule that spans ``max_epochs`` is cut short in
+    the first comparison. ``benchmarks/search_accuracy.py`` compares the search with a full grid.
 
     References
     ----------
@@ -168,7 +169,7 @@ class StrengthSearchCV(HalvingGridSearchCV):
 
 
 def _smallest_within_one_error(strengths: NDArray[Any], scores: NDArray[Any]) -> int:
-    """Return the index of the smallest strength whose mean score is within one standard error of the best.
+    """Return the index of the smallest strength whose mean score is within one standard error of the best mean.
 
     Parameters
     ----------
@@ -177,6 +178,8 @@ def _smallest_within_one_error(strengths: NDArray[Any], scores: NDArray[Any]) ->
     """
     means = np.where(np.isfinite(scores).all(axis=1), scores.mean(axis=1), -np.inf)  # -inf: a fit failed
     best = int(means.argmax())
+    if scores.shape[1] == 1:  # a single fold has no standard error
+        return best
     behind = scores[best] - scores
     errors = behind.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
     near = np.flatnonzero(behind.mean(axis=1) <= errors)

@@ -100,6 +100,11 @@ def test_a_failed_fit_does_not_win():
     assert _smallest_within_one_error(np.array([0.1, 0.0]), scores) == 1
 
 
+def test_of_a_single_fold_the_best_is_chosen_and_nothing_is_warned(recwarn):
+    assert _smallest_within_one_error(np.array([0.0, 0.1]), np.array([[0.8], [0.9]])) == 1
+    assert not recwarn.list
+
+
 def test_zero_is_added_and_the_default_follows_the_augmenter():
     search = StrengthSearchCV(net(), np.linspace(0.1, 1, 9), cv=2).fit(X, y)
     assert search.cv_results_["n_resources"].shape == (12,)
