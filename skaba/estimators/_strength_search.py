@@ -32,7 +32,7 @@ class StrengthSearchCV(HalvingGridSearchCV):
     It is scikit-learn's :class:`~sklearn.model_selection.HalvingGridSearchCV` over ``strength`` with the epochs as its
     resource. All strengths are trained for a few epochs, then the best two for all ``max_epochs``. Of these two, the
     smaller strength is taken if its score is within one standard error of the larger one's. Strength 0, plain training,
-    is always among the candidates.
+    always takes part in the first comparison.
 
     Parameters
     ----------
