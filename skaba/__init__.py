@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, ABARegressor
+    from skaba.estimators import ABAClassifier, ABAMultiLabelClassifier, ABARegressor, StrengthSearchCV
 
-__all__ = ["ABAClassifier", "ABAMultiLabelClassifier", "ABARegressor"]
+__all__ = ["ABAClassifier", "ABAMultiLabelClassifier", "ABARegressor", "StrengthSearchCV"]
 __version__ = "0.1.0.dev0"
 
 _PACKAGES = ("attribution", "augmenters", "datasets", "evaluation", "modules", "plotting", "preprocessing")

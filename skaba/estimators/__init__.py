@@ -24,12 +24,14 @@ from skaba.estimators._pipeline import (
     with_net,
 )
 from skaba.estimators._regressor import ABARegressor
+from skaba.estimators._strength_search import StrengthSearchCV
 
 __all__ = [
     "ABAClassifier",
     "ABAMultiLabelClassifier",
     "ABARegressor",
     "AugmentedNet",
+    "StrengthSearchCV",
     "as_seen_by_net",
     "attribute",
     "augment",
