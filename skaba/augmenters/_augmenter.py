@@ -58,6 +58,8 @@ class Augmenter(BaseEstimator, ABC):
         Whether the augmenter needs the samples' numbers in the training set; see ``new_memory``.
     uses_mask : bool
         Whether masks of features that may matter decide which features change.
+    changes_targets : bool
+        Whether the targets may change too.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class Augmenter(BaseEstimator, ABC):
     is_attribution_based: ClassVar[bool] = False
     needs_index: ClassVar[bool] = False
     uses_mask: ClassVar[bool] = False
+    changes_targets: ClassVar[bool] = False
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def __call__(

@@ -92,6 +92,11 @@ class Compose(Augmenter):
         """Whether any of the augmenters uses masks."""
         return any(getattr(augmenter, "uses_mask", False) for augmenter in self.augmenters)
 
+    @property
+    def changes_targets(self) -> bool:  # type: ignore[override]
+        """Whether any of the augmenters changes the targets."""
+        return any(getattr(augmenter, "changes_targets", False) for augmenter in self.augmenters)
+
     def _scaled(self) -> list[Any]:
         pairs = zip(self.augmenters, self._strengths(), strict=True)
         return [augmenter for augmenter, given in pairs if given is None and _is_scaled(augmenter)]

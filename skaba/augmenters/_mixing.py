@@ -30,6 +30,7 @@ class _Mixing(Augmenter):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"probability": [Interval(Real, 0, 1, closed="both")]}
 
+    changes_targets: ClassVar[bool] = True
     strength_unit: ClassVar[str] = "the alpha of Beta(alpha, alpha), which the share of each sample is drawn from"
 
     def __init__(self, probability: float = 1.0) -> None:

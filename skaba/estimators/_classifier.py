@@ -41,11 +41,13 @@ class ABAClassifier(AugmentedNet, NeuralNetClassifier):
         augmenter such as ``ABA(...)`` or ``mend_aba(k=6)``, any callable with the same
         arguments, or None for plain training. Its parameters are set and searched as
         ``augmenter__target__k``.
-    strength : float or callable, default=None
+    strength : float, "auto" or callable, default=None
         How strongly to augment, in the augmenter's unit; the one parameter that always has to be tuned. For
         attribution-based augmentation it is the s of the papers, in the units of the (scaled) input. None takes the
-        augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off. A
-        callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of each step.
+        augmenter's ``default_strength``: 0.1 for attribution-based augmentation. 0 switches augmentation off.
+        ``"auto"`` is the rule :class:`skaba.training.FlipRate`, which finds the strength during training; rules are
+        experimental. Any callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of
+        each step. Parameters of a rule are set and searched as ``strength__target``.
     penalty : Penalty, default=None
         A loss on attributions that is added to the training loss, such as ``RRR(weight=10.0)`` of
         :mod:`skaba.losses`. ``fit`` then needs ``mask=``, which marks the features that may matter. It is computed on

@@ -20,6 +20,7 @@ from skaba._random_state import RandomState
 from skaba._samples import check_length, check_samples
 from skaba._targets import check_targets
 from skaba._validation import validate_parameters
+from skaba.augmenters import as_augmenter
 from skaba.estimators._batches import shuffled_batches, validation_split
 from skaba.estimators._checks import cannot_split, check_rows
 from skaba.estimators._data import check_inside, encoded, has_no_targets, root_of, targets_inside
@@ -41,6 +42,7 @@ from skaba.estimators._settings import (
 )
 from skaba.estimators._step import AugmentedStep, accepted
 from skaba.network import first_output
+from skaba.training import check_rule
 
 NO_USE_FOR_MASKS = (
     "nothing uses it. Set penalty=, for example skaba.losses.RRR(weight=10.0), or an augmenter that uses masks."
@@ -61,7 +63,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenter": [str, callable, None],
-        "strength": [Interval(Real, 0, None, closed="left"), callable, None],
+        "strength": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), callable, None],
         "penalty": [callable, None],
         "layer": [str, None],
         "random_state": [Interval(Integral, 0, 2**63 - 1, closed="left"), np.random.RandomState, None],
@@ -273,15 +275,16 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
     def _check_parameters(self) -> None:
         check_components(self)
         check_criterion(self.criterion, self._refused_losses)
-        made = [self._made(name, getattr(self, name), self.get_params_for(name)) for name in COMPONENTS]
+        made = {name: self._made(name, getattr(self, name), self.get_params_for(name)) for name in COMPONENTS}
         validate_parameters(self, self._parameter_constraints)
         check_device(self.device)
         if self.layer is not None and self.compile:
             raise ValueError(
                 "layer= and compile=True cannot be combined: a compiled module ignores hooks. Drop one of them."
             )
-        for component in made:
+        for component in made.values():
             validate_parameters(component)
+        check_rule(made["strength"], None if made["augmenter"] is None else as_augmenter(made["augmenter"]))
 
     def _check_no_targets(self, X: Any) -> None:
         if not is_dataset(X):
@@ -360,7 +363,7 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
         return y
 
     def on_epoch_end(self, net: Any, **arguments: Any) -> None:
-        """Warn if training has diverged: skorch goes on with a loss of NaN.
+        """Record what a rule for the strength did, and warn if training has diverged: skorch goes on with NaN.
 
         Parameters
         ----------
@@ -370,6 +373,8 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
             As in skorch.
         """
         super().on_epoch_end(net, **arguments)
+        for name, value in self.rule_.figures().items() if hasattr(self.rule_, "figures") else ():
+            self.history.record(name, value)
         losses = [batch["train_loss"] for batch in self.history[-1]["batches"] if "train_loss" in batch]
         if not np.isfinite(losses).all():
             warnings.warn(
@@ -378,6 +383,20 @@ class AugmentedNet(AugmenterParameters, SavedNet, PredictingNet, LookingNet, Aug
                 ConvergenceWarning,
                 stacklevel=2,
             )
+
+    def on_train_end(self, net: Any, **arguments: Any) -> None:
+        """Warn if a rule for the strength missed its target.
+
+        Parameters
+        ----------
+        net : AugmentedNet
+            This net.
+        **arguments
+            As in skorch.
+        """
+        super().on_train_end(net, **arguments)
+        if hasattr(self.rule_, "remark") and self._augments() and (remark := self.rule_.remark()):
+            warnings.warn(remark, ConvergenceWarning, stacklevel=2)
 
     def check_data(self, X: Any, y: Any) -> None:
         """Do nothing: ``fit`` has checked X and y before the net was initialised."""

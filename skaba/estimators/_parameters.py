@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from contextlib import AbstractContextManager
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -18,6 +18,7 @@ from skaba.augmenters import CategoryMemory, as_augmenter, preset, preset_that_e
 from skaba.estimators._copies import copied_component
 from skaba.estimators._random import RandomStream
 from skaba.network import find_layer, unwrapped
+from skaba.training import rule_of
 
 if TYPE_CHECKING:
     # For the type checker only: skorch's net follows the mixins in the bases.
@@ -26,17 +27,19 @@ else:
     _Net = object
 
 
-COMPONENTS = ("augmenter", "penalty")
-"""Parameters that are components with parameters of their own, written ``augmenter__target__k``."""
+COMPONENTS = {"augmenter": "augmenter_", "penalty": "penalty_", "strength": "rule_"}
+"""Parameters that may have parameters of their own, written ``augmenter__target__k``, and where the component is kept
+that training uses."""
 
 
 class AugmenterParameters(_Net):
-    """Turns ``augmenter``, ``penalty`` and their nested parameters into the components that training uses."""
+    """Turns ``augmenter``, ``penalty``, ``strength`` and what is nested in them into what training uses."""
 
     prefixes_: ClassVar[list[str]] = [*NeuralNet.prefixes_, *COMPONENTS]
     random_stream_: RandomStream | None = None
     seed_: int = 0
     penalty_: Any = None
+    rule_: Any = None
     # Whether a sample has one true class. If not, presets given by name explain the loss.
     _has_classes: ClassVar[bool] = False
 
@@ -49,21 +52,29 @@ class AugmenterParameters(_Net):
         self.random_stream_ = None if self.random_state is None else RandomStream(seed)
         self.seed_ = seed
         self.generator_ = torch.Generator().manual_seed(seed)
-        for name in COMPONENTS:
-            setattr(self, f"{name}_", self._made(name, getattr(self, name), self.get_params_for(name)))
-        # A copy, because a rule may keep state from step to step, and the parameter is the user's.
-        self.rule_ = copy.deepcopy(self.strength) if callable(self.strength) else None
+        for name, place in COMPONENTS.items():
+            setattr(self, place, self._made(name, getattr(self, name), self.get_params_for(name)))
         self.categories_ = CategoryMemory()
         return self
 
     @property
     def strength_(self) -> Any:
-        """The strength in force: the parameter, or a copy if it is a rule; for None the augmenter's default."""
-        if callable(self.strength):
-            return self.rule_
-        if self.strength is not None:
+        """The strength in force: a number, or a rule in its present state; for None the augmenter's default."""
+        if isinstance(self.strength, Real):
             return float(self.strength)
+        if self.strength is not None:
+            return self.rule_
         return 0.0 if self.augmenter_ is None else as_augmenter(self.augmenter_).default_strength
+
+    @property
+    def rule_state_(self) -> tuple[float, ...] | None:
+        """The state of a rule for the strength, which is saved with the weights; None if there is none."""
+        return tuple(self.rule_.state_dict().values()) if hasattr(self.rule_, "state_dict") else None
+
+    @rule_state_.setter
+    def rule_state_(self, values: tuple[float, ...]) -> None:
+        if hasattr(self.rule_, "state_dict"):
+            self.rule_.load_state_dict(dict(zip(self.rule_.state_dict(), values, strict=True)))
 
     def _initialize_module(self, reason: str | None = None) -> Any:
         with self._own_random_state():  # initial weights are drawn from the global random state
@@ -171,7 +182,7 @@ class AugmenterParameters(_Net):
             return made
         if not isinstance(made, BaseEstimator):
             names = ", ".join(f"{component}__{name}" for name in nested)
-            raise ValueError(f"{names} cannot be set: {component}={made!r} has no parameters.")
+            raise ValueError(f"{names} cannot be set: {component}={given!r} has no parameters.")
         return made.set_params(**nested)
 
     def _named(self, component: str, given: Any) -> Any:
@@ -181,6 +192,8 @@ class AugmenterParameters(_Net):
                 return preset(given) if self._has_classes else preset_that_explains(given, Loss())
             if given is not None:
                 require_augmenter("augmenter", given)
+        elif component == "strength":
+            return rule_of(given)
         elif given is not None and (isinstance(given, type) or not callable(given)):
             raise ValueError(f"penalty={given!r} must be a penalty, such as skaba.losses.RRR(weight=10.0), or None.")
         return given
@@ -196,4 +209,4 @@ def _set_component(net: Any, name: str, value: Any) -> None:
     else:
         made = net._made(component, value, nested)
     setattr(net, name, value)
-    setattr(net, f"{component}_", made)
+    setattr(net, COMPONENTS[component], made)

@@ -22,7 +22,13 @@ class SavedNet(_Net):
     """Saves what was learned from the data in addition to the weights, in the file of the weights."""
 
     # Attributes that are learned from the data in addition to the weights.
-    _learned: ClassVar[tuple[str, ...]] = ("sample_shape_", "floats_in_", "n_features_in_", "feature_names_in_")
+    _learned: ClassVar[tuple[str, ...]] = (
+        "sample_shape_",
+        "floats_in_",
+        "n_features_in_",
+        "feature_names_in_",
+        "rule_state_",
+    )
     learned_: bool = False
     _task: ClassVar[str]
 

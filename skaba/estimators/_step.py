@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ from skaba.estimators._indexed import Indexed, IndexedBatch, IndexedCollate
 from skaba.estimators._masks import Masks
 from skaba.estimators._sample_weight import weights_of
 from skaba.network import unwrapped
-from skaba.training import TrainingStep
+from skaba.training import TrainingStep, unobserved
 
 if TYPE_CHECKING:
     # For the type checker only: skorch's net follows the mixins in the bases.
@@ -111,7 +112,7 @@ class AugmentedStep(_Net):
         return TrainingStep(
             self.module_,
             None if self.augmenter_ is None else as_augmenter(self.augmenter_),
-            self.strength_,
+            self.strength_ if generator is None else unobserved(self.strength_),
             self.layer,
             self.penalty_,
             self.generator_ if generator is None else generator,
@@ -190,7 +191,7 @@ class AugmentedStep(_Net):
         return self._augments() and getattr(self.augmenter_, "needs_index", False)
 
     def _augments(self) -> bool:
-        return self.augmenter is not None and (self.strength is None or callable(self.strength) or self.strength > 0)
+        return self.augmenter is not None and not (isinstance(self.strength, Real) and self.strength == 0)
 
     def _on_device(self, batch: Any) -> tuple[Any, Any]:
         inputs, y = unpack_data(batch)

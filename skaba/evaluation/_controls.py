@@ -58,7 +58,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
         * ``"random map"``: the method's maps, each shuffled over the features that are not padding
           (:class:`skaba.augmenters.RandomMapABA`); it costs as much as the method;
         * ``"Gaussian noise"``: noise with the root mean square of the method's changes, over all features that
-          are not padding;
+          are not padding; if a rule chooses the method's strength, noise under the same rule;
         * ``"longer plain training"``: no augmentation, ``cost`` times as many epochs, at least one.
 
     Raises
@@ -100,13 +100,16 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
         )
     costs = [*POSITIVE, StrOptions({"counted", "measured"})]
     check_parameters("controls", cost=(cost, costs), random_state=(random_state, SEED))
-    size = size_of_changes(estimator, X, y, random_state=random_state)
-    if size == 0:
-        raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
+    noise: dict[str, Any] = {"augmenter": GaussianNoise()}
+    if not callable(net.strength_):
+        size = size_of_changes(estimator, X, y, random_state=random_state)
+        if size == 0:
+            raise ValueError("The method changed none of these samples: pass more of them, or raise the strength.")
+        noise["strength"] = size
     epochs = max(1, round(_cost(net, cost, as_seen_by_net(estimator, X), y) * net.max_epochs))
     settings: dict[str, dict[str, Any]] = {
         "random map": {"augmenter": random_map_of(net.augmenter_)},
-        "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
+        "Gaussian noise": noise,
         "longer plain training": {"augmenter": None, "max_epochs": epochs},
     }
     return {name: with_net(estimator, clone_with(net, setting)) for name, setting in settings.items()}

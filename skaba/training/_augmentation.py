@@ -18,6 +18,7 @@ from skaba.augmenters import as_augmenter, preset, require_augmenter
 from skaba.losses import Penalty
 from skaba.network import count, described, find_layer, unwrapped
 from skaba.training._masks import checked_mask
+from skaba.training._rules import check_rule, rule_of
 from skaba.training._step import Strength, TrainingStep
 
 
@@ -35,10 +36,10 @@ class Augmentation:
         Returns logits of shape (n, n_outputs). It may be compiled or wrapped for data parallelism.
     augmenter : str, callable or None, default="mend_aba"
         A preset's name, an :class:`skaba.augmenters.Augmenter`, any callable with its arguments, or None.
-    strength : float or callable, default=None
+    strength : float, "auto" or callable, default=None
         How strongly to augment, in the augmenter's unit. None takes the augmenter's ``default_strength``; 0 switches
-        augmentation off. A callable is a rule: it takes the :class:`skaba.augmenters.Batch` and returns the strength of
-        each step.
+        augmentation off. ``"auto"`` is the rule :class:`FlipRate`. Any callable is a rule: it takes the
+        :class:`skaba.augmenters.Batch` and returns the strength of each step.
     layer : str, default=None
         Augment the output of this submodule (``"embedding"``, ``"features.3"``) instead of the input.
     criterion : callable, default=None
@@ -110,15 +111,17 @@ class Augmentation:
         validate_parameters(penalty)
         if strength is None:
             strength = 0.0 if made is None else made.default_strength
-        if not callable(strength) and not (isinstance(strength, Real) and float(strength) >= 0):
-            raise ValueError(f"strength={strength!r} must be a number of at least 0, a rule, or None.")
+        rule = rule_of(strength)
+        if rule is None and not (isinstance(strength, Real) and float(strength) >= 0):
+            raise ValueError(f'strength={strength!r} must be a number of at least 0, "auto", a rule, or None.')
+        validate_parameters(rule)
+        check_rule(rule, made)
         # The number of samples is not known here, so the memory grows with the largest number that comes.
         memory = made.new_memory("", 0) if made is not None else None
         generator = torch.Generator().manual_seed(resolve_seed(random_state))
-        # A copy, because a rule may keep state from step to step.
-        rule = deepcopy(strength) if callable(strength) else strength
+        in_force = strength if rule is None else rule
         penalty_hint = "inside the block, add augmentation.penalty(output) to it"
-        self._step = TrainingStep(model, made, rule, layer, penalty, generator, memory, penalty_hint=penalty_hint)
+        self._step = TrainingStep(model, made, in_force, layer, penalty, generator, memory, penalty_hint=penalty_hint)
 
     @property
     def strength_(self) -> Strength:
@@ -225,7 +228,7 @@ class Augmentation:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that is needed to continue later: the random state, and the categories of ``free_aba``.
+        """Return what is needed to continue later: the random state, the state of a rule, ``free_aba``'s categories.
 
         Returns
         -------
@@ -233,7 +236,8 @@ class Augmentation:
             Tensors, numbers and strings.
         """
         memory = {} if self._step.memory is None else self._step.memory.state_dict()
-        return {"generator": self._step.generator.get_state(), "memory": memory}
+        rule = self.strength_.state_dict() if hasattr(self.strength_, "state_dict") else {}
+        return {"generator": self._step.generator.get_state(), "memory": memory, "rule": rule}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a state that ``state_dict`` returned.
@@ -243,6 +247,8 @@ class Augmentation:
         state : dict
         """
         self._step.generator.set_state(state["generator"])
+        if hasattr(self.strength_, "load_state_dict"):
+            self.strength_.load_state_dict(state["rule"])
         if self._step.memory is not None:
             # A copy, because training writes into the memory, and the state may belong to another Augmentation.
             self._step.memory.load_state_dict(deepcopy(state["memory"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,10 @@ from skaba.augmenters import Augmenter, Batch, Plan
 from skaba.losses import ForwardPass, Penalty
 from skaba.network import FromLayer, WithArguments, described, logits_of, rooted, unwrapped, without_shortcuts
 from skaba.training._masks import on_features
+from skaba.training._rules import Rule
 
-Strength = float | Callable[[Batch], float]
-"""A number, or a rule: a function that returns the strength for a batch."""
+Strength = float | Rule
+"""A number, or a rule."""
 
 
 @dataclass
@@ -96,8 +97,12 @@ class TrainingStep:
         """Decide how a batch is augmented."""
         if self.augmenter is None or not self.augments:
             return Plan(None, batch.y)
-        strength = self.strength(batch) if callable(self.strength) else self.strength
-        return self.augmenter.plan(batch, strength)
+        if not callable(self.strength):
+            return self.augmenter.plan(batch, self.strength)
+        plan = self.augmenter.plan(batch, self.strength(batch))
+        if (observe := getattr(self.strength, "observe", None)) is not None:
+            observe(batch, plan)
+        return plan
 
     @contextmanager
     def carried_out(self, plan: Plan, batch: Batch, inputs: Any) -> Iterator[tuple[Any, Any]]:
