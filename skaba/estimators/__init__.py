@@ -11,7 +11,7 @@ from skaba.estimators._looking import (
     uses_masks,
     view_of,
 )
-from skaba.estimators._multi_label import ABAMultiLabelClassifier
+from skaba.estimators._multi_label import ABAMultiLabelClassifier, macro_auc
 from skaba.estimators._net import AugmentedNet
 from skaba.estimators._pipeline import (
     as_seen_by_net,
@@ -38,6 +38,7 @@ __all__ = [
     "fitted_net",
     "fresh_generator",
     "known_samples",
+    "macro_auc",
     "made_augmenter",
     "nonlinearity_of",
     "over_batches",

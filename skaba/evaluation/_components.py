@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
@@ -61,3 +62,11 @@ def random_map_of(augmenter: Any) -> Any:
 def has_unit_of_input(augmenter: Any) -> bool:
     """Return whether an augmenter's strength is in the units of the input, so that it suits attacks too."""
     return augmenter is None or as_augmenter(augmenter).is_attribution_based
+
+
+def clone_with(net: AugmentedNet, settings: Mapping[str, Any]) -> AugmentedNet:
+    """Return an unfitted clone with other settings, without the parameters that were set for its augmenter."""
+    # augmenter__* belong to the replaced augmenter; another one would refuse them.
+    parameters = clone(net).get_params(deep=False)
+    kept = {name: value for name, value in parameters.items() if not name.startswith("augmenter__")}
+    return type(net)(**{**kept, **settings})

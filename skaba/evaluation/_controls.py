@@ -23,7 +23,7 @@ from skaba.estimators import (
     with_net,
 )
 from skaba.evaluation._checks import POSITIVE, SEED, check_parameters
-from skaba.evaluation._components import random_map_of
+from skaba.evaluation._components import clone_with, random_map_of
 from skaba.evaluation._cost import counted_cost, measured_cost
 from skaba.network import FromLayer
 
@@ -109,7 +109,7 @@ def controls(estimator: Any, X: Any, y: Any, *, cost: float | str = 1.67, random
         "Gaussian noise": {"augmenter": GaussianNoise(), "strength": size},
         "longer plain training": {"augmenter": None, "max_epochs": epochs},
     }
-    return {name: with_net(estimator, _clone_with(net, setting)) for name, setting in settings.items()}
+    return {name: with_net(estimator, clone_with(net, setting)) for name, setting in settings.items()}
 
 
 def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
@@ -119,15 +119,7 @@ def _cost(net: AugmentedNet, cost: float | str, X: Any, y: Any) -> float:
     find = counted_cost if cost == "counted" else measured_cost
     # The trial fits draw from torch's global state, which must not depend on whether the cost was measured.
     with random_state_kept():
-        return find(clone(net), _clone_with(net, {"augmenter": None}), X, y)
-
-
-def _clone_with(net: AugmentedNet, setting: dict[str, Any]) -> AugmentedNet:
-    """Return an unfitted clone with other settings, without the parameters that were set for its augmenter."""
-    # augmenter__* belong to the replaced augmenter; another one would refuse them.
-    parameters = clone(net).get_params(deep=False)
-    kept = {name: value for name, value in parameters.items() if not name.startswith("augmenter__")}
-    return type(net)(**{**kept, **setting})
+        return find(clone(net), clone_with(net, {"augmenter": None}), X, y)
 
 
 def size_of_changes(estimator: Any, X: Any, y: Any, *, random_state: int = 0) -> float:

@@ -1,0 +1,85 @@
+"""Rivals that change the loss, the network or the optimiser, but not the samples."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from skaba.estimators import AugmentedNet
+from skaba.evaluation.rivals._data import Data
+from skaba.evaluation.rivals._rival import Rival
+
+
+def label_smoothing(net: AugmentedNet, data: Data) -> Rival | None:
+    """Return label smoothing, for a classifier with torch's cross-entropy."""
+    if not inspect.isclass(net.criterion) or not issubclass(net.criterion, nn.CrossEntropyLoss):
+        return None
+    parameter = "criterion__label_smoothing"
+    return _rival(
+        "label smoothing",
+        parameter,
+        (0.05, 0.1, 0.2),
+        0.1,
+        own=net.get_params().get(parameter, 0.0),
+        source="Szegedy et al. (2016), Rethinking the Inception Architecture for Computer Vision, section 7",
+    )
+
+
+def dropout(net: AugmentedNet, data: Data) -> Rival | None:
+    """Return dropout, for a module class or function with a parameter ``dropout``.
+
+    Any other network would need to be changed by hand. The value that plain training uses is not in the grid.
+    """
+    # A module that is given as an instance would be made anew, without its other arguments.
+    if isinstance(net.module, nn.Module):
+        return None
+    taken = inspect.signature(net.module).parameters.get("dropout")
+    if taken is None:
+        return None
+    return _rival(
+        "dropout",
+        "module__dropout",
+        (0.2, 0.5, 0.8),
+        0.5,
+        own=net.get_params().get("module__dropout", taken.default),
+        source="Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+    )
+
+
+def weight_decay(net: AugmentedNet, data: Data) -> Rival | None:
+    """Return weight decay: AdamW in place of Adam, and SGD's own."""
+    optimizers = {
+        torch.optim.Adam: ("weight decay (AdamW)", torch.optim.AdamW, (0.01, 0.1, 1.0), 0.01),
+        torch.optim.AdamW: ("weight decay (AdamW)", torch.optim.AdamW, (0.01, 0.1, 1.0), 0.01),
+        torch.optim.SGD: ("weight decay", torch.optim.SGD, (0.0001, 0.0005, 0.005), 0.0005),
+    }
+    if net.optimizer not in optimizers:
+        return None
+    name, optimizer, values, default = optimizers[net.optimizer]
+    # Adam adds the decay to the gradient, which is another method: none of its values is AdamW's.
+    usual = inspect.signature(optimizer).parameters["weight_decay"].default
+    own = net.get_params().get("optimizer__weight_decay", usual) if net.optimizer is optimizer else None
+    source = "Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization"
+    return _rival(
+        name, "optimizer__weight_decay", values, default, own=own, settings={"optimizer": optimizer}, source=source
+    )
+
+
+def _rival(
+    name: str,
+    parameter: str,
+    values: tuple[float, ...],
+    default: float,
+    *,
+    own: Any,
+    source: str,
+    settings: dict[str, Any] | None = None,
+    cost: float = 1.0,
+) -> Rival:
+    """Return a rival whose grid does not include the value that plain training uses."""
+    others = tuple(value for value in values if value != own)
+    nearest = min(others, key=lambda value: abs(value - default))
+    return Rival(name, parameter, others, nearest, {"augmenter": None, **(settings or {})}, cost, source)
