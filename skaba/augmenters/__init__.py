@@ -5,11 +5,14 @@ from skaba.augmenters._augmenter import Augmenter, Plan
 from skaba.augmenters._batch import Batch
 from skaba.augmenters._clipping import Mover
 from skaba.augmenters._compose import Compose
+from skaba.augmenters._fgm import FGM
 from skaba.augmenters._fpa import FPA
 from skaba.augmenters._gaussian_noise import GaussianNoise
 from skaba.augmenters._keep_augment import KeepAugment
 from skaba.augmenters._mixing import CutMix, Mixup
 from skaba.augmenters._random_erasing import RandomErasing
+from skaba.augmenters._series import Scaling, TimeMask, TimeShift
+from skaba.augmenters._word_dropout import WordDropout
 from skaba.augmenters.aba._aba import ABA, RandomMapABA
 from skaba.augmenters.aba._adjustments import ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
 from skaba.augmenters.aba._categories import Categories
@@ -34,6 +37,7 @@ from skaba.augmenters.aba._selections import Cutoff, Selection
 __all__ = [
     "ABA",
     "ADJUSTMENTS",
+    "FGM",
     "FPA",
     "GROUPS",
     "PRESETS",
@@ -59,7 +63,11 @@ __all__ = [
     "RandomErasing",
     "RandomMapABA",
     "RandomMapFreeABA",
+    "Scaling",
     "Selection",
+    "TimeMask",
+    "TimeShift",
+    "WordDropout",
     "as_augmenter",
     "challenger",
     "challenger_original",

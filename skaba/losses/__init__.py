@@ -1,10 +1,12 @@
-"""Losses on attributions, which penalise a network for using features that are known to be irrelevant."""
+"""Losses: penalties on attributions, for features that are known to be irrelevant, and smoothed labels."""
 
 from skaba.losses._penalty import ForwardPass, Penalty
 from skaba.losses._rrr import RRR
+from skaba.losses._smooth_bce import SmoothBCEWithLogitsLoss
 
 __all__ = [
     "RRR",
     "ForwardPass",
     "Penalty",
+    "SmoothBCEWithLogitsLoss",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,21 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from skaba.estimators import AugmentedNet, with_net
-from skaba.evaluation.rivals._augmentations import cutmix, mixup
+from skaba.evaluation.rivals._augmentations import (
+    cutmix,
+    fgm,
+    mixup,
+    rand_augment,
+    scaling,
+    shift,
+    shift_and_flip,
+    time_mask,
+    time_shift,
+    word_dropout,
+)
 from skaba.evaluation.rivals._data import Data, data_of, net_of
 from skaba.evaluation.rivals._outsiders import outsiders
-from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, weight_decay
+from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, sam, weight_decay
 from skaba.evaluation.rivals._rival import Rival
 
 CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
@@ -21,6 +33,15 @@ CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
     weight_decay,
     mixup,
     cutmix,
+    shift,
+    shift_and_flip,
+    rand_augment,
+    time_shift,
+    scaling,
+    time_mask,
+    word_dropout,
+    fgm,
+    sam,
 )
 """Each returns a rival for a net and its data, None if it does not suit them."""
 
@@ -49,6 +70,11 @@ def find_rivals(estimator: Any, X: Any, y: Any) -> list[Rival]:
     ValueError
         If X is of no known kind.
 
+    Warns
+    -----
+    UserWarning
+        If rivals are left out, because a library of the extra ``skaba[rivals]`` is not installed.
+
     Examples
     --------
     >>> import torch
@@ -57,11 +83,20 @@ def find_rivals(estimator: Any, X: Any, y: Any) -> list[Rival]:
     >>> from skaba.evaluation import find_rivals
     >>> clf = ABAClassifier(torch.nn.Linear, module__in_features=4, module__out_features=3)
     >>> [rival.name for rival in find_rivals(clf, *load_iris(return_X_y=True))]
-    ['label smoothing', 'weight decay (AdamW)', 'mixup']
+    ['label smoothing', 'weight decay (AdamW)', 'mixup', 'FGM', 'SAM']
     """
     net, data = net_of(estimator), data_of(estimator, X, y)
-    found = (make(net, data) for make in CATALOGUE)
-    return [rival for rival in found if rival is not None]
+    found, missing = [], []
+    for make in CATALOGUE:
+        try:
+            rival = make(net, data)
+        except ImportError as error:
+            missing.append(str(error))
+        else:
+            found += [] if rival is None else [rival]
+    if missing:
+        warnings.warn(f"Some rivals are left out. {'; '.join(missing)}", stacklevel=2)
+    return found
 
 
 def rivals(estimator: Any, X: Any, y: Any, *, cv: Any = None) -> dict[str, Any]:

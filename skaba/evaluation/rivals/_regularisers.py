@@ -8,14 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from skaba._extras import require
 from skaba.estimators import AugmentedNet
 from skaba.evaluation.rivals._data import Data
 from skaba.evaluation.rivals._rival import Rival
+from skaba.losses import SmoothBCEWithLogitsLoss
 
 
 def label_smoothing(net: AugmentedNet, data: Data) -> Rival | None:
-    """Return label smoothing, for a classifier with torch's cross-entropy."""
-    if not inspect.isclass(net.criterion) or not issubclass(net.criterion, nn.CrossEntropyLoss):
+    """Return label smoothing, for classes with torch's cross-entropy and for labels with its binary cross-entropy."""
+    if net.criterion is nn.CrossEntropyLoss:
+        settings: dict[str, Any] = {}
+    elif net.criterion in (nn.BCEWithLogitsLoss, SmoothBCEWithLogitsLoss):
+        settings = {"criterion": SmoothBCEWithLogitsLoss}
+    else:
         return None
     parameter = "criterion__label_smoothing"
     return _rival(
@@ -23,7 +29,8 @@ def label_smoothing(net: AugmentedNet, data: Data) -> Rival | None:
         parameter,
         (0.05, 0.1, 0.2),
         0.1,
-        own=net.get_params().get(parameter, 0.0),
+        own=net.get_params().get(parameter),
+        settings=settings,
         source="Szegedy et al. (2016), Rethinking the Inception Architecture for Computer Vision, section 7",
     )
 
@@ -68,14 +75,36 @@ def weight_decay(net: AugmentedNet, data: Data) -> Rival | None:
     )
 
 
+def sam(net: AugmentedNet, data: Data) -> Rival | None:
+    """Return sharpness-aware minimisation around the estimator's optimiser.
+
+    Raises
+    ------
+    ImportError
+        If pytorch_optimizer is not installed.
+    """
+    require("rivals", "SAM", "pytorch_optimizer")
+    from skaba.evaluation.rivals._sam import SAM  # noqa: PLC0415 - it derives from a class of an optional library
+
+    return _rival(
+        "SAM",
+        "optimizer__rho",
+        (0.02, 0.05, 0.1),
+        0.05,
+        settings={"optimizer": SAM, "optimizer__base_optimizer": net.optimizer},
+        cost=2.0,
+        source="Foret et al. (2021), Sharpness-Aware Minimization for Efficiently Improving Generalization",
+    )
+
+
 def _rival(
     name: str,
     parameter: str,
     values: tuple[float, ...],
     default: float,
     *,
-    own: Any,
     source: str,
+    own: Any = None,
     settings: dict[str, Any] | None = None,
     cost: float = 1.0,
 ) -> Rival:
