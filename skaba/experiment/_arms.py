@@ -144,23 +144,9 @@ class Outside(Arm):
         return outsider_of(net, data, self.name)
 
 
-def method_arms(names: list[str], strengths: list[float], **target: Any) -> dict[str, Arm]:
-    """Return the arms of methods by their names.
-
-    Parameters
-    ----------
-    names : list of str
-        See :func:`augmenter_of`.
-    strengths : list of float
-        The candidates.
-    **target
-        See :func:`augmenter_of`.
-    """
-    augmenters_ = {name: augmenter_of(name, **target) for name in names}
-    return {
-        name: Arm(name) if augmenter is None else Augmented(name, tuple(strengths), augmenter=augmenter)
-        for name, augmenter in augmenters_.items()
-    }
+def method_arm(name: str, augmenter: Any, strengths: list[float]) -> Arm:
+    """Return the arm of a method; plain training has no augmenter and no strength."""
+    return Arm(name) if augmenter is None else Augmented(name, tuple(strengths), augmenter=augmenter)
 
 
 def augmenter_of(name: str, **target: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -127,9 +128,10 @@ class Experiment(ABC):
         """Return the kind and all settings, as they are recorded beside the results."""
         return {"kind": self.kind, **asdict(self)}
 
-    def deciding(self) -> dict[str, Any]:
-        """Return the kind and the settings on which finished fits depend."""
-        return {name: value for name, value in self.as_dict().items() if name not in self.extendable}
+    def differing(self, recorded: Mapping[str, Any]) -> list[str]:
+        """Return the names of settings on which finished fits depend, and which were recorded with other values."""
+        own = json.loads(json.dumps(self.as_dict()))  # as JSON gives back what was recorded
+        return [name for name, value in own.items() if name not in self.extendable and recorded.get(name) != value]
 
     def for_data(self, data: Data) -> Self:
         """Return the experiment with the settings that follow from the data."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from skaba.attribution import Loss
-from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, method_arms
+from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, augmenter_of, method_arm
 from skaba.experiment._data import Data
 from skaba.experiment._experiment import Choice, Experiment, FitAll, Reported, best, flat
 from skaba.experiment._fit import Fit
@@ -96,10 +96,14 @@ class MethodsExperiment(TunedExperiment):
 
     def arms(self) -> list[Arm]:
         """Return one arm per method."""
-        target: dict[str, Any] = {} if self.k is None else {"k": self.k}
+        augmenters = {name: self.augmenter(name, self.k) for name in self.methods}
+        return [method_arm(name, augmenter, self.strengths) for name, augmenter in augmenters.items()]
+
+    def augmenter(self, name: str, k: int | None) -> Any:
+        """Return a method's augmenter with the target that the settings give."""
         if self.target == "loss":
-            target = {"target": Loss()}
-        return list(method_arms(self.methods, self.strengths, **target).values())
+            return augmenter_of(name, target=Loss())
+        return augmenter_of(name) if k is None else augmenter_of(name, k=k)
 
     def for_data(self, data: Data) -> Self:
         """Return the experiment with its ``k`` for these data."""

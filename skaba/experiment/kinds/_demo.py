@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Bunch
 
 from skaba.augmenters import GaussianNoise
-from skaba.experiment._arms import PLAIN, Arm, Augmented, augmenter_of, method_arms
+from skaba.experiment._arms import PLAIN, Arm, Augmented, augmenter_of, method_arm
 from skaba.experiment._data import Data, load_data
 from skaba.experiment._experiment import Experiment, FitAll, Reported, best, flat
 from skaba.experiment._fit import TEST, Fit
@@ -64,7 +64,7 @@ class Demo(Experiment):
         """Return the methods, then the controls."""
         controls = zip(CONTROLS, (GaussianNoise(), augmenter_of(CONTROLLED).random_map()), strict=True)
         return [
-            *method_arms(self.methods, self.strengths).values(),
+            *(method_arm(name, augmenter_of(name), self.strengths) for name in self.methods),
             *(Augmented(name, tuple(self.strengths), augmenter=augmenter) for name, augmenter in controls),
         ]
 
