@@ -44,9 +44,9 @@ QUESTIONS = {
 """The question, and the two arms that answer it."""
 ANSWERS = (
     "Test scores in percent: accuracy, or macro AUC for PTB-XL. The best rival and the best method are those with the "
-    "best validation scores. Differences are means in points with Student's 95 % interval over the seeds and the p-value "
-    "of Wilcoxon's signed-rank test, here and in the tables below. They cover other seeds on the same test set, not "
-    "other test sets."
+    "best validation scores. Differences are means in points with Student's 95 % interval over the seeds and the "
+    "p-value of Wilcoxon's signed-rank test, here and in the tables below. They cover other seeds on the same test "
+    "set, not other test sets."
 )
 GAINS = (
     "The gain of the best method over plain training, against how much better plain training does on its training "

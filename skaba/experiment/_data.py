@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,13 @@ class Data:
         generator = np.random.default_rng(seed)  # of its own, so that the draw does not depend on earlier fits
         index = datasets.draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
         return X[index], y[index]
+
+    def with_first(self, n: int | None) -> Data:
+        """Return the data with the first n validation and test samples; None keeps all."""
+        if n is None:
+            return self
+        held_out = {name: self.bunch[name][:n] for name in ("X_valid", "y_valid", "X_test", "y_test")}
+        return replace(self, bunch=Bunch(**{**self.bunch, **held_out}))
 
     def in_training(self, seed: int) -> dict[str, Any]:
         """Return parameters of the estimator that cut the training samples."""

@@ -76,6 +76,8 @@ class Experiment(ABC):
         Candidates for each method, and for each control.
     seeds : int
         Number of reported fits per arm.
+    n_scored : int, default=None
+        Number of validation and of test samples that are used; None takes all.
     optimizer : dict
         Further settings of Adam, for example ``weight_decay``.
     published : dict
@@ -97,6 +99,7 @@ class Experiment(ABC):
     learning_rates: list[float]
     strengths: list[float]
     seeds: int
+    n_scored: int | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
 
@@ -139,7 +142,7 @@ class Experiment(ABC):
 
     def load(self, fit: Fit, folder: Path | None = None) -> Data:
         """Return the data of a fit."""
-        return load_data(self.data, folder)
+        return load_data(self.data, folder).with_first(self.n_scored)
 
     def arm(self, name: str) -> Arm:
         """Return an arm by its name. Plain training, on which the learning rate is tuned, is always one."""

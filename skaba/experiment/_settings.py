@@ -15,7 +15,15 @@ from skaba.experiment.kinds import KINDS
 
 SCALES = ("quick", "cpu", "full")
 
-QUICK: dict[str, Any] = {"epochs": 2, "seeds": 2, "tuning_seeds": 1, "n_attacked": 20, "folds": 2, "timed_epochs": 1}
+QUICK: dict[str, Any] = {
+    "epochs": 2,
+    "seeds": 2,
+    "tuning_seeds": 1,
+    "n_scored": 200,
+    "n_attacked": 20,
+    "folds": 2,
+    "timed_epochs": 1,
+}
 """Settings of the scale "quick", unless a file says otherwise."""
 SHORTENED = ("learning_rates", "strengths", "longer", "test_strengths")
 """Lists of candidates that are cut to their first one at the scale "quick"."""

@@ -60,7 +60,7 @@ def test_a_quick_run_differs_from_cpu_only_in_its_size(small):
     cpu, quick = read_experiment(small, "cpu"), read_experiment(small, "quick")
     size = {"learning_rates": [0.001], "strengths": [0.1], "longer": [1], "epochs": 2, "seeds": 2, "tuning_seeds": 1}
     module = {"name": "ConvNet", "width": 1}
-    assert quick == replace(cpu, scale="quick", module=module, n_attacked=20, **size)
+    assert quick == replace(cpu, scale="quick", module=module, n_scored=200, n_attacked=20, **size)
     small.write_text(small.read_text() + "epochs = 7\n")
     assert read_experiment(small, "quick").epochs == 7
 
