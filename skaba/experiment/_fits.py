@@ -65,7 +65,7 @@ def make_net(experiment: Experiment, data: Data, fit: Fit, device: str = "cpu") 
     """
     module, parameters = _network(experiment, data)
     estimator = ABAMultiLabelClassifier if data.bunch.y_train.ndim == 2 else ABAClassifier
-    _check_keywords("setting of the optimizer", torch.optim.Adam, experiment.optimizer, {"params", "lr"})
+    check_keywords("setting of the optimizer", torch.optim.Adam, experiment.optimizer, {"params", "lr"})
     net = estimator(
         module,
         **{f"module__{key}": value for key, value in parameters.items()},
@@ -100,11 +100,11 @@ def _network(experiment: Experiment, data: Data) -> tuple[Any, dict[str, Any]]:
         known = unknown_name("network of skaba.modules", name, modules.__all__)
         raise ValueError(f"{known} One of your own is named as module:function.")
     given = {**data.module, "n_classes": len(data.bunch.target_names)}
-    _check_keywords(f"setting of the network {name}", module, own, set(given))
+    check_keywords(f"setting of the network {name}", module, own, set(given))
     return data.network(module, own | given)
 
 
-def _check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
+def check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
     """Refuse settings that a function does not have, or that the experiment decides itself."""
     parameters = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

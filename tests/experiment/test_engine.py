@@ -313,9 +313,11 @@ def _without_times(results):
 
 
 @pytest.mark.slow
-def test_killed_at_three_moments_it_ends_with_the_same_table(small, tmp_path):
+@pytest.mark.parametrize("arguments", [("{}/small.toml",), ("e4_wine", "--scale", "quick")], ids=["small", "e4_wine"])
+def test_killed_at_three_moments_it_ends_with_the_same_table(small, tmp_path, arguments):
     """SIGKILL, to the whole group of processes, once a few fits are written; then the same command again."""
-    command = [sys.executable, "-m", "skaba", "experiment", "run", str(small)]
+    own = [argument.format(small.parent) for argument in arguments]
+    command = [sys.executable, "-m", "skaba", "experiment", "run", *own]
     whole = [*command, "--jobs", "1", "--out", str(tmp_path / "whole")]
     subprocess.run(whole, check=True, capture_output=True, timeout=300)  # noqa: S603
     for n_fits, n_jobs in ((1, 1), (5, 2), (9, 1)):

@@ -9,6 +9,7 @@ from typing import Any
 from skaba import attribution
 from skaba._validation import unknown_name
 from skaba.experiment._arms import AUTO, PLAIN, RANDOM_MAP, Arm, Augmented
+from skaba.experiment._fits import check_keywords
 from skaba.experiment.kinds._benchmark import Benchmark
 
 VARIANT = "{}, {}"
@@ -89,4 +90,5 @@ def _method(changes: dict[str, Any]) -> Any:
     name = changes.pop("name", None)
     if name not in attribution.METHODS:
         raise ValueError(unknown_name("attribution method", str(name), attribution.METHODS))
+    check_keywords(f"parameter of the attribution method {name}", attribution.METHODS[name], changes, set())
     return attribution.METHODS[name](**changes)
