@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -40,11 +40,11 @@ class TunedExperiment(Experiment):
         rates = {rate: self._fits("learning rate", plain, rate, 0.0) for rate in self.learning_rates}
         return best(fit_all, rates).value
 
-    def tuned(self, fit_all: FitAll, rate: float) -> dict[str, Choice]:
-        """Tune the value of each arm that has candidates."""
+    def tuned(self, fit_all: FitAll, rate: float, arms: Iterable[Arm]) -> dict[str, Choice]:
+        """Tune the value of each of these arms that has candidates."""
         grids = {
             arm.name: {value: self._fits("tuning", arm, rate, value) for value in arm.candidates}
-            for arm in self.arms()
+            for arm in arms
             if arm.is_tuned
         }
         # All at once, so that no process waits for the last fit of an arm.
@@ -54,7 +54,7 @@ class TunedExperiment(Experiment):
     def reported(self, fit_all: FitAll) -> Reported:
         """Return the fits at the tuned values."""
         rate = self.tuned_rate(fit_all)
-        choices = self.tuned(fit_all, rate)
+        choices = self.tuned(fit_all, rate, self.arms())
         return Reported(
             {name: self._fits("tuning", self.arm(name), rate, choice.value) for name, choice in choices.items()}
         )
@@ -119,11 +119,11 @@ class MethodsExperiment(TunedExperiment):
     def reported(self, fit_all: FitAll) -> Reported:
         """Return the test fits of all arms."""
         rate = self.tuned_rate(fit_all)
-        fits = self.test_fits_of_all(rate, self.tuned(fit_all, rate))
+        fits = self.test_fits_of_all(rate, self.arms(), self.tuned(fit_all, rate, self.arms()))
         fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
         return Reported(fits)
 
-    def test_fits_of_all(self, rate: float, choices: Mapping[str, Choice]) -> dict[str, list[Fit]]:
-        """Return the fits of the stage "test" of all arms, at their tuned values."""
+    def test_fits_of_all(self, rate: float, arms: Iterable[Arm], choices: Mapping[str, Choice]) -> dict[str, list[Fit]]:
+        """Return the fits of the stage "test" of these arms, at their tuned values."""
         values = {name: choice.value for name, choice in choices.items()}
-        return {arm.name: self.test_fits(arm, rate, [values.get(arm.name, 0.0)] * self.seeds) for arm in self.arms()}
+        return {arm.name: self.test_fits(arm, rate, [values.get(arm.name, 0.0)] * self.seeds) for arm in arms}

@@ -13,7 +13,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skaba.experiment import Fit, Journal, OutOfTimeError, Resources, read_experiment, read_results, report, run
+from skaba.experiment import (
+    Fit,
+    Journal,
+    OutOfTimeError,
+    Resources,
+    Results,
+    read_experiment,
+    read_results,
+    report,
+    run,
+)
 from skaba.experiment import _engine as engine
 from skaba.experiment._folder import claimed
 
@@ -81,6 +91,30 @@ def test_each_arm_is_tested_at_its_own_value(small, tmp_path, fits, monkeypatch)
     }
     assert final["plain, longer", 0].epochs == 2
     assert {fit.epochs for (name, _), fit in final.items() if name != "plain, longer"} == {1}
+
+
+def test_controls_of_the_best_method_follow_its_choice(small, tmp_path, fits, monkeypatch):
+    best = {"MendABA": 0.1, "MendABA, random map": 0.3}
+
+    def run_fit(experiment, fit, folder, device):
+        fits.append(fit)
+        return {"valid": float(fit.value == best.get(fit.arm))}
+
+    monkeypatch.setattr(engine, "run_fit", run_fit)
+    settings = replace(read_experiment(small), methods=["plain", "FastABA-CE", "MendABA"], controls_of=["best"])
+    results = run(settings, tmp_path / "out", RESOURCES)
+    assert (results.chosen["method"], results.tuned["MendABA, random map"]) == ("MendABA", 0.3)
+    arms = {stage: {fit.arm for fit in fits if fit.stage == stage} for stage in ("tuning", "test")}
+    expected = {"MendABA", "FastABA-CE", "plain, longer", "MendABA, random map", "noise as MendABA"}
+    assert arms == {"tuning": expected, "test": expected | {"plain"}}
+    assert list(settings.differences(results_with_scores(results), "MendABA")) == [
+        *("plain", "plain, longer", "its random map", "its noise"),
+    ]
+
+
+def results_with_scores(results):
+    fits = {name: [{"test": 0.5}] * 2 for name in results.fits}
+    return Results(**{**results, "fits": fits})
 
 
 def test_free_aba_is_not_combined_with_a_rival(small, tmp_path, fits):

@@ -40,6 +40,7 @@ from skaba.plotting import ComparisonDisplay
 
 COMPARED = ("plain", "plain, longer", "its random map", "its noise", "its rival", "its method")
 """What an arm may be compared with, in the order of the columns."""
+BEST = "best"
 RISING = 0.5
 """Points by which the validation score of an arm may rise in the last quarter without a note."""
 
@@ -60,8 +61,9 @@ class Benchmark(MethodsExperiment):
     Parameters
     ----------
     controls_of : list of str, default=()
-        Methods that are compared with the same change by a random map, and with noise. Each control is tuned as its
-        method is. If there are any, so is longer plain training.
+        Methods that are compared with the same change by a random map, and with noise. ``"best"`` stands for the method
+        with the best validation score. Each control is tuned as its method is. If there are any controls, there is
+        longer plain training too.
     auto : list of str, default=()
         Methods that are also trained with ``strength="auto"``.
     rivals : list of str, default=()
@@ -98,11 +100,11 @@ class Benchmark(MethodsExperiment):
         """Return the methods, then everything that they are compared with."""
         methods = {arm.name: arm for arm in super().arms()}
         auto = [self._known(methods, name, "method for the automatic strength") for name in self.auto]
-        controlled = [self._known(methods, name, "method to control") for name in self.controls_of]
+        controlled = [self._known(methods, name, "method to control") for name in self.controls_of if name != BEST]
         return [
             *methods.values(),
             *(replace(method, name=AUTO.format(method.name), candidates=()) for method in auto),
-            *([Longer(LONGER, tuple(self.longer))] if controlled else []),
+            *([Longer(LONGER, tuple(self.longer))] if self.controls_of else []),
             *(control for method in controlled for control in controls_of(method)),
             *(RivalArm(name, tuple(self.grids.get(name, ()))) for name in self.rivals),
             *(Outside(name) for name in self.outsiders),
@@ -115,16 +117,17 @@ class Benchmark(MethodsExperiment):
         return methods[name]
 
     def arm(self, name: str) -> Arm:
-        """Return an arm by its name, also one that combines a rival and a method."""
+        """Return an arm by its name, also one that follows from what was chosen."""
         arms = {arm.name: arm for arm in self.arms()}
         methods = [arms[method] for method in self.methods]
+        controls = [control for method in methods if has_map(method) for control in controls_of(method)]
         both = [
             Both(BOTH.format(rival, method.name), rival=arms[rival], method=method)
             for rival in self.rivals
             for method in methods
             if isinstance(method, Augmented)
         ]
-        return {**arms, **{arm.name: arm for arm in both}}[name]
+        return {arm.name: arm for arm in [*controls, *both, *arms.values()]}[name]
 
     def for_data(self, data: Data) -> Self:
         """Return the experiment with its ``k``, and with the candidates of rivals, for these data."""
@@ -144,14 +147,20 @@ class Benchmark(MethodsExperiment):
     def reported(self, fit_all: FitAll) -> Reported:
         """Return the test fits of all arms, and of the best rival together with the best method."""
         rate = self.tuned_rate(fit_all)
-        choices = self.tuned(fit_all, rate)
-        fits, chosen = self.test_fits_of_all(rate, choices), self._chosen(choices)
+        choices = self.tuned(fit_all, rate, self.arms())
+        chosen = self._chosen(choices)
+        arms = {arm.name: arm for arm in [*self.arms(), *self._controls_of_best(chosen)]}
+        choices |= self.tuned(fit_all, rate, [arm for arm in arms.values() if arm.name not in choices])
+        fits = self.test_fits_of_all(rate, arms.values(), choices)
         if "both" in chosen:
             rival, method = chosen["rival"], chosen["combined method"]
             both = self.test_fits(self.arm(chosen["both"]), rate, [choices[method].value] * self.seeds)
             fits[chosen["both"]] = [replace(fit, rival_value=choices[rival].value) for fit in both]
         fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
         return Reported(fits, chosen)
+
+    def _controls_of_best(self, chosen: Mapping[str, str]) -> list[Arm]:
+        return controls_of(self.arm(chosen["method"])) if BEST in self.controls_of and "method" in chosen else []
 
     def _chosen(self, choices: Mapping[str, Choice]) -> dict[str, str]:
         """Return the arms that are best on the validation set."""
@@ -221,12 +230,13 @@ class Benchmark(MethodsExperiment):
         """Return the arms that an arm is compared with, by "plain" and so on; some may not be run."""
         others = {"plain": PLAIN, "plain, longer": LONGER}
         others |= {"its random map": RANDOM_MAP.format(name), "its noise": NOISE.format(name)}
-        if name in [AUTO.format(method) for method in self.auto]:
-            others["its method"] = self.methods[[AUTO.format(method) for method in self.methods].index(name)]
-        arms = {BOTH.format(rival, method): (rival, method) for rival in self.rivals for method in self.methods}
-        if name in arms:
-            others |= dict(zip(("its rival", "its method"), arms[name], strict=True))
-        return others
+        auto = {AUTO.format(method): {"its method": method} for method in self.auto}
+        both = {
+            BOTH.format(rival, method): {"its rival": rival, "its method": method}
+            for rival in self.rivals
+            for method in self.methods
+        }
+        return others | {**auto, **both}.get(name, {})
 
     def _tuned(self, results: Results, name: str) -> str:
         if name in [AUTO.format(method) for method in self.auto]:
