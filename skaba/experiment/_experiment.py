@@ -77,7 +77,7 @@ class Experiment(ABC):
     seeds : int
         Number of reported fits per arm.
     n_scored : int, default=None
-        Number of validation and of test samples that are used; None takes all.
+        Number of training, of validation and of test samples that networks are scored on; None takes all.
     optimizer : dict
         Further settings of Adam, for example ``weight_decay``.
     published : dict

@@ -23,9 +23,11 @@ QUICK: dict[str, Any] = {
     "n_attacked": 20,
     "folds": 2,
     "timed_epochs": 1,
+    "longer": [2.0],
+    "published": {},
 }
 """Settings of the scale "quick", unless a file says otherwise."""
-SHORTENED = ("learning_rates", "strengths", "longer", "test_strengths")
+SHORTENED = ("learning_rates", "strengths", "test_strengths")
 """Lists of candidates that are cut to their first one at the scale "quick"."""
 
 

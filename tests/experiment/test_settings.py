@@ -58,9 +58,9 @@ def test_a_scale_goes_before_what_stands_outside(small):
 def test_a_quick_run_differs_from_cpu_only_in_its_size(small):
     small.write_text(small.read_text() + "[cpu]\nbatch_size = 20\n[quick]\nmodule.width = 1\n")
     cpu, quick = read_experiment(small, "cpu"), read_experiment(small, "quick")
-    size = {"learning_rates": [0.001], "strengths": [0.1], "longer": [1], "epochs": 2, "seeds": 2, "tuning_seeds": 1}
+    size = {"learning_rates": [0.001], "strengths": [0.1], "longer": [2.0], "epochs": 2, "seeds": 2, "tuning_seeds": 1}
     module = {"name": "ConvNet", "width": 1}
-    assert quick == replace(cpu, scale="quick", module=module, n_scored=200, n_attacked=20, **size)
+    assert quick == replace(cpu, scale="quick", module=module, published={}, n_scored=200, n_attacked=20, **size)
     small.write_text(small.read_text() + "epochs = 7\n")
     assert read_experiment(small, "quick").epochs == 7
 
