@@ -18,7 +18,7 @@ from skaba.datasets import fetch_mnist, fetch_tiny_imagenet
 
 from .conftest import ROOT
 
-OPTIONAL = {"gensim", "wfdb", "matplotlib", "pooch", "typer", "rich", "captum", "PIL"}
+OPTIONAL = {"gensim", "wfdb", "kornia", "pytorch_optimizer", "matplotlib", "pooch", "typer", "rich", "captum", "PIL"}
 
 
 @pytest.mark.parametrize(("library", "fetch"), [("pooch", fetch_mnist), ("PIL", fetch_tiny_imagenet)])

@@ -238,15 +238,15 @@ def check_layer(checked: _Checked, make: Make) -> None:
     """Check the augmentation of a hidden layer's output inside the forward pass."""
     case = make()
     layer = next(name for name, module in case.network.named_modules() if name and module._parameters)
+    features = FromLayer(case.network, layer, _inputs(case)).features().requires_grad_()
     try:
         move = _planned(checked, case, layer)
+        if move is None:
+            return
+        # Products, because an augmenter may write into the output of a layer, but autograd refuses writes into a leaf.
+        first, second = move(features * 1), move(features * 1)
     except (TypeError, ValueError):  # such as a table's layer, for what needs neighbours
         return
-    if move is None:
-        return
-    features = FromLayer(case.network, layer, _inputs(case)).features().requires_grad_()
-    # Products, because an augmenter may write into the output of a layer, but autograd refuses writes into a leaf.
-    first, second = move(features * 1), move(features * 1)
     require(first.shape == features.shape, f"at a layer the result has shape {tuple(first.shape)}")
     require(torch.equal(first, second), "at a layer two forward passes of one step are augmented differently")
     require(first.requires_grad, "at a layer no gradient reaches the layers before")

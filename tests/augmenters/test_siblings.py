@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skaba import ABAClassifier
 from skaba.augmenters import (
+    FGM,
     FPA,
     Compose,
     CutMix,
@@ -18,6 +19,10 @@ from skaba.augmenters import (
     Proportional,
     RandomErasing,
     RandomMapABA,
+    Scaling,
+    TimeMask,
+    TimeShift,
+    WordDropout,
     fast_aba,
     fgsm,
     free_aba,
@@ -44,6 +49,7 @@ EVERY = pytest.mark.parametrize("augmenter", AUGMENTERS.values(), ids=AUGMENTERS
 CHECKED = {
     **AUGMENTERS,
     "Mixup": Mixup(),
+    "Scaling": Scaling(),
     "CutMix": CutMix(),
     "free_aba": free_aba(),
     "control of free_aba": free_aba().random_map(),
@@ -60,7 +66,12 @@ def test_does_what_every_augmenter_must_do(augmenter):
     assert checked == ["table", "image", "series", "text"][needs_neighbours:]
 
 
-@pytest.mark.parametrize("augmenter", [fgsm(), torch.sin], ids=["fgsm", "sin"])
+@pytest.mark.parametrize("augmenter", [TimeShift(), TimeMask(), WordDropout()], ids=repr)
+def test_so_does_what_needs_an_axis_of_time(augmenter):
+    assert check_augmenter(augmenter, strength=0.5) == ["series", "text"]
+
+
+@pytest.mark.parametrize("augmenter", [fgsm(), FGM(), torch.sin], ids=["fgsm", "FGM", "sin"])
 def test_so_do_functions_and_what_draws_nothing(augmenter):
     assert len(check_augmenter(augmenter, random=False)) == 4
 

@@ -128,6 +128,11 @@ def _rival(
     cost: float = 1.0,
 ) -> Rival:
     """Return a rival that augments the input, for word ids the output of the estimator's layer."""
-    settings = {"augmenter": augmenter} if data.kind == "words" else {"augmenter": augmenter, "layer": None}
-    chosen = augmenter.default_strength if default is None else default
-    return Rival(name, parameter, values, chosen, settings, cost, source)
+    settings: dict[str, Any] = {"augmenter": augmenter}
+    if data.kind != "words":
+        settings["layer"] = None
+    if parameter == "strength":
+        default = augmenter.default_strength if default is None else default
+    else:  # a function of a batch is applied at any strength but 0, which the estimator may have
+        settings["strength"] = None
+    return Rival(name, parameter, values, default, settings, cost, source)

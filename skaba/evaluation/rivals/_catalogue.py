@@ -24,7 +24,7 @@ from skaba.evaluation.rivals._augmentations import (
 )
 from skaba.evaluation.rivals._data import Data, data_of, net_of
 from skaba.evaluation.rivals._outsiders import outsiders
-from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, sam, weight_decay
+from skaba.evaluation.rivals._regularisers import dropout, label_smoothing, r_drop, sam, weight_decay
 from skaba.evaluation.rivals._rival import Rival
 
 CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
@@ -42,6 +42,7 @@ CATALOGUE: tuple[Callable[[AugmentedNet, Data], Rival | None], ...] = (
     word_dropout,
     fgm,
     sam,
+    r_drop,
 )
 """Each returns a rival for a net and its data, None if it does not suit them."""
 
@@ -85,8 +86,12 @@ def find_rivals(estimator: Any, X: Any, y: Any) -> list[Rival]:
     >>> [rival.name for rival in find_rivals(clf, *load_iris(return_X_y=True))]
     ['label smoothing', 'weight decay (AdamW)', 'mixup', 'FGM', 'SAM']
     """
-    net, data = net_of(estimator), data_of(estimator, X, y)
-    found, missing = [], []
+    return _suited(net_of(estimator), data_of(estimator, X, y))
+
+
+def _suited(net: AugmentedNet, data: Data) -> list[Rival]:
+    found: list[Rival] = []
+    missing: list[str] = []
     for make in CATALOGUE:
         try:
             rival = make(net, data)
@@ -95,7 +100,7 @@ def find_rivals(estimator: Any, X: Any, y: Any) -> list[Rival]:
         else:
             found += [] if rival is None else [rival]
     if missing:
-        warnings.warn(f"Some rivals are left out. {'; '.join(missing)}", stacklevel=2)
+        warnings.warn(f"Some rivals are left out. {'; '.join(missing)}", stacklevel=3)
     return found
 
 
@@ -137,12 +142,12 @@ def rivals(estimator: Any, X: Any, y: Any, *, cv: Any = None) -> dict[str, Any]:
     >>> list(rivals(clf, *load_iris(return_X_y=True)))[-3:]
     ['logistic regression', 'nearest neighbours', 'gradient boosting']
     """
-    prefix = _prefix(estimator)
+    net, data, prefix = net_of(estimator), data_of(estimator, X, y), _prefix(estimator)
     arms = {
         rival.name: _tuned(rival.applied_to(estimator), prefix + rival.parameter, rival.values, cv)
-        for rival in find_rivals(estimator, X, y)
+        for rival in _suited(net, data)
     }
-    for outsider in outsiders(data_of(estimator, X, y)):
+    for outsider in outsiders(data):
         model = with_net(estimator, outsider.model)
         arms[outsider.name] = _tuned(model, prefix + outsider.parameter, outsider.values, cv)
     return arms

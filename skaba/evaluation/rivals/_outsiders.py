@@ -45,7 +45,7 @@ def _models(data: Data) -> list[tuple[str, Any, str, tuple[Any, ...]]]:
         # The order of the words does not count in TF-IDF, and distances between word ids mean nothing.
         linear = linear if data.task == "regression" else ("linear SVM", LinearSVC(), "C", penalties)
         return [(f"TF-IDF and {linear[0]}", *linear[1:])]
-    models: list[Any] = [linear, ("nearest neighbours", neighbours, "n_neighbors", (1, 3, 5, 9))]
+    models: list[Any] = [linear, ("nearest neighbours", neighbours, "n_neighbors", (1, 3, 5))]
     # Boosting regresses one target at a time.
     if data.kind == "table" and (data.task != "regression" or data.n_outputs == 1):
         models.append(("gradient boosting", boosting, "learning_rate", (0.03, 0.1, 0.3)))
@@ -79,8 +79,8 @@ class LabelsOneByOne(OneVsRestClassifier):
         -------
         float
         """
-        ask = self.decision_function if hasattr(self, "decision_function") else self.predict_proba
-        return macro_auc(np.asarray(y), ask(X), sample_weight)
+        outputs_of = self.decision_function if hasattr(self, "decision_function") else self.predict_proba
+        return macro_auc(np.asarray(y), outputs_of(X), sample_weight)
 
 
 def _words(ids: Any) -> list[int]:

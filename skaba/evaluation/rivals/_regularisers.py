@@ -6,13 +6,18 @@ import inspect
 from typing import Any
 
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from skaba._extras import require
+from skaba._random_state import random_state_kept
 from skaba.estimators import AugmentedNet
 from skaba.evaluation.rivals._data import Data
+from skaba.evaluation.rivals._r_drop import RDropLoss, TwoPasses
 from skaba.evaluation.rivals._rival import Rival
 from skaba.losses import SmoothBCEWithLogitsLoss
+
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def label_smoothing(net: AugmentedNet, data: Data) -> Rival | None:
@@ -75,6 +80,26 @@ def weight_decay(net: AugmentedNet, data: Data) -> Rival | None:
     )
 
 
+def r_drop(net: AugmentedNet, data: Data) -> Rival | None:
+    """Return R-Drop, for classes with torch's cross-entropy and a network with dropout.
+
+    Its network runs twice in a training step, so an augmenter at a layer cannot be combined with it.
+    """
+    if net.criterion is not nn.CrossEntropyLoss or net.penalty is not None or not _drops(net):
+        return None
+    settings = {"module": TwoPasses, "module__network": net.module, "criterion": RDropLoss, "layer": None}
+    source = "Liang et al. (2021), R-Drop: Regularized Dropout for Neural Networks"
+    return _rival("R-Drop", "criterion__alpha", (0.5, 1.0, 5.0), 1.0, settings=settings, cost=2.0, source=source)
+
+
+def _drops(net: AugmentedNet) -> bool:
+    """Return whether the network of an estimator has a dropout layer that drops something."""
+    # Initial weights, and other layers, may draw from the global random state.
+    with random_state_kept():
+        network = clone(net).initialize().module_
+    return any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in network.modules())
+
+
 def sam(net: AugmentedNet, data: Data) -> Rival | None:
     """Return sharpness-aware minimisation around the estimator's optimiser.
 
@@ -83,6 +108,8 @@ def sam(net: AugmentedNet, data: Data) -> Rival | None:
     ImportError
         If pytorch_optimizer is not installed.
     """
+    if net.optimizer is torch.optim.LBFGS:  # it evaluates the loss several times per step itself
+        return None
     require("rivals", "SAM", "pytorch_optimizer")
     from skaba.evaluation.rivals._sam import SAM  # noqa: PLC0415 - it derives from a class of an optional library
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from skaba.augmenters import Compose, CutMix, Mixup
-from skaba.estimators import AugmentedNet, made_augmenter, with_net
+from skaba.estimators import made_augmenter, with_net
 from skaba.evaluation._components import clone_with
 from skaba.evaluation.rivals._data import net_of
 
@@ -86,7 +86,8 @@ class Rival:
         estimator : ABAClassifier, ABAMultiLabelClassifier, ABARegressor or Pipeline
             Its ``strength`` is that of the augmenter.
         augmenter : Augmenter or str
-            Such as ``"mend_aba"``.
+            Such as ``"mend_aba"``. Parameters that were set on the estimator for its own augmenter, such as
+            ``augmenter__share``, stay in force if that is given: ``estimator.augmenter``.
         value : object, default=None
             The value of ``parameter``; None means ``default``.
 
@@ -100,19 +101,29 @@ class Rival:
             If the rival augments, and the augmenter cannot be combined with another one, or works at another layer.
         """
         net, value = net_of(estimator), self._value(value)
+        if "layer" in self.settings and net.layer is not None:
+            raise ValueError(
+                f"layer={net.layer!r}: {self.name} cannot be combined with an augmenter at a layer. Set layer=None."
+            )
+        made = made_augmenter(net, augmenter)
+        if augmenter is net.augmenter and (nested := net.get_params_for("augmenter")):
+            made.set_params(**nested)
         if self.settings["augmenter"] is None:
-            return self._copy(estimator, {**self.settings, self.parameter: value, "augmenter": augmenter})
-        self._check_combination(net, augmenter)
-        both = self._composed(made_augmenter(net, augmenter), value)
+            return self._copy(estimator, {**self.settings, self.parameter: value, "augmenter": made})
+        if getattr(made, "needs_index", False):
+            raise ValueError(
+                f"augmenter={augmenter!r} uses the gradient of the training step itself, so that it cannot be combined "
+                f"with {self.name}. Use an augmenter that computes its own maps, such as 'fast_aba'."
+            )
         kept = {name: setting for name, setting in self.settings.items() if name != "strength"}
-        return self._copy(estimator, {**kept, "augmenter": both})
+        return self._copy(estimator, {**kept, "augmenter": self._composed(made, value)})
 
     def _value(self, value: Any) -> Any:
         return self.default if value is None else value
 
     def _copy(self, estimator: Any, settings: Mapping[str, Any]) -> Any:
-        # A copy of each component, so that estimators do not share augmenters.
-        fresh = {name: clone(each) if isinstance(each, BaseEstimator) else each for name, each in settings.items()}
+        # Copies, so that estimators share neither augmenters nor the weights of a module that is given as an instance.
+        fresh = {name: clone(each, safe=False) for name, each in settings.items()}
         return with_net(estimator, clone_with(net_of(estimator), fresh))
 
     def _composed(self, augmenter: Any, value: Any) -> Compose:
@@ -122,15 +133,3 @@ class Rival:
         if isinstance(own, (Mixup, CutMix)):
             return Compose([augmenter, own], [None, strength])
         return Compose([own, augmenter], [strength, None])
-
-    def _check_combination(self, net: AugmentedNet, augmenter: Any) -> None:
-        if getattr(made_augmenter(net, augmenter), "needs_index", False):
-            raise ValueError(
-                f"augmenter={augmenter!r} uses the gradient of the training step itself, so that it cannot be combined "
-                f"with {self.name}. Use an augmenter that computes its own maps, such as 'fast_aba'."
-            )
-        if "layer" in self.settings and net.layer is not None:
-            raise ValueError(
-                f"layer={net.layer!r}: {self.name} augments the input, so that an augmenter at a layer cannot be "
-                "combined with it. Set layer=None."
-            )
