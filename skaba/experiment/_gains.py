@@ -72,12 +72,12 @@ def draw_gains(gains: list[Gain]) -> Any:
     """
     import matplotlib.pyplot as plt  # noqa: PLC0415 (heavy; only who plots should pay for it)
 
-    figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
     for title, method, gap, gain in gains:
         around = [[gain.mean - gain.low], [gain.high - gain.mean]]
         ax.errorbar(gap, gain.mean, around, fmt="o", capsize=3, label=f"{title}: {method}")
     ax.axhline(0, color="grey", linewidth=0.8)
-    ax.set_xlabel("plain training: score on training samples minus validation score, points")
+    ax.set_xlabel("plain training: score on training samples\nminus validation score, points")
     ax.set_ylabel("gain of the best method\nover plain training, points")
     ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
