@@ -10,23 +10,47 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from skaba.experiment import Experiment, Results, markdown, read_results, with_interval
+from skaba.experiment import (
+    Experiment,
+    Gain,
+    Results,
+    draw_gains,
+    find_gains,
+    markdown,
+    read_results,
+    with_interval,
+)
 from skaba.experiment.kinds import Benchmark
 
 RESULTS = Path("experiments/results")
 DISCUSSION = Path("experiments/discussion.md")
 PAGE = Path("docs/evidence.md")
+PICTURE = "where_it_helps.png"
 
-QUESTIONS = {
-    "plain training": "plain",
-    "the random map": "its random map",
-    "noise": "its noise",
-    "longer plain training": "plain, longer",
+SCORES = {
+    "plain": "plain",
+    "best rival": "{rival}",
+    "best ABA": "{method}",
+    "its random map": "{method}, random map",
+    "both": "{both}",
 }
-"""What a method may beat, and its name in :meth:`Benchmark.differences`."""
+"""What a row of the answers shows, and the arm, given those with the best validation scores."""
+QUESTIONS = {
+    "ABA beats plain?": ("{method}", "plain"),
+    "ABA beats its random map?": ("{method}", "{method}, random map"),
+    "ABA beats the best rival?": ("{method}", "{rival}"),
+    "both beat the best rival?": ("{both}", "{rival}"),
+}
+"""The question, and the two arms that answer it."""
 ANSWERS = (
-    "Mean difference in points with Student's 95 % interval over the seeds, here and in the tables below. It "
-    "covers other seeds on the same test set, not other test sets."
+    "Test scores in percent: accuracy, or macro AUC for PTB-XL. The best rival and the best method are those with the "
+    "best validation scores. Differences are means in points with Student's 95 % interval over the seeds and the "
+    "p-value of Wilcoxon's signed-rank test, here and in the tables below. They cover other seeds on the same test "
+    "set, not other test sets."
+)
+GAINS = (
+    "The gain of the best method over plain training, against how much better plain training does on its training "
+    "samples than on the validation set."
 )
 MADE = "<!-- Made by `python docs/pages.py`: edit experiments/discussion.md, not this file. -->"
 
@@ -56,30 +80,59 @@ def evidence(results: Path, discussion: str, page: Path) -> str:
     if not folders:
         raise ValueError(f"{results} holds no finished run: run an experiment first.")
     runs = {folder: read_results(folder) for folder in folders}
-    parts = [MADE, discussion.strip(), "## Answers", answers(list(runs.values())), ANSWERS, "## Tables"]
+    parts = [MADE, discussion.strip(), "## Answers", answers(list(runs.values())), ANSWERS]
+    gains = find_gains(folders)
+    parts += ["## Where it helps", gains_table(gains), GAINS, f"![Gain against gap]({PICTURE})"] if gains else []
+    parts += ["## Tables"]
     for folder, (experiment, found) in runs.items():
         figure = os.path.relpath(folder / "figure.png", page.parent)
-        parts += [f"### {experiment.title} ({experiment.scale})", protocol(experiment, found)]
+        parts += [
+            f"### {experiment.title} ({experiment.scale})",
+            protocol(experiment, found),
+            command(folder, experiment),
+        ]
         parts += [experiment.table(found, folder), f"![{experiment.title}]({Path(figure).as_posix()})"]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def answers(runs: list[tuple[Experiment, Results]]) -> str:
-    """Return a table of the questions of all benchmarks, each with its answer by the interval."""
-    header = ["experiment", "method", *(f"beats {other}?" for other in QUESTIONS)]
+    """Return a table of all benchmarks: scores of the main arms, and each question with its answer by the interval."""
     rows = []
     for experiment, results in runs:
-        for method in experiment.controls_of if isinstance(experiment, Benchmark) else ():
-            differences = experiment.differences(results, method)
-            rows.append([experiment.title, method, *(answer(differences[other]) for other in QUESTIONS.values())])
-    return markdown(header, rows) if rows else "No benchmark with controls was run."
+        if isinstance(experiment, Benchmark) and experiment.kind == "benchmark":
+            known = {"rival": "", "method": "", "both": ""} | results.chosen
+            scores = [score(results, arm.format(**known)) for arm in SCORES.values()]
+            pairs = [[arm.format(**known) for arm in pair] for pair in QUESTIONS.values()]
+            outside = "; ".join(score(results, name) for name in experiment.outsiders)
+            rows.append([experiment.title, *scores, outside, *(answer(results, *pair) for pair in pairs)])
+    return markdown(["experiment", *SCORES, "without a network", *QUESTIONS], rows) if rows else "No benchmark was run."
 
 
-def answer(difference: tuple[float, float, float]) -> str:
-    """Return whether a difference is shown to be above 0, and the difference."""
-    _, low, high = difference
-    shown = "yes" if low > 0 else "no, it is worse" if high < 0 else "not shown"
-    return f"{shown}: {with_interval(difference)}"
+def score(results: Results, name: str) -> str:
+    """Return the mean test score of an arm with its name, as far as it was run."""
+    return f"{name}: {results.scores(name).mean():.1f}" if name in results.fits else ""
+
+
+def answer(results: Results, name: str, other: str) -> str:
+    """Return whether an arm is shown to be better than another, and the difference; nothing if one was not run."""
+    if not {name, other} <= results.fits.keys():
+        return ""
+    difference = results.difference(name, other)
+    is_interval = difference.high - difference.low > 1e-9  # seeds with equal differences tell little about others
+    shown = "yes" if difference.low > 0 else "no, it is worse" if difference.high < 0 else "not shown"
+    return f"{shown if is_interval else 'not shown'}: {with_interval(difference)}"
+
+
+def gains_table(gains: list[Gain]) -> str:
+    """Return the gain of each benchmark, by growing gap of plain training."""
+    rows = [[title, f"{gap:.1f}", method, with_interval(gain)] for title, method, gap, gain in gains]
+    return markdown(["experiment", "gap of plain training, points", "best method", "its gain, points"], rows)
+
+
+def command(folder: Path, experiment: Experiment) -> str:
+    """Return the command that makes the results of a folder."""
+    name = folder.name.removesuffix(f"-{experiment.scale}")
+    return f"`skaba experiment run {name} --scale {experiment.scale}`"
 
 
 def protocol(experiment: Experiment, results: Results) -> str:
@@ -97,4 +150,6 @@ def protocol(experiment: Experiment, results: Results) -> str:
 
 
 if __name__ == "__main__":
+    if gains := find_gains(file.parent for file in RESULTS.glob("*/results.json")):
+        draw_gains(gains).savefig(PAGE.with_name(PICTURE), dpi=130)
     PAGE.write_text(evidence(RESULTS, DISCUSSION.read_text(encoding="utf-8"), PAGE), encoding="utf-8")

@@ -133,7 +133,7 @@ def list_names() -> None:
 @experiments.command("run")
 def run_experiment(
     name: Annotated[str, typer.Argument(help="Name, such as e4_digits, or path of your own file of settings.")],
-    scale: Annotated[str, typer.Option(help="cpu: small networks on 2 cores. full: as published, for a GPU.")] = "cpu",
+    scale: Annotated[str, typer.Option(help="quick: a trial run. cpu: hours on 2 cores. full: for a GPU.")] = "cpu",
     out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for the results.")] = None,
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the data.")] = None,
     jobs: Jobs = -1,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import datasets as sklearn_datasets
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skaba import datasets
 from skaba._validation import unknown_name
 from skaba.experiment._arrays import read_arrays
 from skaba.experiment._checks import check_value
-from skaba.preprocessing import ECGScaler, WordSequences
+from skaba.modules import SlidingCrops
+from skaba.preprocessing import ECGScaler, RandomCrops, WordSequences
 
 Array = NDArray[Any]
 
@@ -38,6 +41,9 @@ class Data:
         Parameters of the network that follow from the data.
     note : str, default=""
         Which file the user's own data come from, and what was done to them.
+    crop : int, default=None
+        In training, each batch takes random crops of this length from the series; predictions are the mean over
+        sliding crops. None trains on whole samples.
     """
 
     bunch: Bunch
@@ -45,6 +51,7 @@ class Data:
     layer: str | None = None
     module: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    crop: int | None = None
 
     def train(self, seed: int) -> tuple[Array, Array]:
         """Return a seed's training samples and their targets.
@@ -64,6 +71,24 @@ class Data:
         index = datasets.draw_balanced(y, generator.permutation(len(y)), self.per_class, generator, "the training pool")
         return X[index], y[index]
 
+    def with_first(self, n: int | None) -> Data:
+        """Return the data with the first n validation and test samples; None keeps all."""
+        if n is None:
+            return self
+        held_out = {name: self.bunch[name][:n] for name in ("X_valid", "y_valid", "X_test", "y_test")}
+        return replace(self, bunch=Bunch(**{**self.bunch, **held_out}))
+
+    def in_training(self, seed: int) -> dict[str, Any]:
+        """Return parameters of the estimator that cut the training samples."""
+        return {} if self.crop is None else {"iterator_train__collate_fn": RandomCrops(self.crop, random_state=seed)}
+
+    def network(self, module: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the network for these data, given the one that reads single crops, and its parameters."""
+        if self.crop is None:
+            return module, parameters
+        crops = {"length": self.crop, "stride": self.crop // 2, "multi_label": self.bunch.y_train.ndim == 2}
+        return SlidingCrops, {"network": module, **crops, **parameters}
+
 
 def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: int = 0) -> Data:
     """Load the data that an experiment names.
@@ -71,8 +96,9 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
     Parameters
     ----------
     settings : dict
-        ``name``: digits, mnist, newsgroups, ptbxl or arrays (a user's own .npz file); ``per_class``, the number of
-        training samples that each seed draws per class, by default all; and the data set's own settings.
+        ``name``: digits, mnist, newsgroups, ptbxl, breast_cancer, wine or arrays (a user's own .npz file);
+        ``per_class``, the number of training samples that each seed draws per class, by default all; and the data
+        set's own settings.
     folder : Path, default=None
         Where the files are, or will be downloaded to; by default the data home.
     split : int, default=0
@@ -95,7 +121,10 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
     * mnist: ``per_class``, ``pool``, as :func:`skaba.datasets.fetch_mnist` takes it
     * newsgroups: ``per_class``, ``n_words`` * and ``length`` * of the word sequences, and the files ``archive`` and
       ``vectors``; without them both are downloaded as published
-    * ptbxl: ``labels`` *, and ``length`` *, the number of samples from each record's start
+    * ptbxl: ``labels`` *, and either ``length``, the number of samples from each record's start, or ``crop``: each
+      training batch takes random crops of this length from the whole records, and predictions are the mean over
+      sliding crops that start half a crop apart, as in Strodthoff et al. (2021)
+    * breast_cancer, wine: ``per_class``. The features are standardised by the training pool.
     * arrays: ``file`` *, a user's own .npz file of ``X`` and ``y``; ``n_valid`` * and ``n_test`` *, the number of
       samples drawn from it once for all seeds; ``per_class``; and ``layer``, the embedding's name in your network, if
       X holds word ids. X of uint8 is divided by 255, other numbers are taken as they are. Labels may be any integers
@@ -207,21 +236,42 @@ def _newsgroups(
     return Data(bunch, per_class, "embedding", {"vectors": words.embedding_matrix()})
 
 
-def _ptbxl(folder: Path | None, split: int, *, labels: str, length: int) -> Data:
+def _ptbxl(folder: Path | None, split: int, *, labels: str, length: int | None = None, crop: int | None = None) -> Data:
+    if (length is None) == (crop is None):
+        raise ValueError("The data ptbxl need either length, for the start of each record, or crop, for random crops.")
     # The published folds are the split.
     bunch = datasets.fetch_ptbxl(labels=labels, data_home=folder, progress=False)
-    if length > bunch.X_train.shape[2]:
-        raise ValueError(f"Records of PTB-XL have {bunch.X_train.shape[2]} samples, fewer than length = {length}.")
+    needed, n_samples = length or crop, bunch.X_train.shape[2]
+    if needed is not None and needed > n_samples:
+        raise ValueError(f"Records of PTB-XL have {n_samples} samples, fewer than {needed}.")
     scaler = ECGScaler().fit(bunch.X_train)  # never on validation or test records
     for part in ("X_train", "X_valid", "X_test"):
         bunch[part] = scaler.transform(bunch[part])[:, :, :length]
-    return Data(bunch)
+    return Data(bunch, crop=crop)
+
+
+def _table(
+    name: str, held_out: tuple[int, int], folder: Path | None, split: int, *, per_class: int | None = None
+) -> Data:
+    """Return one of scikit-learn's tables; ``held_out`` gives the sizes of the validation and test sets."""
+    table = getattr(sklearn_datasets, f"load_{name}")()
+    plan = datasets.Plan(name, {"full": None}, *held_out)
+    parts = datasets.cut(table.target, plan, "full", split)
+    scaler = StandardScaler().fit(table.data[parts["train"]])
+    splits = {
+        part: (scaler.transform(table.data[index]).astype(np.float32), table.target[index].astype(np.int64))
+        for part, index in parts.items()
+    }
+    bunch = datasets.to_bunch(splits, [str(label) for label in table.target_names], table.DESCR)
+    return Data(bunch, per_class, module={"n_features": table.data.shape[1]})
 
 
 LOADERS: dict[str, Callable[..., Data]] = {
     "arrays": _arrays,
+    "breast_cancer": partial(_table, "breast_cancer", (150, 200)),
     "digits": _digits,
     "mnist": _mnist,
     "newsgroups": _newsgroups,
     "ptbxl": _ptbxl,
+    "wine": partial(_table, "wine", (50, 60)),
 }

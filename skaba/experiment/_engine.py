@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 
 from skaba._own_code import on_path
 from skaba._validation import unknown_name
-from skaba.experiment._arms import PLAIN, Arm
+from skaba.experiment._arms import PLAIN
 from skaba.experiment._data import Data
 from skaba.experiment._experiment import Experiment
 from skaba.experiment._fit import Fit
@@ -96,11 +96,11 @@ class Run:
 
     def results(self) -> Results:
         """Run the whole experiment, and return what it reports."""
-        fits = self.experiment.reported(self.all)
+        fits, chosen = self.experiment.reported(self.all)
         kept = {name: [{**asdict(fit), **self.journal.results[fit]} for fit in one] for name, one in fits.items()}
-        strengths = {name: float(np.median([fit.strength for fit in one])) for name, one in fits.items()}
+        tuned = {name: float(np.median([fit.value for fit in one])) for name, one in fits.items()}
         rate = next(iter(fits.values()))[0].learning_rate
-        return Results(learning_rate=rate, strengths=strengths, fits=kept)
+        return Results(learning_rate=rate, tuned=tuned, fits=kept, chosen=dict(chosen))
 
     def _run(self, fits: Sequence[Fit]) -> Iterator[tuple[Fit, dict[str, Any]]]:
         here = Path.cwd()  # a process may have been started for an earlier run, in another folder
@@ -135,7 +135,7 @@ def run(
     Returns
     -------
     Results
-        ``learning_rate``; ``strengths`` by arm; ``fits``: the reported fits by arm, in the order of their seeds.
+        See :class:`Results`.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _prepared(experiment: Experiment, resources: Resources) -> tuple[Experiment,
     unknown = [name for name in experiment.published if name not in arms]
     if unknown:
         raise ValueError(unknown_name("method or adjustment of [published]", unknown[0], arms))
-    (plain,) = experiment.test_fits(Arm(PLAIN, None), experiment.learning_rates[0], [0.0])
+    (plain,) = experiment.test_fits(experiment.arm(PLAIN), experiment.learning_rates[0], [0.0])
     data = experiment.load(plain, resources.data)
     experiment = experiment.for_data(data)
     experiment.arms()  # with the settings that follow from the data
@@ -172,10 +172,10 @@ def _prepared(experiment: Experiment, resources: Resources) -> tuple[Experiment,
 def _check_network(experiment: Experiment, plain: Fit, data: Data, device: str) -> None:
     """Let a network read two samples, so that errors show before the folder is touched."""
     X, _ = data.train(0)
-    net = make_net(experiment, data, plain)
+    net = make_net(experiment, data, plain, device)
     where = f"module={experiment.module} on {device}"
     try:
-        net.set_params(device=device).initialize()
+        net.initialize()
     except (TypeError, RuntimeError, AssertionError) as error:  # torch asserts that it was compiled for the device
         raise ValueError(f"The network cannot be made with {where}: {error}") from error
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
 
 import numpy as np
 
@@ -20,6 +21,35 @@ FitAll = Callable[[Sequence[Fit]], list[dict[str, Any]]]
 """What the engine gives to an experiment: it runs those fits that are not finished, and returns the results of all."""
 
 
+class Reported(NamedTuple):
+    """The fits that an experiment reports.
+
+    Parameters
+    ----------
+    fits : dict of str to list of Fit
+        By arm, in the order of their seeds.
+    chosen : dict of str to str, default={}
+        The arms with the best validation scores, by what was chosen.
+    """
+
+    fits: dict[str, list[Fit]]
+    chosen: Mapping[str, str] = {}
+
+
+class Choice(NamedTuple):
+    """The best value of an arm.
+
+    Parameters
+    ----------
+    value : float
+    valid : float
+        The mean validation score of its fits.
+    """
+
+    value: float
+    valid: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment(ABC):
     """An experiment at one scale.
@@ -31,7 +61,7 @@ class Experiment(ABC):
     ----------
     name : str
         The file's name without its ending.
-    scale : {"cpu", "full"}
+    scale : {"quick", "cpu", "full"}
     title : str
     data : dict
         ``name`` of the data, ``per_class`` training samples that each seed draws, and further settings of these data:
@@ -43,9 +73,11 @@ class Experiment(ABC):
     learning_rates : list of float
         Candidates for plain training; all methods take the one that is best there.
     strengths : list of float
-        Candidates for each method.
+        Candidates for each method, and for each control.
     seeds : int
         Number of reported fits per arm.
+    n_scored : int, default=None
+        Number of training, of validation and of test samples that networks are scored on; None takes all.
     optimizer : dict
         Further settings of Adam, for example ``weight_decay``.
     published : dict
@@ -67,6 +99,7 @@ class Experiment(ABC):
     learning_rates: list[float]
     strengths: list[float]
     seeds: int
+    n_scored: int | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
 
@@ -98,21 +131,22 @@ class Experiment(ABC):
         """Return the kind and all settings, as they are recorded beside the results."""
         return {"kind": self.kind, **asdict(self)}
 
-    def deciding(self) -> dict[str, Any]:
-        """Return the kind and the settings on which finished fits depend."""
-        return {name: value for name, value in self.as_dict().items() if name not in self.extendable}
+    def differing(self, recorded: Mapping[str, Any]) -> list[str]:
+        """Return the names of settings on which finished fits depend, and which were recorded with other values."""
+        own = json.loads(json.dumps(self.as_dict()))  # as JSON gives back what was recorded
+        return [name for name, value in own.items() if name not in self.extendable and recorded.get(name) != value]
 
-    def for_data(self, data: Data) -> Experiment:
+    def for_data(self, data: Data) -> Self:
         """Return the experiment with the settings that follow from the data."""
         return self
 
     def load(self, fit: Fit, folder: Path | None = None) -> Data:
         """Return the data of a fit."""
-        return load_data(self.data, folder)
+        return load_data(self.data, folder).with_first(self.n_scored)
 
     def arm(self, name: str) -> Arm:
         """Return an arm by its name. Plain training, on which the learning rate is tuned, is always one."""
-        return {PLAIN: Arm(PLAIN, None), **{arm.name: arm for arm in self.arms()}}[name]
+        return {PLAIN: Arm(PLAIN), **{arm.name: arm for arm in self.arms()}}[name]
 
     @abstractmethod
     def arms(self) -> list[Arm]:
@@ -125,31 +159,14 @@ class Experiment(ABC):
         """
 
     @abstractmethod
-    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
-        """Make all fits, and return those that are reported: by arm, in the order of their seeds."""
+    def reported(self, fit_all: FitAll) -> Reported:
+        """Make all fits, and return those that are reported."""
 
-    def test_fits(self, arm: Arm, rate: float, strengths: Sequence[float]) -> list[Fit]:
-        """Return an arm's fits of the stage "test"; there is one strength per seed."""
-        epochs = round(self.epochs * arm.longer)
-        return [Fit(TEST, arm.name, rate, strength, epochs, seed) for seed, strength in enumerate(strengths)]
-
-    def tested(self, fit_all: FitAll, rate: float, strengths: Mapping[str, Sequence[float]]) -> dict[str, list[Fit]]:
-        """Make the test fits of all arms, and return them.
-
-        Controls take over the strengths of their method. Noise comes last, as it takes the norms that are measured on
-        the fits of its method.
-        """
-        arms = self.arms()
-        fits = {
-            arm.name: self.test_fits(arm, rate, strengths[arm.like or arm.name]) for arm in arms if not arm.takes_norm
-        }
-        fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
-        for arm in arms:
-            if arm.takes_norm:
-                norms = [result["norm"] for result in fit_all(fits[arm.like])]
-                fits[arm.name] = self.test_fits(arm, rate, norms)
-        fit_all(flat(fits.values()))
-        return fits
+    def test_fits(self, arm: Arm, rate: float, values: Sequence[float]) -> list[Fit]:
+        """Return an arm's fits of the stage "test"; there is one value per seed."""
+        return [
+            Fit(TEST, arm.name, rate, value, arm.epochs(self.epochs, value), seed) for seed, value in enumerate(values)
+        ]
 
     def measure(self, net: Any, data: Data, fit: Fit) -> dict[str, Any]:
         """Return what is measured on a network of the stage "test"; its validation score is measured anyway."""
@@ -164,7 +181,7 @@ class Experiment(ABC):
         """Return matplotlib figures by the names of their files."""
 
 
-def best(fit_all: FitAll, candidates: Mapping[float, Sequence[Fit]]) -> float:
+def best(fit_all: FitAll, candidates: Mapping[float, Sequence[Fit]]) -> Choice:
     """Return the value whose fits have the highest mean validation score, the first of equals.
 
     Parameters
@@ -174,12 +191,13 @@ def best(fit_all: FitAll, candidates: Mapping[float, Sequence[Fit]]) -> float:
 
     Returns
     -------
-    float
+    Choice
     """
     results = fit_all(flat(candidates.values()))
     # Every candidate has the same number of fits: one per tuning seed, or per fold.
     scores = np.array([result["valid"] for result in results]).reshape(len(candidates), -1).mean(axis=1)
-    return list(candidates)[int(scores.argmax())]  # argmax takes the first of equals
+    first = int(scores.argmax())  # argmax takes the first of equals
+    return Choice(list(candidates)[first], float(scores[first]))
 
 
 def flat(groups: Iterable[Sequence[Fit]]) -> list[Fit]:

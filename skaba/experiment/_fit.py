@@ -16,20 +16,26 @@ class Fit:
     Parameters
     ----------
     stage : str
-        For example "learning rate", "strength" or "test". Only a fit of the stage "test" looks at the test set.
+        For example "learning rate", "tuning" or "test". Only a fit of the stage "test" looks at the test set.
     arm : str
-    learning_rate, strength : float
+    learning_rate : float
+    value : float
+        The arm's tuned value: the strength of a method or of a control, the factor of longer training, the value of a
+        rival. It is 0 if nothing is tuned: for plain training, for outsiders, and for ``strength="auto"``.
     epochs : int
     seed : int
         Decides the training samples, the initialisation and every draw.
+    rival_value : float, default=0
+        The value of the rival in an arm that combines it with a method.
     """
 
     stage: str
     arm: str
     learning_rate: float
-    strength: float
+    value: float
     epochs: int
     seed: int
+    rival_value: float = 0.0
 
     @classmethod
     def taken_from(cls, entry: dict[str, Any]) -> Fit:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.base import clone
 
 from skaba import ABAClassifier, ABAMultiLabelClassifier, modules
 from skaba._own_code import own_function
@@ -19,6 +17,7 @@ from skaba.evaluation import expected_calibration_error
 from skaba.experiment._data import Data
 from skaba.experiment._experiment import Experiment
 from skaba.experiment._fit import TEST, Fit
+from skaba.experiment._milestones import Milestones, milestones_of, valid_score
 
 
 def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device: str = "cpu") -> dict[str, Any]:
@@ -35,45 +34,43 @@ def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device
     Returns
     -------
     dict
-        ``seconds`` of training and ``valid``, the score on the validation set; in the stage "test" also what the
-        experiment measures there.
+        ``seconds`` of training; ``valid`` and ``train``, the scores on the validation set and on the training samples;
+        for networks the validation scores at the milestones; in the stage "test" also what the experiment measures
+        there.
     """
     data = experiment.load(fit, folder)
-    net = make_net(experiment, data, fit).set_params(device=device)
+    X, y = data.train(fit.seed)
+    net = make_net(experiment, data, fit, device)
     start = time.perf_counter()  # loading the data is not counted
-    net.fit(*data.train(fit.seed))
-    result = {"seconds": round(time.perf_counter() - start, 2), "valid": valid_score(net, data)}
+    net.fit(X, y)
+    result = {"seconds": round(time.perf_counter() - start, 2), **milestones_of(net)}
+    result["valid"] = valid_score(net, data.bunch.X_valid, data.bunch.y_valid)
+    result["train"] = valid_score(net, X[: experiment.n_scored], y[: experiment.n_scored])
     return result | experiment.measure(net, data, fit) if fit.stage == TEST else result
 
 
-def valid_score(net: Any, data: Data) -> float:
-    """Return the score on the validation set: 0 for a network whose outputs are not finite."""
-    X, y = data.bunch.X_valid, data.bunch.y_valid
-    # Training with a large learning rate may diverge. Such a candidate must lose, not stop the run.
-    return float(net.score(X, y)) if np.isfinite(net.predict_proba(X)).all() else 0.0
-
-
 def scores_on_test(net: Any, data: Data) -> dict[str, float]:
-    """Return the score on the test set, and the calibration error unless the data have several labels per sample."""
+    """Return the score on the test set, and the calibration error where there are probabilities of single classes."""
     X, y = data.bunch.X_test, data.bunch.y_test
-    # The calibration error needs a single class per sample.
     scores = {"test": float(net.score(X, y))}
-    return scores if y.ndim == 2 else {**scores, "ece": expected_calibration_error(y, net.predict_proba(X))}
+    if y.ndim == 2 or not hasattr(net, "predict_proba"):
+        return scores
+    return {**scores, "ece": expected_calibration_error(y, net.predict_proba(X))}
 
 
-def make_net(experiment: Experiment, data: Data, fit: Fit) -> Any:
+def make_net(experiment: Experiment, data: Data, fit: Fit, device: str = "cpu") -> Any:
     """Return the estimator that a fit trains, unfitted.
 
     Every parameter that decides the result is given here, so that kept results do not depend on defaults.
     """
     module, parameters = _network(experiment, data)
     estimator = ABAMultiLabelClassifier if data.bunch.y_train.ndim == 2 else ABAClassifier
-    _check_keywords("setting of the optimizer", torch.optim.Adam, experiment.optimizer, {"params", "lr"})
-    return estimator(
+    check_keywords("setting of the optimizer", torch.optim.Adam, experiment.optimizer, {"params", "lr"})
+    net = estimator(
         module,
         **{f"module__{key}": value for key, value in parameters.items()},
-        augmenter=clone(experiment.arm(fit.arm).augmenter, safe=False),  # a user's own may be a plain function
-        strength=fit.strength,
+        augmenter=None,
+        strength=0.0,
         layer=data.layer,
         optimizer=torch.optim.Adam,
         **{f"optimizer__{key}": value for key, value in experiment.optimizer.items()},
@@ -81,10 +78,14 @@ def make_net(experiment: Experiment, data: Data, fit: Fit) -> Any:
         max_epochs=fit.epochs,
         batch_size=experiment.batch_size,
         iterator_train__shuffle=experiment.shuffle,
+        **data.in_training(fit.seed),
         train_split=None,  # the data have a validation set; none of the training samples is held out for another one
+        callbacks=[("milestones", Milestones(data.bunch.X_valid, data.bunch.y_valid))],
         random_state=fit.seed,
+        device=device,
         verbose=0,
     )
+    return experiment.arm(fit.arm).applied_to(net, data, fit)
 
 
 def _network(experiment: Experiment, data: Data) -> tuple[Any, dict[str, Any]]:
@@ -99,11 +100,11 @@ def _network(experiment: Experiment, data: Data) -> tuple[Any, dict[str, Any]]:
         known = unknown_name("network of skaba.modules", name, modules.__all__)
         raise ValueError(f"{known} One of your own is named as module:function.")
     given = {**data.module, "n_classes": len(data.bunch.target_names)}
-    _check_keywords(f"setting of the network {name}", module, own, set(given))
-    return module, own | given
+    check_keywords(f"setting of the network {name}", module, own, set(given))
+    return data.network(module, own | given)
 
 
-def _check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
+def check_keywords(what: str, function: Callable[..., Any], given: Mapping[str, Any], taken: set[str]) -> None:
     """Refuse settings that a function does not have, or that the experiment decides itself."""
     parameters = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

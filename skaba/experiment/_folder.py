@@ -87,8 +87,7 @@ def _record(file: Path, experiment: Experiment, device: str, note: str) -> None:
     fits = file.with_name("fits.jsonl")
     runs = [made_with]
     if fits.is_file() and b"\n" in fits.read_bytes():  # a run without a finished fit does not bind the next one
-        deciding = json.loads(json.dumps(experiment.deciding()))  # as JSON gives back what was recorded
-        different = [name for name, value in deciding.items() if there["settings"].get(name) != value]
+        different = experiment.differing(there["settings"])
         different += ["the file of data"] if there.get("data", note) != note else []
         if different:
             raise ValueError(

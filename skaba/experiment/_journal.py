@@ -37,7 +37,7 @@ class Journal:
     --------
     >>> import tempfile
     >>> from skaba.experiment import Fit, Journal
-    >>> fit = Fit("test", "plain", learning_rate=0.01, strength=0.0, epochs=60, seed=0)
+    >>> fit = Fit("test", "plain", learning_rate=0.01, value=0.0, epochs=60, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     Journal(folder + "/fits.jsonl").add(fit, {"valid": 0.9})
     ...     Journal(folder + "/fits.jsonl").results[fit]

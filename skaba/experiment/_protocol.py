@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from skaba.attribution import Loss
-from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, augmenter_of
+from skaba.experiment._arms import PLAIN, WITH_CLASSES, Arm, augmenter_of, method_arm
 from skaba.experiment._data import Data
-from skaba.experiment._experiment import Experiment, FitAll, best, flat
+from skaba.experiment._experiment import Choice, Experiment, FitAll, Reported, best, flat
 from skaba.experiment._fit import Fit
 
 BASE_SEED = 1000
@@ -17,9 +18,9 @@ BASE_SEED = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class TunedExperiment(Experiment):
-    """An experiment that tunes on the validation set, and reports the validation scores at the tuned strengths.
+    """An experiment that tunes on the validation set, and reports the validation scores at the tuned values.
 
-    The learning rate is tuned on plain training, then the strength of each arm with this rate.
+    The learning rate is tuned on plain training, then the value of each arm with this rate.
 
     Parameters
     ----------
@@ -31,38 +32,37 @@ class TunedExperiment(Experiment):
 
     extendable = Experiment.extendable | {"tuning_seeds"}
 
-    def candidates(self, arm: Arm) -> list[float]:
-        """Return the strengths that are tried for an arm."""
-        return self.strengths
-
     def tuned_rate(self, fit_all: FitAll) -> float:
         """Tune the learning rate on plain training."""
         if len(self.learning_rates) == 1:  # there is nothing to choose, so no fit is made
             return self.learning_rates[0]
-        return best(fit_all, {rate: self._tuning("learning rate", PLAIN, rate, 0.0) for rate in self.learning_rates})
+        plain = self.arm(PLAIN)
+        rates = {rate: self._fits("learning rate", plain, rate, 0.0) for rate in self.learning_rates}
+        return best(fit_all, rates).value
 
-    def tuned_strengths(self, fit_all: FitAll, rate: float) -> dict[str, float]:
-        """Tune the strength of each method; those of controls follow from it."""
+    def tuned(self, fit_all: FitAll, rate: float, arms: Iterable[Arm]) -> dict[str, Choice]:
+        """Tune the value of each of these arms that has candidates."""
         grids = {
-            arm.name: {
-                strength: self._tuning("strength", arm.name, rate, strength) for strength in self.candidates(arm)
-            }
-            for arm in self.arms()
+            arm.name: {value: self._fits("tuning", arm, rate, value) for value in arm.candidates}
+            for arm in arms
             if arm.is_tuned
         }
         # All at once, so that no process waits for the last fit of an arm.
         fit_all([fit for grid in grids.values() for fit in flat(grid.values())])
         return {name: best(fit_all, grid) for name, grid in grids.items()}
 
-    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
-        """Return the fits at the tuned strengths."""
+    def reported(self, fit_all: FitAll) -> Reported:
+        """Return the fits at the tuned values."""
         rate = self.tuned_rate(fit_all)
-        strengths = self.tuned_strengths(fit_all, rate)
-        return {name: self._tuning("strength", name, rate, strength) for name, strength in strengths.items()}
+        choices = self.tuned(fit_all, rate, self.arms())
+        return Reported(
+            {name: self._fits("tuning", self.arm(name), rate, choice.value) for name, choice in choices.items()}
+        )
 
-    def _tuning(self, stage: str, arm: str, rate: float, strength: float) -> list[Fit]:
+    def _fits(self, stage: str, arm: Arm, rate: float, value: float) -> list[Fit]:
+        epochs = arm.epochs(self.epochs, value)
         seeds = range(BASE_SEED, BASE_SEED + self.tuning_seeds)
-        return [Fit(stage, arm, rate, strength, self.epochs, seed) for seed in seeds]
+        return [Fit(stage, arm.name, rate, value, epochs, seed) for seed in seeds]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +96,16 @@ class MethodsExperiment(TunedExperiment):
 
     def arms(self) -> list[Arm]:
         """Return one arm per method."""
-        target: dict[str, Any] = {} if self.k is None else {"k": self.k}
-        if self.target == "loss":
-            target = {"target": Loss()}
-        return [Arm(name, augmenter_of(name, **target)) for name in self.methods]
+        augmenters = {name: self.augmenter(name, self.k) for name in self.methods}
+        return [method_arm(name, augmenter, self.strengths) for name, augmenter in augmenters.items()]
 
-    def for_data(self, data: Data) -> MethodsExperiment:
+    def augmenter(self, name: str, k: int | None) -> Any:
+        """Return a method's augmenter with the target that the settings give."""
+        if self.target == "loss":
+            return augmenter_of(name, target=Loss())
+        return augmenter_of(name) if k is None else augmenter_of(name, k=k)
+
+    def for_data(self, data: Data) -> Self:
         """Return the experiment with its ``k`` for these data."""
         if data.bunch.y_train.ndim == 2 and self.target == "class" and WITH_CLASSES & set(self.methods):
             raise ValueError(
@@ -112,8 +116,14 @@ class MethodsExperiment(TunedExperiment):
             raise ValueError(f"k = {self.k}, but there are only {n_classes} classes. Leave k out, or lower it.")
         return replace(self, k=self.k or min(4, n_classes))
 
-    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
+    def reported(self, fit_all: FitAll) -> Reported:
         """Return the test fits of all arms."""
         rate = self.tuned_rate(fit_all)
-        strengths = dict.fromkeys(self.methods, 0.0) | self.tuned_strengths(fit_all, rate)
-        return self.tested(fit_all, rate, {name: [strength] * self.seeds for name, strength in strengths.items()})
+        fits = self.test_fits_of_all(rate, self.arms(), self.tuned(fit_all, rate, self.arms()))
+        fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
+        return Reported(fits)
+
+    def test_fits_of_all(self, rate: float, arms: Iterable[Arm], choices: Mapping[str, Choice]) -> dict[str, list[Fit]]:
+        """Return the fits of the stage "test" of these arms, at their tuned values."""
+        values = {name: choice.value for name, choice in choices.items()}
+        return {arm.name: self.test_fits(arm, rate, [values.get(arm.name, 0.0)] * self.seeds) for arm in arms}

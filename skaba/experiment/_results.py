@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.utils import Bunch
 
 from skaba.evaluation import paired_interval
+from skaba.experiment._milestones import LATE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Difference(NamedTuple):
+    """A mean paired difference in points.
+
+    Parameters
+    ----------
+    mean : float
+    low, high : float
+        Student's 95 % interval over the seeds: NaN if there is a single seed.
+    p : float
+        Of Wilcoxon's signed-rank test: NaN if there is a single seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    @classmethod
+    def of(cls, paired: NDArray[Any]) -> Difference:
+        """Return the mean of paired differences, and what the seeds say about it."""
+        if len(paired) == 1:
+            return cls(float(paired[0]), math.nan, math.nan, math.nan)
+        return cls(float(paired.mean()), *paired_interval(paired), _signed_rank(paired.round(9)))
+
+
+def _signed_rank(paired: NDArray[Any]) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test."""
+    changed = paired[paired != 0]  # as Wilcoxon did; equal scores do not count
+    if not len(changed):
+        return 1.0
+    # The exact distribution holds only without ties, and SciPy chooses by the number of samples only.
+    has_ties = len(np.unique(np.abs(changed))) < len(changed)
+    return float(stats.wilcoxon(changed, method="approx" if has_ties else "exact").pvalue)
 
 
 # A Bunch is a dict, so json can write it.
@@ -23,11 +60,13 @@ class Results(Bunch):
     ----------
     learning_rate : float
         Tuned on plain training.
-    strengths : dict of str to float
-        The strength of every arm; the median where it differs between fits.
+    tuned : dict of str to float
+        The tuned value of every arm, see :class:`Fit`; the median where it differs between fits.
     fits : dict of str to list of dict
         The reported fits of every arm, in the order of their seeds. Each is flat: the fields of :class:`Fit`, then
         what was measured.
+    chosen : dict of str to str
+        The arms with the best validation scores: "rival", "method", and "both", the two together.
 
     Examples
     --------
@@ -67,7 +106,11 @@ class Results(Bunch):
         """
         return 100 * np.array([fit[what] for fit in self.fits[arm]])
 
-    def difference(self, arm: str, other: str) -> tuple[float, float, float]:
+    def measured(self, arm: str) -> set[str]:
+        """Return what was measured on every fit of an arm, together with the fields of :class:`Fit`."""
+        return set.intersection(*(set(fit) for fit in self.fits[arm]))
+
+    def difference(self, arm: str, other: str) -> Difference:
         """Return how much better an arm is than another, in points.
 
         Parameters
@@ -76,10 +119,13 @@ class Results(Bunch):
 
         Returns
         -------
-        mean, low, high : float
-            The mean paired difference of the test scores, and Student's 95 % interval over the seeds: NaN if there
-            is a single seed.
+        Difference
+            Of the test scores, paired by seed.
         """
-        paired = self.scores(arm) - self.scores(other)
-        interval = paired_interval(paired) if len(paired) > 1 else (math.nan, math.nan)
-        return (float(paired.mean()), *interval)
+        return Difference.of(self.scores(arm) - self.scores(other))
+
+    def late_rise(self, arm: str) -> float:
+        """Return by how many points the mean validation score rose in the last quarter of the epochs."""
+        if LATE not in self.measured(arm):
+            return 0.0
+        return float((self.scores(arm, "valid") - self.scores(arm, LATE)).mean())

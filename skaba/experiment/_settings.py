@@ -13,7 +13,22 @@ from skaba._validation import unknown_name
 from skaba.experiment._experiment import Experiment
 from skaba.experiment.kinds import KINDS
 
-SCALES = ("cpu", "full")
+SCALES = ("quick", "cpu", "full")
+
+QUICK: dict[str, Any] = {
+    "epochs": 2,
+    "seeds": 2,
+    "tuning_seeds": 1,
+    "n_scored": 200,
+    "n_attacked": 20,
+    "folds": 2,
+    "timed_epochs": 1,
+    "longer": [2.0],
+    "published": {},
+}
+"""Settings of the scale "quick", unless a file says otherwise."""
+SHORTENED = ("learning_rates", "strengths", "test_strengths")
+"""Lists of candidates that are cut to their first one at the scale "quick"."""
 
 
 def list_experiments() -> dict[str, str]:
@@ -40,9 +55,11 @@ def read_experiment(name: str | os.PathLike[str], scale: str = "cpu") -> Experim
     ----------
     name : str or path-like
         The name of an experiment that comes with the package, see :func:`list_experiments`; or the path of a file that
-        ends in ``.toml``. Settings in the table of a scale, ``[cpu]`` or ``[full]``, take precedence over those
-        outside.
-    scale : {"cpu", "full"}, default="cpu"
+        ends in ``.toml``. Settings in the table of a scale, such as ``[cpu]``, take precedence over those outside.
+    scale : {"quick", "cpu", "full"}, default="cpu"
+        "cpu" takes hours on two cores, "full" needs a GPU. "quick" takes a minute or so, and shows only that everything
+        runs: it takes the settings of "cpu" with two epochs, two seeds, and one candidate each, and then those in
+        ``[quick]``.
 
     Returns
     -------
@@ -66,11 +83,21 @@ def read_experiment(name: str | os.PathLike[str], scale: str = "cpu") -> Experim
         raise ValueError(unknown_name("scale", scale, SCALES))
     found = _parsed(name, _text(name))
     scales = {name: found.pop(name, {}) for name in SCALES}
-    merged = {"name": Path(name).stem, "scale": scale, **_merged(found, scales[scale])}
+    settings = _quick(_merged(found, scales["cpu"])) if scale == "quick" else found
+    merged = {"name": Path(name).stem, "scale": scale, **_merged(settings, scales[scale])}
     try:
         return _made(merged)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def _quick(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with which an experiment takes a minute or so."""
+    kind = KINDS.get(settings.get("kind", ""))
+    known = {one.name for one in fields(kind)} if kind else set()
+    # A candidate that stands alone is still tuned, so all stages of a run are made.
+    lists = {name: settings[name][:1] for name in SHORTENED if isinstance(settings.get(name), list)}
+    return settings | {name: value for name, value in QUICK.items() if name in known} | lists
 
 
 def recorded_experiment(settings: dict[str, Any]) -> Experiment:

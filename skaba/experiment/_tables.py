@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skaba.experiment._results import Difference
+
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown.
@@ -29,17 +31,18 @@ def beside_published(published: Mapping[str, Any], header: Sequence[str], rows: 
     return markdown(header[:end], [row[:end] for row in rows])
 
 
-def with_interval(difference: tuple[float, float, float]) -> str:
-    """Write a mean difference with its interval, if it has one.
+def with_interval(difference: Difference) -> str:
+    """Write a mean difference with its interval and its p-value, if it has them.
 
     Parameters
     ----------
-    difference : tuple of 3 floats
-        As :meth:`Results.difference` returns it.
+    difference : Difference
 
     Returns
     -------
     str
     """
-    mean, low, high = (round(value, 1) + 0.0 for value in difference)  # + 0.0: no minus before a zero
-    return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    mean, low, high = (round(value, 1) + 0.0 for value in difference[:3])  # + 0.0: no minus before a zero
+    if math.isnan(low):
+        return f"{mean:+.1f}"
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}], p {difference.p:.2g}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from skaba.modules._word_vectors import frozen_embedding
 
 
 class TextCNN(nn.Module):
@@ -85,14 +86,10 @@ class TextCNN(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        weights = _checked_vectors(vectors)
         self.min_length = pool_size**2
-        # skaba.network reads padding_idx to find the positions that augmentation must not change.
-        self.embedding: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-            weights, freeze=True, padding_idx=0
-        )
+        self.embedding = frozen_embedding(vectors)
         self.features = nn.Sequential(
-            *_convolution(weights.shape[1], channels, kernel_size, batch_norm),
+            *_convolution(self.embedding.embedding_dim, channels, kernel_size, batch_norm),
             nn.MaxPool1d(pool_size),
             *_convolution(channels, channels, kernel_size, batch_norm),
             nn.MaxPool1d(pool_size),
@@ -140,22 +137,3 @@ def _convolution(channels_in: int, channels_out: int, kernel_size: int, batch_no
     if batch_norm:
         layers.append(nn.BatchNorm1d(channels_out))
     return [*layers, nn.ReLU()]
-
-
-def _checked_vectors(vectors: Any) -> Tensor:
-    """Copy the word vectors to a float32 tensor whose row 0 is zero."""
-    # Always a copy, because row 0 is changed below.
-    weights = torch.as_tensor(vectors).detach().to(torch.float32, copy=True)
-    if weights.ndim != 2 or weights.shape[0] < 2 or weights.shape[1] < 1:
-        raise ValueError(
-            "vectors must have the shape (n_words, dimension), with row 0 for padding and at least one word, "
-            f"got shape {tuple(weights.shape)}. WordSequences.embedding_matrix() returns such an array."
-        )
-    if not torch.isfinite(weights).all():
-        rows = int((~torch.isfinite(weights)).any(dim=1).sum())
-        raise ValueError(
-            f"vectors must be finite, but {rows} of {weights.shape[0]} rows hold NaN or infinity. "
-            "Drop these words, or repair the file of the vectors."
-        )
-    weights[0] = 0.0
-    return weights

@@ -17,6 +17,7 @@ strengths = [0.1, 0.3]
 methods = ["plain", "FastABA-CE"]
 controls_of = ["FastABA-CE"]
 attack = 0.1
+longer = [1, 2]
 n_attacked = 20
 seeds = 2
 tuning_seeds = 1

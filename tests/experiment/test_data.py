@@ -1,11 +1,15 @@
 """The data of experiments: a pool of which every seed draws, and fixed validation and test sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from skaba.experiment import load_data
+from skaba.datasets import to_bunch
+from skaba.experiment import Fit, load_data
+from skaba.experiment._fits import make_net
 
 DIGITS = {"name": "digits", "per_class": 3}
 
@@ -24,6 +28,73 @@ def test_what_is_drawn_is_in_neither_of_the_other_sets():
     held_out = {image.tobytes() for image in (*data.bunch.X_valid, *data.bunch.X_test)}
     drawn = {image.tobytes() for seed in range(5) for image in data.train(seed)[0]}
     assert not drawn & held_out
+
+
+def test_the_first_validation_and_test_samples_may_be_enough():
+    data = load_data(DIGITS)
+    few = data.with_first(7)
+    assert [len(few.bunch[part]) for part in ("X_train", "X_valid", "y_valid", "X_test", "y_test")] == [
+        1000,
+        7,
+        7,
+        7,
+        7,
+    ]
+    assert np.array_equal(few.bunch.X_test, data.bunch.X_test[:7])
+    assert data.with_first(None) is data
+
+
+@pytest.mark.parametrize(("name", "n_features", "n_classes"), [("breast_cancer", 30, 2), ("wine", 13, 3)])
+def test_tables_are_standardised_by_the_training_pool(name, n_features, n_classes):
+    data = load_data({"name": name, "per_class": 4})
+    X, y = data.train(0)
+    assert (X.shape, X.dtype, data.module) == ((4 * n_classes, n_features), np.float32, {"n_features": n_features})
+    np.testing.assert_allclose(data.bunch.X_train.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(data.bunch.X_train.std(axis=0), 1, atol=1e-5)
+    assert np.bincount(y).tolist() == [4] * n_classes
+    n_all = {"breast_cancer": 569, "wine": 178}[name]
+    assert sum(len(data.bunch[f"y_{part}"]) for part in ("train", "valid", "test")) == n_all
+
+
+def records(labels, data_home, progress):
+    """Return made-up records of 12 leads and 40 samples with two labels, in place of PTB-XL."""
+    X, y = np.random.default_rng(0).normal(size=(60, 12, 40)), np.arange(120).reshape(60, 2) // 3 % 2
+    splits = {part: (X[own], y[own].astype(np.float32)) for part, own in PARTS.items()}
+    return to_bunch(splits, ["a", "b"], "")
+
+
+PARTS = {"train": slice(0, 30), "valid": slice(30, 45), "test": slice(45, 60)}
+ECG = {"name": "ptbxl", "labels": "superclass"}
+
+
+def test_records_are_trained_on_random_crops_and_scored_on_sliding_ones(monkeypatch, make):
+    monkeypatch.setattr("skaba.datasets.fetch_ptbxl", records)
+    data = load_data({**ECG, "crop": 16}, Path("crops"))
+    assert data.train(0)[0].shape == (30, 12, 40)
+    settings = make(
+        "benchmark", methods=["plain", "MendABA"], seeds=2, target="loss", module={"name": "FCN", "channels": 12}
+    )
+    net = make_net(settings, data, Fit("test", "MendABA", 0.01, 0.3, 1, 0)).fit(*data.train(0))
+    X = data.bunch.X_test
+    crops = [net.module_.network(torch.as_tensor(X[:, :, start : start + 16])) for start in (0, 8, 16, 24)]
+    expected = torch.stack(crops).sigmoid().mean(0).detach()
+    np.testing.assert_allclose(net.predict_proba(X), expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"FreeABA keeps the positions of features .* random crops"):
+        replace(settings, methods=["plain", "FreeABA"]).for_data(data)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({}, r"either length, .* or crop"),
+        ({"length": 10, "crop": 10}, r"either length, .* or crop"),
+        ({"crop": 41}, "Records of PTB-XL have 40 samples, fewer than 41"),
+    ],
+)
+def test_records_are_cut_in_one_way(monkeypatch, own, message):
+    monkeypatch.setattr("skaba.datasets.fetch_ptbxl", records)
+    with pytest.raises(ValueError, match=message):
+        load_data({**ECG, **own}, Path("crops"))
 
 
 def test_arrays_of_ones_own(tmp_path):

@@ -8,20 +8,25 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skaba import ABAClassifier
-from skaba.augmenters import GaussianNoise, RandomMapABA
+from skaba.augmenters import GaussianNoise, mend_aba
 from skaba.datasets import load_digits
-from skaba.evaluation import controls
 from skaba.experiment import Resources, Results, read_experiment, report, run
 from skaba.experiment.kinds._demo import CAPTION, HEADER
 from skaba.modules import ConvNet
 
 mpl.use("Agg")
 METHODS = ["plain", "Challenger", "MendABA", "FastABA", "Gaussian noise", "random map"]
-PRESETS = {"plain": None, "Challenger": "challenger", "MendABA": "mend_aba", "FastABA": "fast_aba"}
+PRESETS = {
+    "plain": None,
+    "Challenger": "challenger",
+    "MendABA": "mend_aba",
+    "FastABA": "fast_aba",
+    "Gaussian noise": GaussianNoise(),
+    "random map": mend_aba().random_map(),
+}
 DEMO = replace(read_experiment("demo"), seeds=2, epochs=2, folds=2, timed_epochs=1, strengths=[0.03, 0.3])
 
 
@@ -59,12 +64,12 @@ def made_up(gains):
     n_seeds = len(next(iter(gains.values())))
     fits = {
         name: [
-            {"test": 0.5 + gain / 100, "strength": 0.5, "epoch": 2.0, "plain epoch": 1.0}
+            {"test": 0.5 + gain / 100, "value": 0.5, "epoch": 2.0, "plain epoch": 1.0}
             for gain in gains.get(name, [0] * n_seeds)
         ]
         for name in METHODS
     }
-    return Results(learning_rate=0.003, strengths=dict.fromkeys(METHODS, 0.5), fits=fits)
+    return Results(learning_rate=0.003, chosen={}, tuned=dict.fromkeys(METHODS, 0.5), fits=fits)
 
 
 def rows(results):
@@ -84,26 +89,11 @@ def test_strengths_and_accuracies_are_those_of_a_grid_search(results):
         digits = load_digits("tiny", random_state=seed)
         folds = StratifiedKFold(2, shuffle=True, random_state=seed)
         for name, preset in PRESETS.items():
-            grid = {"augmenter": [preset], "strength": DEMO.strengths if preset else [0.0]}
+            grid = {"augmenter": [preset], "strength": DEMO.strengths if preset is not None else [0.0]}
             search = GridSearchCV(plain_net(seed), grid, cv=folds).fit(digits.X_train, digits.y_train)
             fit = results.fits[name][seed]
-            assert fit["strength"] == search.best_params_["strength"]
+            assert fit["value"] == search.best_params_["strength"]
             assert fit["test"] == search.score(digits.X_test, digits.y_test)
-
-
-def test_controls_are_those_of_the_evaluation(results):
-    digits = load_digits("tiny", random_state=1)
-    strength = results.fits["MendABA"][1]["strength"]
-    mend = plain_net(1).set_params(augmenter="mend_aba", strength=strength).fit(digits.X_train, digits.y_train)
-    made = controls(mend, digits.X_train, digits.y_train)
-    arms = {arm.name: arm for arm in DEMO.arms()}
-    assert isinstance(arms["Gaussian noise"].augmenter, GaussianNoise)
-    assert isinstance(arms["random map"].augmenter, RandomMapABA)
-    for name in ("Gaussian noise", "random map"):
-        fit = results.fits[name][1]
-        net = clone(made[name]).fit(digits.X_train, digits.y_train)
-        assert fit["strength"] == pytest.approx(net.strength_)
-        assert fit["test"] == net.score(digits.X_test, digits.y_test)
 
 
 def test_seeds_have_training_and_test_images_of_their_own():
@@ -139,7 +129,7 @@ def test_plain_has_no_difference_and_no_strength(results):
 
 def test_a_strength_that_differs_between_seeds_shows_its_range():
     results = made_up({"MendABA": [1, 2]})
-    results.fits["MendABA"][1]["strength"] = 1.0
+    results.fits["MendABA"][1]["value"] = 1.0
     assert rows(results)[2][-1] == "0.75 (0.5-1)"
 
 
@@ -177,7 +167,7 @@ def test_the_picture_of_strengths_has_the_mean_of_all_folds(done):
     for name in ("Challenger", "MendABA", "FastABA"):
         tried = [fit for fit in lines if fit["arm"] == name and fit["stage"].startswith("fold ")]
         assert len(tried) == 2 * 2 * 2  # strengths, folds, seeds
-        means = [np.mean([fit["valid"] for fit in tried if fit["strength"] == s]) for s in DEMO.strengths]
+        means = [np.mean([fit["valid"] for fit in tried if fit["value"] == s]) for s in DEMO.strengths]
         np.testing.assert_allclose(curves[name].get_ydata(), means)
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +13,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skaba.experiment import Fit, OutOfTimeError, Resources, read_experiment, read_results, report, run
+from skaba.experiment import (
+    Fit,
+    Journal,
+    OutOfTimeError,
+    Resources,
+    Results,
+    read_experiment,
+    read_results,
+    report,
+    run,
+)
 from skaba.experiment import _engine as engine
 from skaba.experiment._folder import claimed
 
 RESOURCES = Resources(n_jobs=1)
+KEPT = Path(__file__).resolve().parents[2] / "experiments" / "results"
 
 
 @pytest.fixture
@@ -28,8 +38,8 @@ def fits(monkeypatch) -> list[Fit]:
 
     def run_fit(experiment, fit, folder, device):
         seen.append(fit)
-        score = fit.learning_rate + fit.strength + fit.seed / 100
-        return {"valid": score, "test": score / 2, "norm": 0.1 * (fit.seed + 1), "seconds": 0.0}
+        score = fit.learning_rate + fit.value + fit.seed / 100
+        return {"valid": score, "test": score / 2, "seconds": 0.0}
 
     monkeypatch.setattr(engine, "run_fit", run_fit)
     return seen
@@ -38,28 +48,107 @@ def fits(monkeypatch) -> list[Fit]:
 def test_the_protocol(small, tmp_path, fits):
     """Rate tuned on plain training, strengths on the validation set, the test set looked at once a reported fit."""
     results = run(read_experiment(small), tmp_path / "out", RESOURCES)
-    assert (results["learning_rate"], results["strengths"]["FastABA-CE"]) == (0.01, 0.3)
-    stages = {stage: [fit for fit in fits if fit.stage == stage] for stage in ("learning rate", "strength", "test")}
-    assert [(fit.arm, fit.learning_rate, fit.strength) for fit in stages["learning rate"]] == [
+    assert (results["learning_rate"], results["tuned"]["FastABA-CE"]) == (0.01, 0.3)
+    stages = {stage: [fit for fit in fits if fit.stage == stage] for stage in ("learning rate", "tuning", "test")}
+    assert [(fit.arm, fit.learning_rate, fit.value) for fit in stages["learning rate"]] == [
         ("plain", 0.001, 0.0),
         ("plain", 0.01, 0.0),
     ]
-    assert [(fit.arm, fit.learning_rate, fit.strength) for fit in stages["strength"]] == [
-        ("FastABA-CE", 0.01, 0.1),
-        ("FastABA-CE", 0.01, 0.3),
+    tuned = [("FastABA-CE", [0.1, 0.3]), ("plain, longer", [1.0, 2.0])]
+    tuned += [(name, [0.1, 0.3]) for name in ("FastABA-CE, random map", "noise as FastABA-CE")]
+    assert [(fit.arm, fit.learning_rate, fit.value) for fit in stages["tuning"]] == [
+        (name, 0.01, value) for name, values in tuned for value in values
     ]
     tuning, reported = ({fit.seed for fit in fits if (fit.stage == "test") == last} for last in (False, True))
     assert (len(reported), tuning & reported) == (2, set())
     assert {fit.learning_rate for fit in stages["test"]} == {0.01}
 
 
-def test_controls_take_over_strength_norm_and_time(small, tmp_path, fits):
-    run(read_experiment(small), tmp_path / "out", RESOURCES)
+def test_each_arm_is_tested_at_its_own_value(small, tmp_path, fits, monkeypatch):
+    """Also rivals; the best rival is tested together with the best method, each at its value."""
+    best = {"FastABA-CE, random map": 0.1, "noise as FastABA-CE": 0.3, "plain, longer": 2.0, "mixup": 0.2}
+
+    def run_fit(experiment, fit, folder, device):
+        fits.append(fit)
+        return {"valid": float(fit.value == best.get(fit.arm, 0.3)) / (1 + (fit.arm == "label smoothing"))}
+
+    monkeypatch.setattr(engine, "run_fit", run_fit)
+    settings = replace(
+        read_experiment(small), rivals=["label smoothing", "mixup"], grids={"label smoothing": [0.3], "mixup": [0.2, 1]}
+    )
+    results = run(settings, tmp_path / "out", RESOURCES)
     final = {(fit.arm, fit.seed): fit for fit in fits if fit.stage == "test"}
-    assert final["FastABA-CE, random map", 1].strength == 0.3
-    assert [final["noise as FastABA-CE", seed].strength for seed in (0, 1)] == [0.1, 0.2]
-    assert final["plain, longer", 0].epochs == 2  # 1.67 times one epoch
-    assert {fit.epochs for name, fit in final.items() if name[0] != "plain, longer"} == {1}
+    both = "mixup + FastABA-CE"
+    expected = best | {"plain": 0.0, "FastABA-CE": 0.3, "label smoothing": 0.3, both: 0.3}
+    assert {name: final[name, 1].value for name, _ in final} == expected == results.tuned
+    assert {fit.rival_value for (name, _), fit in final.items() if name != both} == {0.0}
+    assert final[both, 0].rival_value == 0.2
+    assert results.chosen == {
+        "rival": "mixup",
+        "method": "FastABA-CE",
+        "combined method": "FastABA-CE",
+        "both": both,
+    }
+    assert final["plain, longer", 0].epochs == 2
+    assert {fit.epochs for (name, _), fit in final.items() if name != "plain, longer"} == {1}
+
+
+def test_controls_of_the_best_method_follow_its_choice(small, tmp_path, fits, monkeypatch):
+    best = {"MendABA": 0.1, "MendABA, random map": 0.3}
+
+    def run_fit(experiment, fit, folder, device):
+        fits.append(fit)
+        return {"valid": float(fit.value == best.get(fit.arm))}
+
+    monkeypatch.setattr(engine, "run_fit", run_fit)
+    settings = replace(read_experiment(small), methods=["plain", "FastABA-CE", "MendABA"], controls_of=["best"])
+    results = run(settings, tmp_path / "out", RESOURCES)
+    assert (results.chosen["method"], results.tuned["MendABA, random map"]) == ("MendABA", 0.3)
+    arms = {stage: {fit.arm for fit in fits if fit.stage == stage} for stage in ("tuning", "test")}
+    expected = {"MendABA", "FastABA-CE", "plain, longer", "MendABA, random map", "noise as MendABA"}
+    assert arms == {"tuning": expected, "test": expected | {"plain"}}
+    assert list(settings.differences(results_with_scores(results), "MendABA")) == [
+        *("plain", "plain, longer", "its random map", "its noise"),
+    ]
+
+
+def results_with_scores(results):
+    fits = {name: [{"test": 0.5}] * 2 for name in results.fits}
+    return Results(**{**results, "fits": fits})
+
+
+def test_free_aba_is_not_combined_with_a_rival(small, tmp_path, fits):
+    settings = replace(
+        read_experiment(small),
+        methods=["plain", "FastABA-CE", "FreeABA"],
+        controls_of=["FreeABA"],
+        rivals=["mixup"],
+        grids={"mixup": [0.2]},
+    )
+    chosen = run(settings, tmp_path / "out", RESOURCES).chosen
+    assert (chosen["method"], chosen["both"]) == ("FastABA-CE", "mixup + FastABA-CE")  # the first of equals
+    assert not [fit for fit in fits if fit.arm == "mixup + FreeABA"]
+
+
+def test_new_arms_go_on_in_the_same_folder(small, tmp_path, fits):
+    settings = read_experiment(small)
+    run(settings, tmp_path / "out", RESOURCES)
+    first = list(fits)
+    more = {"methods": ["plain", "FastABA-CE", "FreeABA"], "auto": ["FastABA-CE"], "rivals": ["label smoothing"]}
+    run(replace(settings, **more, grids={"label smoothing": [0.1]}), tmp_path / "out", RESOURCES)
+    assert len(set(fits)) == len(fits)
+    new = {fit.arm for fit in fits[len(first) :]}
+    assert new == {"FreeABA", "FastABA-CE, auto", "label smoothing", "label smoothing + FastABA-CE"}
+
+
+def test_a_variant_may_be_added_but_not_changed(make, tmp_path, fits):
+    settings = make("variants", varied="MendABA", methods=["plain", "MendABA"], seeds=2, variants={"a": {"k": 1}})
+    run(settings, tmp_path / "out", RESOURCES)
+    n_fits = len(fits)
+    run(replace(settings, variants={"b": {"k": 2}, "a": {"k": 1}}), tmp_path / "out", RESOURCES)
+    assert {fit.arm for fit in fits[n_fits:]} == {"MendABA, b"}
+    with pytest.raises(ValueError, match=r"results of other settings \(variants differ\)"):
+        run(replace(settings, variants={"a": {"k": 3}}), tmp_path / "out", RESOURCES)
 
 
 def test_what_is_finished_is_not_run_again(small, tmp_path, fits):
@@ -96,7 +185,7 @@ def test_a_failing_fit_leaves_what_is_finished(small, tmp_path, fits, monkeypatc
     monkeypatch.setattr(engine, "run_fit", fails)
     with pytest.raises(ZeroDivisionError):
         run(read_experiment(small), tmp_path / "out", RESOURCES)
-    assert len((tmp_path / "out" / "fits.jsonl").read_text().splitlines()) == 4
+    assert len((tmp_path / "out" / "fits.jsonl").read_text().splitlines()) == 10
     with pytest.raises(ValueError, match=r"no finished run: results.json is missing"):
         report(tmp_path / "out")
 
@@ -144,12 +233,11 @@ def test_results_are_a_table_of_flat_rows(small, tmp_path, fits):
     results = run(read_experiment(small), tmp_path / "out", RESOURCES)
     frame = results.to_frame()
     assert list(frame.columns) == [
-        *("stage", "arm", "learning_rate", "strength", "epochs", "seed"),
-        *("valid", "test", "norm", "seconds"),
+        *("stage", "arm", "learning_rate", "value", "epochs", "seed", "rival_value"),
+        *("valid", "test", "seconds"),
     ]
     assert frame.groupby("arm", sort=False).size().to_dict() == dict.fromkeys(results.fits, 2)
-    noise = frame[frame.arm == "noise as FastABA-CE"]
-    assert noise.strength.tolist() == [0.1, 0.2]  # each fit's own
+    assert frame[frame.arm == "noise as FastABA-CE"].value.tolist() == [0.3, 0.3]
     written = pd.read_json(tmp_path / "out" / "fits.jsonl", lines=True, precise_float=True)
     assert written.merge(frame, how="right", indicator=True)["_merge"].eq("both").all()
 
@@ -163,23 +251,22 @@ def test_more_seeds_and_corrected_published_figures_go_on_in_the_same_folder(sma
     assert "99.9" in (tmp_path / "out" / "settings.json").read_text()
 
 
-@pytest.mark.parametrize("name", ["e1_digits", "e2_digits", "e3_digits", "e4_digits"])
-def test_kept_results_go_on_in_their_folder(name, tmp_path, fits):
-    """What earlier versions wrote is still read, and none of its fits is run again."""
-    kept = Path(__file__).resolve().parents[2] / "experiments" / "results" / f"{name}-cpu"
-    out = shutil.copytree(kept, tmp_path / f"{name}-cpu")
-    (out / "results.json").unlink()
-    results = run(read_experiment(name), out, RESOURCES)
-    assert not fits
-    assert (out / "results.json").read_text() == (kept / "results.json").read_text()
-    assert read_results(kept)[1] == results
+@pytest.mark.parametrize("folder", sorted(KEPT.glob("*/results.json")), ids=lambda file: file.parent.name)
+def test_kept_results_hold_all_of_their_fits(folder):
+    """Each reported fit is a line of the journal beside it."""
+    _, results = read_results(folder.parent)
+    journal = Journal(folder.with_name("fits.jsonl")).results
+    for fits in results.fits.values():
+        for fit in map(dict, fits):
+            assert journal[Fit.taken_from(fit)] == fit
+    assert set(results.tuned) == set(results.fits)
 
 
 def test_the_log_says_that_finished_fits_are_not_run_again(small, tmp_path, fits, caplog):
     run(read_experiment(small), tmp_path / "out", RESOURCES)
     with caplog.at_level(logging.INFO, logger="skaba.experiment"):
         run(read_experiment(small), tmp_path / "out", RESOURCES)
-    assert "out holds 14 finished fits, which are not run again." in caplog.text
+    assert "out holds 20 finished fits, which are not run again." in caplog.text
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_before_any_fit(small, tmp_path, fits):
@@ -242,7 +329,7 @@ def test_seeds_versions_and_settings_are_recorded(small, tmp_path, fits):
 def test_progress_counts_every_fit(small, tmp_path, fits):
     told = []
     run(read_experiment(small), tmp_path / "out", RESOURCES, lambda *told_now: told.append(told_now))
-    assert told[:4] == [("learning rate", 1, 2), ("learning rate", 2, 2), ("strength", 1, 2), ("strength", 2, 2)]
+    assert told[:4] == [("learning rate", 1, 2), ("learning rate", 2, 2), ("tuning", 1, 8), ("tuning", 2, 8)]
     assert told[-1] == ("test", 10, 10)
 
 
@@ -260,12 +347,18 @@ def _without_times(results):
 
 
 @pytest.mark.slow
-def test_killed_at_three_moments_it_ends_with_the_same_table(small, tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "moments"),
+    [(("{}/small.toml",), ((1, 1), (5, 2), (9, 1))), (("e4_wine", "--scale", "quick"), ((20, 1),))],
+    ids=["small", "e4_wine"],
+)
+def test_killed_at_any_moment_it_ends_with_the_same_table(small, tmp_path, arguments, moments):
     """SIGKILL, to the whole group of processes, once a few fits are written; then the same command again."""
-    command = [sys.executable, "-m", "skaba", "experiment", "run", str(small)]
+    own = [argument.format(small.parent) for argument in arguments]
+    command = [sys.executable, "-m", "skaba", "experiment", "run", *own]
     whole = [*command, "--jobs", "1", "--out", str(tmp_path / "whole")]
     subprocess.run(whole, check=True, capture_output=True, timeout=300)  # noqa: S603
-    for n_fits, n_jobs in ((1, 1), (5, 2), (9, 1)):
+    for n_fits, n_jobs in moments:
         out = tmp_path / f"killed-{n_fits}"
         again = [*command, "--jobs", str(n_jobs), "--out", str(out)]
         _run_and_kill(again, out / "fits.jsonl", n_fits)

@@ -12,10 +12,14 @@ from skaba.experiment._settings import recorded_experiment
 from skaba.experiment.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
+FULL_ONLY = {"e2_mnist_tiny", "e3_mnist_tiny", "e4_mnist_medium", "e4_newsgroups_full"}
+CPU_ONLY = {"e4_mnist_vgg", "e4_newsgroups_gru", "e4_newsgroups_pool", "e5_newsgroups"}
+RUNS = [(name, "full") for name in list_experiments() if name not in CPU_ONLY]
+RUNS += [(name, scale) for name in list_experiments() if name not in FULL_ONLY for scale in ("quick", "cpu")]
 
 
 def test_every_kind_has_a_file_of_settings():
-    assert {read_experiment(name, "full").kind for name in list_experiments()} == set(KINDS)
+    assert {read_experiment(name, scale).kind for name, scale in RUNS} == set(KINDS)
 
 
 def test_experiments_are_listed_by_name_with_their_titles():
@@ -30,11 +34,6 @@ def test_files_of_settings_travel_with_the_package():
     assert wheel["packages"] == ["skaba"]
     names = {file.stem for file in (ROOT / "skaba" / "experiment" / "settings").glob("*.toml")}
     assert names == set(list_experiments())
-
-
-FULL_ONLY = {"e2_mnist_tiny", "e3_mnist_tiny", "e4_mnist_medium", "e4_newsgroups_full"}
-RUNS = [(name, "full") for name in list_experiments()]
-RUNS += [(name, "cpu") for name in list_experiments() if name not in FULL_ONLY]
 
 
 @pytest.mark.parametrize(("name", "scale"), RUNS)
@@ -54,6 +53,16 @@ def test_a_scale_goes_before_what_stands_outside(small):
     cpu, full = read_experiment(small, "cpu"), read_experiment(small, "full")
     assert (cpu.epochs, cpu.module) == (1, {"name": "ConvNet", "width": 2})
     assert (full.epochs, full.module) == (3, {"name": "ConvNet", "width": 4})
+
+
+def test_a_quick_run_differs_from_cpu_only_in_its_size(small):
+    small.write_text(small.read_text() + "[cpu]\nbatch_size = 20\n[quick]\nmodule.width = 1\n")
+    cpu, quick = read_experiment(small, "cpu"), read_experiment(small, "quick")
+    size = {"learning_rates": [0.001], "strengths": [0.1], "longer": [2.0], "epochs": 2, "seeds": 2, "tuning_seeds": 1}
+    module = {"name": "ConvNet", "width": 1}
+    assert quick == replace(cpu, scale="quick", module=module, published={}, n_scored=200, n_attacked=20, **size)
+    small.write_text(small.read_text() + "epochs = 7\n")
+    assert read_experiment(small, "quick").epochs == 7
 
 
 def test_settings_are_written_down_and_read_back(small):
@@ -102,9 +111,14 @@ def test_an_experiment_is_checked_however_it_is_made(small):
         ('"plain", "FastABA-CE"', '"FastABA-CE"', 'methods must begin with "plain"'),
         ("strengths = [0.1, 0.3]", "strengths = [0.3, 0.1]", "strengths must ascend"),
         ('kind = "benchmark"', 'kind = "benchmark"\ntarget = "lossy"', 'target must be "class" or "loss", got'),
-        ("attack = 0.1", "equal_time = 0", "equal_time must be more than 0"),
+        ("attack = 0.1", "grids = { mixup = [0.1] }", "grids must give candidates of rivals"),
+        ("longer = [1, 2]", "longer = [0]", "longer must be a list of positive numbers"),
         ('kind = "benchmark"', 'kind = "strength"', "no setting of the kind strength named 'controls_of'"),
-        ('kind = "benchmark"\n', "", "no kind named None. Known: adjustments, benchmark, demo, groups, strength"),
+        (
+            'kind = "benchmark"\n',
+            "",
+            "no kind named None. Known: adjustments, benchmark, demo, groups, strength, variants",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(small, old, new, message):

@@ -8,5 +8,6 @@ from skaba.experiment.kinds._benchmark import Benchmark
 from skaba.experiment.kinds._demo import Demo
 from skaba.experiment.kinds._groups import Groups
 from skaba.experiment.kinds._strength import Strength
+from skaba.experiment.kinds._variants import Variants
 
-KINDS = {kind.kind: kind for kind in (Strength, Adjustments, Groups, Benchmark, Demo)}
+KINDS = {kind.kind: kind for kind in (Strength, Adjustments, Groups, Benchmark, Variants, Demo)}

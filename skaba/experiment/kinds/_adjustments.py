@@ -11,7 +11,7 @@ import numpy as np
 
 from skaba.attribution import Loss
 from skaba.augmenters import ABA, ADJUSTMENTS, GROUPS, AdjustmentSet, group_of
-from skaba.experiment._arms import Arm
+from skaba.experiment._arms import Arm, Augmented
 from skaba.experiment._protocol import TunedExperiment
 from skaba.experiment._results import Results
 from skaba.experiment._tables import beside_published
@@ -26,11 +26,9 @@ class Adjustments(TunedExperiment):
 
     def arms(self) -> list[Arm]:
         """Return an arm per adjustment, named by its index."""
-        return [Arm(str(index), only([index])) for index in range(len(ADJUSTMENTS))]
-
-    def candidates(self, arm: Arm) -> list[float]:
-        """Return the strengths that are tried; the adjustment 0 changes nothing at any strength."""
-        return self.strengths[:1] if arm.name == "0" else self.strengths
+        # The adjustment 0 changes nothing at any strength.
+        strengths = {index: self.strengths[:1] if index == 0 else self.strengths for index in range(len(ADJUSTMENTS))}
+        return [Augmented(str(index), tuple(own), augmenter=only([index])) for index, own in strengths.items()]
 
     def table(self, results: Results, folder: Path) -> str:
         """Return the validation accuracy of each adjustment, and the mean of each group."""
@@ -38,7 +36,7 @@ class Adjustments(TunedExperiment):
         for index, adjustment in enumerate(ADJUSTMENTS):
             name = str(index)
             scores = results.scores(name, "valid")
-            row = [name, _signs(adjustment), group_of(adjustment), f"{results.strengths[name]:g}"]
+            row = [name, _signs(adjustment), group_of(adjustment), f"{results.tuned[name]:g}"]
             rows.append([*row, f"{scores.max():.1f}", f"{scores.mean():.1f}", str(self.published.get(name, ""))])
         header = ["index", "low, middle, high", "group", "strength", "max", "mean", "published mean"]
         groups = [[group, f"{group_mean(results, group):.1f}", self._published_mean(group)] for group in GROUPS]

@@ -12,10 +12,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Bunch
 
 from skaba.augmenters import GaussianNoise
-from skaba.evaluation import size_of_changes
-from skaba.experiment._arms import PLAIN, Arm, augmenter_of
+from skaba.experiment._arms import PLAIN, Arm, Augmented, augmenter_of, method_arm
 from skaba.experiment._data import Data, load_data
-from skaba.experiment._experiment import Experiment, FitAll, best
+from skaba.experiment._experiment import Experiment, FitAll, Reported, best, flat
 from skaba.experiment._fit import TEST, Fit
 from skaba.experiment._fits import make_net
 from skaba.experiment._journal import Journal
@@ -32,7 +31,7 @@ SEEDS_FOR_A_CLAIM = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Demo(Experiment):
-    """Methods that are tuned by cross-validation on each seed's training samples, and two controls of MendABA.
+    """Methods, and two controls of MendABA, that are tuned by cross-validation on each seed's training samples.
 
     Each seed has its own training, validation and test sets.
 
@@ -63,9 +62,11 @@ class Demo(Experiment):
 
     def arms(self) -> list[Arm]:
         """Return the methods, then the controls."""
-        methods = [Arm(name, augmenter_of(name)) for name in self.methods]
-        controls = GaussianNoise(), augmenter_of(CONTROLLED).random_map()
-        return [*methods, *(Arm(*control, like=CONTROLLED) for control in zip(CONTROLS, controls, strict=True))]
+        controls = zip(CONTROLS, (GaussianNoise(), augmenter_of(CONTROLLED).random_map()), strict=True)
+        return [
+            *(method_arm(name, augmenter_of(name), self.strengths) for name in self.methods),
+            *(Augmented(name, tuple(self.strengths), augmenter=augmenter) for name, augmenter in controls),
+        ]
 
     def load(self, fit: Fit, folder: Path | None = None) -> Data:
         """Return the data of the fit's seed. While tuning, a fold is held out in place of the validation set."""
@@ -79,32 +80,36 @@ class Demo(Experiment):
         own = {"X_train": X[train], "y_train": y[train], "X_valid": X[valid], "y_valid": y[valid]}
         return replace(data, bunch=Bunch(**{**data.bunch, **own}))
 
-    def reported(self, fit_all: FitAll) -> dict[str, list[Fit]]:
-        """Tune each method for each seed, and return the test fits of all arms."""
-        grids = {arm.name: [self._grid(arm, seed) for seed in range(self.seeds)] for arm in self.arms() if not arm.like}
+    def reported(self, fit_all: FitAll) -> Reported:
+        """Tune each arm for each seed, and return the test fits of all arms."""
+        grids = {arm.name: [self._grid(arm, seed) for seed in range(self.seeds)] for arm in self.arms()}
         # Fold by fold, so that progress has a stage per fold.
         for fold in range(self.folds):
             fit_all([fits[fold] for own in grids.values() for grid in own for fits in grid.values()])
-        strengths = {name: [best(fit_all, grid) for grid in own] for name, own in grids.items()}
-        return self.tested(fit_all, self.learning_rates[0], strengths)
+        rate = self.learning_rates[0]
+        fits = {
+            arm.name: self.test_fits(arm, rate, [best(fit_all, grid).value for grid in grids[arm.name]])
+            for arm in self.arms()
+        }
+        fit_all(flat(fits.values()))  # all arms in one call, so that no process waits for the last fit of an arm
+        return Reported(fits)
 
     def _grid(self, arm: Arm, seed: int) -> dict[float, list[Fit]]:
-        """Return the fits that tune an arm, by their strength; one per fold."""
+        """Return the fits that tune an arm, by their value; one per fold."""
         stages = [f"fold {fold}" for fold in range(1, self.folds + 1)]
         return {
-            strength: [Fit(stage, arm.name, self.learning_rates[0], strength, self.epochs, seed) for stage in stages]
-            for strength in (self.strengths if arm.is_tuned else [0.0])
+            value: [Fit(stage, arm.name, self.learning_rates[0], value, self.epochs, seed) for stage in stages]
+            for value in arm.candidates or (0.0,)
         }
 
     def measure(self, net: Any, data: Data, fit: Fit) -> dict[str, Any]:
-        """Measure the test score, the time of an epoch beside that of plain training, and the norm for the noise."""
+        """Measure the test score, and the time of an epoch beside that of plain training."""
         X, y = data.train(fit.seed)
-        short = replace(fit, arm=PLAIN, strength=0.0, epochs=self.timed_epochs)
+        short = replace(fit, arm=PLAIN, value=0.0, epochs=self.timed_epochs)
         # Right after the training that it is compared with, so that both find the machine in the same state.
-        plain = make_net(self, data, short).set_params(device=net.device).fit(X, y)
+        plain = make_net(self, data, short, net.device).fit(X, y)
         result = {"test": float(net.score(data.bunch.X_test, data.bunch.y_test))}
-        result |= {"epoch": _median_epoch(net), "plain epoch": _median_epoch(plain)}
-        return result | ({"norm": size_of_changes(net, X, y)} if fit.arm == CONTROLLED else {})
+        return result | {"epoch": _median_epoch(net), "plain epoch": _median_epoch(plain)}
 
     def table(self, results: Results, folder: Path) -> str:
         """Return the table, and the conclusion in one sentence."""
@@ -117,7 +122,7 @@ class Demo(Experiment):
             *(name, _span(results.scores(name), ".1f")),
             "" if name == PLAIN else _span(_gain(results, name, PLAIN), "+.1f", ", "),
             f"{np.mean(times):.2f}",
-            "" if name == PLAIN else _span(np.array([fit["strength"] for fit in results.fits[name]]), ".2g"),
+            "" if name == PLAIN else _span(np.array([fit["value"] for fit in results.fits[name]]), ".2g"),
         ]
 
     def conclusion(self, results: Results) -> str:
@@ -148,16 +153,16 @@ class Demo(Experiment):
 
         figure = plt.figure(figsize=(17, 17), layout="constrained")
         panels = figure.subfigures(3, 2, hspace=0.04, wspace=0.03).T.flat
-        for panel, name in zip(panels, [arm.name for arm in self.arms() if arm.augmenter is not None], strict=False):
+        for panel, name in zip(panels, [arm.name for arm in self.arms() if arm.is_tuned], strict=False):
             # Networks are not kept; this one is fitted again, with the same result.
             fit = Fit.taken_from(dict(results.fits[name][0]))
             data = self.load(fit)
             X, y = data.train(fit.seed)
             net = make_net(self, data, fit).fit(X, y)
             AugmentationDisplay.from_estimator(net, X[::30], y[::30], n_samples=3, figure=panel)
-            panel.suptitle(f"{name}, s = {fit.strength:.2g}", fontweight="bold")
+            panel.suptitle(f"{name}, s = {fit.value:.2g}", fontweight="bold")
         tried = Journal(folder / "fits.jsonl").results
-        curves = [self._curve(arm, tried) for arm in self.arms() if not arm.like]
+        curves = [self._curve(arm, tried) for arm in self.arms()]
         display = StrengthDisplay(curves, score_name="accuracy in cross-validation").plot()
         return {"augmentation.png": figure, "strength.png": display.figure_}
 
@@ -165,8 +170,8 @@ class Demo(Experiment):
         grids = [self._grid(arm, seed) for seed in range(self.seeds)]
         strengths = np.array(list(grids[0]))
         scores = np.array([[tried[fit]["valid"] for grid in grids for fit in grid[strength]] for strength in strengths])
-        plain = arm.augmenter is None
-        return StrengthCurve(arm.name, strengths, scores.mean(axis=1), scores.std(axis=1), scores.shape[1], plain)
+        is_plain = not arm.is_tuned
+        return StrengthCurve(arm.name, strengths, scores.mean(axis=1), scores.std(axis=1), scores.shape[1], is_plain)
 
 
 def _median_epoch(net: Any) -> float:

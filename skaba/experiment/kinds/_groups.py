@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skaba.augmenters import GROUPS, AdjustmentSet
-from skaba.experiment._arms import Arm
+from skaba.experiment._arms import Arm, Augmented
 from skaba.experiment._folder import read_part
 from skaba.experiment._protocol import TunedExperiment
 from skaba.experiment._results import Results
@@ -44,7 +44,7 @@ class Groups(TunedExperiment):
 
     def arms(self) -> list[Arm]:
         """Return an arm per set."""
-        return [Arm(name, only(members_of(name))) for name in SETS]
+        return [Augmented(name, tuple(self.strengths), augmenter=only(members_of(name))) for name in SETS]
 
     def table(self, results: Results, folder: Path) -> str:
         """Return the validation accuracy of each set, beside the mean of its members."""
@@ -54,7 +54,7 @@ class Groups(TunedExperiment):
             scores = results.scores(name, "valid")
             members = [single.scores(str(index), "valid").mean() for index in members_of(name)]
             cells = [f"{scores.mean():.1f} ({scores.std():.1f})", f"{np.mean(members):.1f}"]
-            rows.append([name, f"{results.strengths[name]:g}", *cells, str(self.published.get(name, ""))])
+            rows.append([name, f"{results.tuned[name]:g}", *cells, str(self.published.get(name, ""))])
         header = ["set", "strength", "all together, mean (std)", "mean of its members alone", "published: all / mean"]
         return beside_published(self.published, header, rows)
 
