@@ -21,9 +21,9 @@ class FlipRate(BaseEstimator):
     """A rule that chooses the strength: augmentation turns a fixed share of the right predictions wrong.
 
     Every few batches the network predicts a batch in evaluation mode, before and after augmentation. The flip rate is
-    the share of right predictions that augmentation turns wrong. Above its target, the strength shrinks. Below, it
-    grows, but only while the network fits the unchanged samples. If it does not, there is no overfitting to fight, and
-    the strength returns to its start.
+    the share of right predictions that augmentation turns wrong. Above its target, the strength shrinks; below, it
+    grows. It grows beyond its start only while the network fits the unchanged samples. If it does not, there is no
+    overfitting to fight, and the strength returns to its start.
 
     Parameters
     ----------
@@ -127,10 +127,12 @@ class FlipRate(BaseEstimator):
         """Change the strength by what augmentation did to a batch."""
         self.fit_ = _running(self.fit_, probe.fit)
         self.flip_rate_ = _running(self.flip_rate_, probe.flips)
-        error = self.target - probe.flips
+        error, top = self.target - probe.flips, self.high
         if self.fit_ < self.fitted:
-            error = min(error, self.fit_ - self.fitted if self.strength_ > self.start else 0.0)
-        self.strength_ = min(max(self.strength_ * math.exp(self.pace * error), self.low), self.high)
+            top = max(self.start, self.strength_)
+            if self.strength_ > self.start:
+                error = min(error, self.fit_ - self.fitted)
+        self.strength_ = min(max(self.strength_ * math.exp(self.pace * error), self.low), top)
 
     def figures(self) -> dict[str, float]:
         """Return what the history of training records per epoch.
@@ -171,8 +173,8 @@ class FlipRate(BaseEstimator):
             return f"{self!r} looks at every {self.every}. batch, but there were {self.n_batches_:.0f}: set every=1."
         if self.strength_ <= self.start and self.fit_ < self.fitted:
             return (
-                f"The strength did not grow beyond {self.start:g}: the network predicts only {100 * self.fit_:.0f} % of "
-                f"what it is trained on, less than fitted={self.fitted:g}, so it does not overfit, and augmentation is "
+                f"The strength did not grow beyond {self.start:g}: the network predicts {100 * self.fit_:.0f} % "
+                f"of what it is trained on, less than fitted={self.fitted:g}. It does not overfit, so augmentation is "
                 "not expected to help. Train longer, or give a number as strength."
             )
         if self.strength_ >= self.high:

@@ -80,6 +80,9 @@ def test_the_strength_returns_to_its_start_while_the_network_does_not_fit_its_sa
     assert rule.strength_ == rule.start
     rule.learn(Probe(fit=0.5, flips=1.0))  # flips above the target count at once
     assert rule.strength_ < rule.start
+    for _ in range(20):
+        rule.learn(Probe(fit=0.5, flips=0.0))
+    assert rule.strength_ == rule.start
 
 
 def test_the_strength_stays_between_its_limits():
