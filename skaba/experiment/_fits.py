@@ -44,6 +44,8 @@ def run_fit(experiment: Experiment, fit: Fit, folder: Path | None = None, device
     start = time.perf_counter()  # loading the data is not counted
     net.fit(X, y)
     result = {"seconds": round(time.perf_counter() - start, 2), **milestones_of(net)}
+    if callable(strength := getattr(net, "strength_", None)):
+        result["strength"] = strength.strength_  # where a rule ended
     result["valid"] = valid_score(net, data.bunch.X_valid, data.bunch.y_valid)
     result["train"] = valid_score(net, X[: experiment.n_scored], y[: experiment.n_scored])
     return result | experiment.measure(net, data, fit) if fit.stage == TEST else result

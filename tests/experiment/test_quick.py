@@ -36,5 +36,6 @@ def test_every_experiment_runs_quickly(name: str, data: Path, tmp_path: Path) ->
     results = run(experiment, out, Resources(data, n_jobs=1))
     table = report(out)
     assert all(f"| {arm} |" in table for arm in results.fits)
-    assert set(results.fits) >= {arm.name for arm in read_results(out)[0].arms() if arm.is_tuned}
+    tuned = [arm.name for arm in read_results(out)[0].arms() if arm.is_tuned]
+    assert all(any(name.startswith(arm) for name in results.fits) for arm in tuned)
     assert list(out.glob("*.png"))

@@ -62,23 +62,31 @@ def test_looking_needs_targets_that_stay():
 
 
 def test_the_strength_grows_below_the_target_and_shrinks_above():
-    rule = FlipRate(target=0.1, pace=2.0, low=0.01)
+    rule = FlipRate(target=0.1, pace=2.0, start=0.5)
     rule.learn(Probe(fit=1.0, flips=0.0))
-    assert rule.strength_ == pytest.approx(0.01 * math.exp(2.0 * 0.1))
-    before = rule.strength_ = 1.0
+    assert rule.strength_ == pytest.approx(0.5 * math.exp(2.0 * 0.1))
+    rule = FlipRate(target=0.1, pace=2.0, start=0.5)
     rule.learn(Probe(fit=1.0, flips=0.6))
-    assert rule.strength_ == pytest.approx(before * math.exp(-2.0 * 0.5))
+    assert rule.strength_ == pytest.approx(0.5 * math.exp(-2.0 * 0.5))
 
 
-def test_the_strength_shrinks_while_the_network_does_not_fit_its_samples():
+def test_the_strength_returns_to_its_start_while_the_network_does_not_fit_its_samples():
     rule = FlipRate(fitted=0.9)
     rule.strength_ = 1.0
     rule.learn(Probe(fit=0.5, flips=0.0))  # no flips: without the guard, the strength would grow without end
     assert rule.strength_ == pytest.approx(math.exp(rule.pace * (0.5 - 0.9)))
+    rule.strength_ = rule.start
+    rule.learn(Probe(fit=0.5, flips=0.0))
+    assert rule.strength_ == rule.start
+    rule.learn(Probe(fit=0.5, flips=1.0))  # flips above the target count at once
+    assert rule.strength_ < rule.start
+    for _ in range(20):
+        rule.learn(Probe(fit=0.5, flips=0.0))
+    assert rule.strength_ == rule.start
 
 
 def test_the_strength_stays_between_its_limits():
-    rule = FlipRate(low=0.1, high=0.2)
+    rule = FlipRate(start=0.1, low=0.1, high=0.2)
     for _ in range(50):
         rule.learn(Probe(1.0, 0.0))
     assert rule.strength_ == 0.2
@@ -93,11 +101,11 @@ def test_remarks_say_what_kept_the_rule_from_its_target():
     rule.n_batches_ = 1
     rule.learn(Probe(0.4, 0.0))
     assert "does not overfit" in rule.remark()
-    rule = FlipRate(every=1, high=0.02)
+    rule = FlipRate(every=1, high=0.5)
     rule.n_batches_ = 1
     rule.learn(Probe(1.0, 0.0))
     assert rule.remark() is None
-    rule.strength_ = 0.02
+    rule.strength_ = 0.5
     assert "raise high" in rule.remark()
 
 
@@ -107,7 +115,7 @@ def test_remarks_say_what_kept_the_rule_from_its_target():
         ({"target": 0.0}, "target"),
         ({"target": 1.0}, "target"),
         ({"every": 0}, "every"),
-        ({"low": 10.0}, "less than high"),
+        ({"low": 10.0}, "start"),
     ],
 )
 def test_wrong_parameters_are_refused_before_training(wrong, match):
@@ -143,7 +151,7 @@ def test_the_rule_reaches_its_target_in_a_plain_loop():
     augmentation = Augmentation(model, "fast_aba", FlipRate(0.1, every=1, fitted=0.8), random_state=0)
     train(augmentation, model, 200)
     rule = augmentation.strength_
-    assert rule.strength_ > rule.low
+    assert rule.strength_ != rule.start
     assert rule.flip_rate_ == pytest.approx(0.1, abs=0.05)
 
 
@@ -163,7 +171,7 @@ def test_the_users_rule_is_not_changed_and_copies_start_anew():
     train(Augmentation(model, "fast_aba", given, random_state=0), model)
     assert given.n_batches_ == 0
     given.strength_ = 3.0
-    assert clone(given).strength_ == given.low
+    assert clone(given).strength_ == given.start
     assert pickle.loads(pickle.dumps(given)).strength_ == 3.0  # noqa: S301
 
 
@@ -175,4 +183,4 @@ def test_looking_changes_no_draw_and_no_buffer():
         train(Augmentation(model, "mend_aba", rule, random_state=0), model)
         return torch.cat([value.flatten().float() for value in model.state_dict().values()])
 
-    assert torch.equal(weights(0.1), weights(FlipRate(low=0.1, high=0.1 + 1e-12, every=1)))
+    torch.testing.assert_close(weights(0.1), weights(FlipRate(low=0.1 - 1e-12, high=0.1 + 1e-12, every=1)))
