@@ -36,6 +36,7 @@ from torch.profiler import ProfilerActivity, profile
 from skaba import ABAClassifier
 from skaba.augmenters import ABA, Batch, preset
 from skaba.modules import FCN, VGG11, TextCNN
+from skaba.training import FlipRate
 
 # A plain step is 3 forward passes, a map is 2: (3 + 2 * share of attributed samples) / 3.
 BY_COUNT = {"challenger": 1.33, "fast_aba": 1.5, "mend_aba": 1.67, "fgsm": 1.67}
@@ -48,6 +49,9 @@ OPTIONS = {
 SHORTEST = 0.4
 """Seconds that a measurement takes at least, if 10 steps do."""
 SEEDS = 3
+STAYING = FlipRate(start=0.1, low=0.1, high=0.1)
+"""The rule at a fixed strength, so that both train on the same batches."""
+PERIODS = 7
 N_CLASSES = 5
 
 
@@ -122,7 +126,7 @@ def plain(own: Domain, setting: Setting) -> Contestant:
     return Contestant(lambda: net.train_step(own.batch), module=net.module_)
 
 
-def augmented(own: Domain, setting: Setting, augmenter: Any, strength: float = 0.1) -> Contestant:
+def augmented(own: Domain, setting: Setting, augmenter: Any, strength: Any = 0.1) -> Contestant:
     """Return our step; for free_aba on batches that carry numbers, as the estimator's iterator makes them."""
     place = {"layer": own.layer, "strength": strength}
     shared = {"random_state": 0, "batch_size": len(own.batch[0])}
@@ -247,6 +251,15 @@ def take_turns(contestants: dict[str, Contestant], repetitions: int, device: str
     return dict(zip(contestants, np.array(times).T, strict=True))
 
 
+def turns_of_periods(contestants: dict[str, Contestant], device: str) -> np.ndarray:
+    """Return ratios of times of as many steps as a rule takes from one look to the next, in turns."""
+    times = [
+        [seconds(contestant, seed, STAYING.every, device) for contestant in contestants.values()]
+        for seed in range(1 + PERIODS)
+    ]
+    return np.divide(*np.array(times[1:]).T)
+
+
 def measure(own: Domain, setting: Setting, repetitions: int) -> dict[str, list[float]]:
     """Return all ratios of a domain, by what they compare."""
     base = plain(own, setting)
@@ -272,6 +285,9 @@ def measure(own: Domain, setting: Setting, repetitions: int) -> dict[str, list[f
         add(f"{name}'s floor over plain", times["floor"] / times["plain"])
         add(f"{name} over its floor", times["step"] / times["floor"])
         add(f"{name}: selecting over its step", times["selecting"] / times["step"])
+    for name in ("fast_aba", "free_aba"):
+        contestants = {"rule": augmented(own, setting, name, STAYING), "number": augmented(own, setting, name)}
+        add(f"{name}: a rule over a fixed strength", turns_of_periods(contestants, setting.device))
     for name, augmenter in OPTIONS.items():
         try:
             against_plain(name, augmented(own, setting, augmenter))
