@@ -35,9 +35,9 @@ class FlipRate(BaseEstimator):
         The first strength.
     low, high : float, default=0.003 and 10
         The smallest and the largest strength.
-    pace : float, default=2.5
+    pace : float, default=3.0
         How fast the strength changes: by a factor exp(pace * (target - flip rate)) each time.
-    every : int, default=10
+    every : int, default=12
         The number of batches from one look to the next. Looking takes two forward passes.
 
     Attributes
@@ -92,8 +92,8 @@ class FlipRate(BaseEstimator):
         start: float = 0.1,
         low: float = 0.003,
         high: float = 10.0,
-        pace: float = 2.5,
-        every: int = 10,
+        pace: float = 3.0,
+        every: int = 12,
     ) -> None:
         self.target = target
         self.fitted = fitted
