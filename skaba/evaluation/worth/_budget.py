@@ -1,0 +1,97 @@
+"""What fits into the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from skaba.evaluation.worth._arms import ABA_COST
+
+FEWEST, WANTED, MOST = 3, 5, 10
+"""Repetitions: the fewest that are reported, those that further methods must leave room for, and the most."""
+SCREENING = 0.3
+"""The largest share of the time that is spent before the first repetition."""
+SLACK = 1.1
+"""Fits take longer than their training: samples are cut, and scores are computed."""
+
+
+class Budget:
+    """A time limit.
+
+    Parameters
+    ----------
+    minutes : float
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.start = monotonic()
+        self.seconds = 60 * minutes
+
+    def left(self, share: float = 1.0) -> float:
+        """Return the seconds that are left of a share of the time; negative if it is over."""
+        return share * self.seconds - (monotonic() - self.start)
+
+    def spent_minutes(self) -> float:
+        """Return the minutes that have passed."""
+        return (monotonic() - self.start) / 60
+
+    def check(self, needed: float) -> None:
+        """Raise a ValueError unless there are as many minutes in all as are needed."""
+        if 60 * needed > self.seconds:
+            raise ValueError(
+                f"minutes={self.seconds / 60:g} is too short: {FEWEST} repetitions of plain training, ABA, its random "
+                f"map and a free rival need about {math.ceil(10 * needed) / 10:g} minutes. Give more time, fewer "
+                "epochs, or a smaller train_size."
+            )
+
+
+def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
+    """Return the shortest time for an answer, by the counted costs of the methods.
+
+    Plain training is timed once, ABA too; then plain training, ABA, its random map and a free rival are repeated.
+
+    Parameters
+    ----------
+    plain_seconds : float
+        The time of plain training.
+    n_jobs : int, default=1
+        How many fits run at the same time.
+
+    Returns
+    -------
+    float
+    """
+    trained = 1 + (ABA_COST + FEWEST * (2 + 2 * ABA_COST)) / n_jobs
+    return SLACK * plain_seconds * trained / 60
+
+
+def affordable(
+    required: Sequence[str], optional: Sequence[Sequence[str]], seconds_of: Mapping[str, float], seconds: float
+) -> list[str]:
+    """Choose the methods that are repeated.
+
+    Parameters
+    ----------
+    required : sequence of str
+        These are repeated in any case.
+    optional : sequence of sequences of str
+        Groups of further methods, the most important first. A group is added if ``WANTED`` repetitions of all that
+        was chosen still fit, or as many as fit of the required methods alone.
+    seconds_of : mapping of str to float
+        The time of a fit.
+    seconds : float
+        The time for all repetitions.
+
+    Returns
+    -------
+    list of str
+        The required methods, then the added ones.
+    """
+    chosen = list(dict.fromkeys(required))
+    repetitions = min(WANTED, max(FEWEST, int(seconds / sum(seconds_of[name] for name in chosen))))
+    for group in optional:
+        more = list(dict.fromkeys([*chosen, *group]))
+        if repetitions * sum(seconds_of[name] for name in more) <= seconds:
+            chosen = more
+    return chosen
