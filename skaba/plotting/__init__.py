@@ -7,6 +7,7 @@
 * ``ReliabilityDisplay.from_results``: a :class:`skaba.evaluation.calibration.ReliabilityCurve`; or
   ``from_predictions``, ``from_estimator``.
 * ``StrengthDisplay.from_search``: a fitted search over ``strength``.
+* ``WorthDisplay.from_results``: a :class:`skaba.evaluation.Worth`.
 * ``AdjustmentDisplay``: scores of single adjustments.
 
 Drawing needs matplotlib: ``pip install "skaba[plotting]"``.
@@ -19,6 +20,7 @@ from skaba.plotting._comparison import ComparisonDisplay
 from skaba.plotting._fidelity import FidelityCurve, FidelityDisplay
 from skaba.plotting._reliability import ReliabilityDisplay
 from skaba.plotting._strength import StrengthCurve, StrengthDisplay
+from skaba.plotting._worth import WorthDisplay
 
 __all__ = [
     "AdjustmentDisplay",
@@ -30,4 +32,5 @@ __all__ = [
     "ReliabilityDisplay",
     "StrengthCurve",
     "StrengthDisplay",
+    "WorthDisplay",
 ]

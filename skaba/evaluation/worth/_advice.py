@@ -10,7 +10,7 @@ from skaba.evaluation.worth._training import Course
 
 
 def advice(gains: Gains, *, combinations: dict[str, str], course: Course | None = None, remark: str = "") -> str:
-    """Return what to do, in one or two sentences.
+    """Return what to do, in few sentences.
 
     The rules are those of :func:`worth`.
 
@@ -78,7 +78,7 @@ def _on_aba(gains: Gains, combinations: dict[str, str], remark: str) -> tuple[st
         else ""
     )
     first = f"ABA is not shown to help here: {gain} over plain training{seen}."
-    return first, _first_sentence(remark) or _other(gains)
+    return first, f"{_first_sentence(remark)} {_other(gains)}".strip()
 
 
 def _with_a_gain(gains: Gains, on_top: str) -> tuple[str, str]:

@@ -49,8 +49,9 @@ class Gain:
 
     def written(self, value: float, *, sign: bool = True) -> str:
         """Return a difference of scores as text, without its unit."""
-        shown, form = (100 * value, ".1f") if self.in_points else (value, ".3f")
-        return format(shown, "+" * sign + form)
+        shown, digits = (100 * value, 1) if self.in_points else (value, 3)
+        # Adding 0 turns -0 into 0.
+        return format(round(shown, digits) + 0.0, f"{'+' * sign}.{digits}f")
 
     @property
     def interval(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from skaba.evaluation._comparison import Comparison
 from skaba.evaluation._tables import markdown_table
 from skaba.evaluation.worth._arms import FREE, METHOD, OUTSIDER, PLAIN
-from skaba.evaluation.worth._gains import Gains
+from skaba.evaluation.worth._gains import IN_POINTS, Gains
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,11 @@ class Worth:
     advice: str
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def in_points(self) -> bool:
+        """Whether scores are shown in percent, and their differences in points."""
+        return self.comparison.score_name in IN_POINTS
+
     def table(self) -> str:
         """Return the advice, and below it a Markdown table with notes.
 
@@ -60,7 +65,7 @@ class Worth:
             and the mean time of a fit. Accuracy and AUC are in percent, their differences in points.
         """
         gains = Gains(self.comparison, self.groups)
-        score, points = self.comparison.score_name, ", points" if gains.in_points else ""
+        score, points = self.comparison.score_name, ", points" if self.in_points else ""
         header = ["", "method", f"{score}, %" if points else score, f"difference to {PLAIN}{points} [95 %]"]
         seconds = self.comparison.fit_seconds
         rows = [
