@@ -91,8 +91,8 @@ def _with_a_gain(gains: Gains, on_top: str) -> tuple[str, str]:
     random = "" if over_random.is_above else _random_map(gains)
     if best is not None:
         return (
-            f"ABA helps, {gain} over plain training, but {best} may do as much for nothing: {gains.of(best)}. Try that "
-            "first.",
+            f"ABA helps, {gain} over plain training, but it cannot be told apart from {best}, which costs nothing: "
+            f"{gains.of(best)}. Try that first.",
             on_top or random,
         )
     if random:

@@ -99,15 +99,15 @@ class Repeater:
             By arm, the results of the whole rounds.
         """
         by_name: dict[str, list[Result]] = {arm.name: [] for arm in arms}
+        before = self.budget.left()
         for repetition in range(MOST):
             # What was promised is tried, even if it took longer than expected so far.
             if repetition >= FEWEST and self.budget.left() < seconds:
                 break
-            before = self.budget.left()
             found = self.once(arms, first_seed + repetition)
             if len(found) < len(arms):
                 break
-            seconds = max(before - self.budget.left(), seconds * (repetition > 0))
+            seconds = (before - self.budget.left()) / (repetition + 1)
             for name, result in found.items():
                 by_name[name].append(result)
             if self.budget.left() < 0:

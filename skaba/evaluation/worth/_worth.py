@@ -115,13 +115,24 @@ def worth(
 
     Examples
     --------
+    With a single step of training, which is far too short:
+
     >>> from sklearn.datasets import load_iris
     >>> from skaba import ABAClassifier
     >>> from skaba.evaluation import worth
     >>> from skaba.modules import MLP
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = ABAClassifier(MLP, module__n_features=4, module__n_classes=3, max_epochs=2, verbose=0)
-    >>> print(worth(clf, X.astype("float32"), y, minutes=0.1))     # doctest: +SKIP
+    >>> clf = ABAClassifier(MLP, module__n_features=4, module__n_classes=3, max_epochs=1, batch_size=150, verbose=0)
+    >>> found = worth(clf, X.astype("float32"), y, minutes=1)
+    >>> list(found.groups)[:3]
+    ['plain', 'ABA', 'random map']
+    >>> print(found)
+    Use ... instead of a network: ... If it has to be a network: ABA is not shown to help here...
+    <BLANKLINE>
+    | | method | accuracy, % | difference to plain, points [95 %] | fit, s |
+    |---|---|---|---|---|
+    | plain | plain | ... | | 0... |
+    | free rivals | label smoothing | ...
     """
     sizes = [Interval(RealNotInt, 0, 1, closed="neither"), *COUNT]
     check_parameters(
@@ -138,6 +149,7 @@ def worth(
     name = scoring if isinstance(scoring, str) else "score" if scoring else score_name(net_of(estimator))
     comparison = collected(runs, PLAIN, score_name=name, test_ratio=test_ratio(repeater.fold(random_state)))
     groups_of = {arm.name: arm.group for arm in arms if arm.name in runs}
+    remark = _usual_remark(runs[ABA])
     return Worth(
         comparison,
         groups_of,
@@ -145,9 +157,14 @@ def worth(
             Gains(comparison, groups_of),
             combinations={arm.name: rival for rival, arm in arms.combined.items() if arm.name in runs},
             course=course,
-            remark=_usual_remark(runs[ABA]),
+            remark=remark,
         ),
-        [*_description(estimator, arms, repeater.fold(random_state)), *screening.notes, *unusable],
+        [
+            *_description(estimator, arms, repeater.fold(random_state)),
+            *screening.notes,
+            *unusable,
+            *([f"ABA: {remark}"] if remark else []),
+        ],
     )
 
 
