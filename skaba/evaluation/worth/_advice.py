@@ -120,9 +120,14 @@ def _on_top(gains: Gains, combinations: dict[str, str]) -> str:
 
 
 def _other(gains: Gains) -> str:
-    """Return what else is above plain training, if anything is shown to be."""
+    """Return what else is above plain training, or does without a network and cannot be told apart from it."""
     other = gains.best(name for name in gains.members(FREE, OUTSIDER) if gains.of(name).is_above)
-    return "" if other is None else f"Use {other}: {gains.of(other)} over plain training."
+    if other is not None:
+        return f"Use {other}: {gains.of(other)} over plain training."
+    simple = gains.best(name for name in gains.members(OUTSIDER) if not gains.of(name).is_below)
+    if simple is None:
+        return ""
+    return f"Without a network, {simple} cannot be told apart from plain training: {gains.of(simple)}."
 
 
 def _first_sentence(text: str) -> str:

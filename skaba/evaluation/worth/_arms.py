@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -56,7 +57,7 @@ class Arms:
     combined: dict[str, Arm]
     outsiders: list[Arm]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Arm]:
         """Iterate over all arms."""
         return iter([*self.core, *self.free, *self.combined.values(), *self.outsiders])
 

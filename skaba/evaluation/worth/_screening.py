@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,22 +14,71 @@ from skaba.evaluation.worth._repeating import Repeater
 MOST_RIVALS = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class Screening:
     """What the fits before the first repetition showed.
 
     Parameters
     ----------
-    seconds : dict of str to float
-        By method, the expected time of a fit; of methods that were not tried in time, there is none.
-    ranked : list of str
-        The free rivals, the best first.
-    notes : list of str
+    arms : Arms
+    runs : list of dict of str to Result
+        Split by split, the results of ABA, the outsiders and the free rivals, as far as there was time.
+    plain_seconds : float
+        The time of plain training.
     """
 
-    seconds: dict[str, float]
-    ranked: list[str]
-    notes: list[str] = field(default_factory=list)
+    arms: Arms
+    runs: list[dict[str, Result]]
+    plain_seconds: float
+
+    def scores(self) -> dict[str, float]:
+        """Return the mean scores of the free rivals whose fits succeeded, the best first."""
+        tried = {arm.name: [run[arm.name].score for run in self.runs if arm.name in run] for arm in self.arms.free}
+        means = {name: float(np.mean(scores)) for name, scores in tried.items() if scores}
+        ranked = sorted(means, key=means.__getitem__, reverse=True)
+        return {name: means[name] for name in ranked if np.isfinite(means[name])}
+
+    def seconds(self) -> dict[str, float]:
+        """Return the expected times of fits. Combinations take the extra time of both of their parts."""
+        failed = self.failures()
+        found = {name: run.seconds for name, run in self.runs[0].items() if name not in failed}
+        aba = found.setdefault(ABA, ABA_COST * self.plain_seconds)
+        found |= {PLAIN: self.plain_seconds, RANDOM_MAP: aba}
+        for rival, arm in self.arms.combined.items():
+            if rival in found:
+                found[arm.name] = max(aba, aba + found[rival] - self.plain_seconds)
+        return {name: SLACK * seconds for name, seconds in found.items()}
+
+    def failures(self) -> dict[str, str]:
+        """Return by method why a fit failed."""
+        return {name: run.failure for every in self.runs for name, run in every.items() if run.failure}
+
+    def notes(self, chosen: list[Arm]) -> list[str]:
+        """Return what was tried, what failed, and what is not among the chosen arms for lack of time."""
+        scores, failures = self.scores(), self.failures()
+        notes = [f"{name} failed before the first repetition: {failure}." for name, failure in failures.items()]
+        if len(scores) > 1:
+            tried = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
+            notes.append(f"Free rivals were chosen on {len(self.runs)} other splits: {tried}.")
+        late = {arm.name for arm in [*self.arms.free, *self.arms.outsiders] if arm.name not in self.runs[0]}
+        late |= {name for group in self.options() for name in group} - {arm.name for arm in chosen}
+        return [*notes, f"Left out for lack of time: {', '.join(sorted(late))}."] if late else notes
+
+    def options(self) -> list[list[str]]:
+        """Return what may be repeated besides plain training, ABA and its random map, the most important first.
+
+        They are the best free rival, the outsiders, ABA on top of the best rival that it can be combined with, and
+        further rivals.
+        """
+        ranked, seconds = list(self.scores()), self.seconds()
+        outsiders = [[arm.name] for arm in self.arms.outsiders if arm.name in seconds]
+        combined = [[name, self.arms.combined[name].name] for name in ranked if name in self.arms.combined]
+        return [
+            *([name] for name in ranked[:1]),
+            *outsiders,
+            *combined[:1],
+            *([name] for name in ranked[1:MOST_RIVALS]),
+        ]
 
 
 def screen(repeater: Repeater, arms: Arms, seed: int, plain_seconds: float) -> Screening:
@@ -50,43 +98,19 @@ def screen(repeater: Repeater, arms: Arms, seed: int, plain_seconds: float) -> S
     Screening
     """
     aba = next(arm for arm in arms.core if arm.name == ABA)
-    first = repeater.once([aba, *arms.outsiders, *arms.free], seed, SCREENING)
-    second: dict[str, Result] = {}
-    if arms.free and repeater.budget.left(SCREENING) > SLACK * len(arms.free) * plain_seconds:
+    runs = [repeater.once([aba, *arms.outsiders, *arms.free], seed, SCREENING)]
+    if arms.free and repeater.budget.left(SCREENING) > SLACK * len(arms.free) * plain_seconds / repeater.n_workers:
         second = repeater.once(arms.free, seed + 1, SCREENING)
-    tried = {arm.name: [run[arm.name] for run in (first, second) if arm.name in run] for arm in arms.free}
-    # Scores of different splits cannot be compared, so a second split counts only if all rivals were fitted on it.
-    splits = 2 if len(second) == len(arms.free) else 1
-    scores = {name: np.mean([run.score for run in runs[:splits]]) for name, runs in tried.items() if runs}
-    ranked = sorted((name for name, score in scores.items() if np.isfinite(score)), key=lambda name: -scores[name])
-    shown = ", ".join(f"{name} {scores[name]:.3f}" for name in ranked)
-    notes = (
-        [f"Free rivals were chosen on {splits} other split{'s' * (splits > 1)}: {shown}."] if len(ranked) > 1 else []
-    )
-    failed = {name: run.failure for name, run in {**second, **first}.items() if run.failure}
-    notes += [
-        f"{name} failed before the first repetition: {failure}." for name, failure in failed.items() if name != ABA
-    ]
-    return Screening(_seconds(first, arms, plain_seconds), ranked, notes)
+        # Scores of different splits cannot be compared, so a second split counts only if all rivals were fitted on it.
+        runs += [second] if len(second) == len(arms.free) else []
+    return Screening(arms, runs, plain_seconds)
 
 
-def _seconds(first: Mapping[str, Result], arms: Arms, plain: float) -> dict[str, float]:
-    """Return the expected times of fits, with those of methods that resemble a method that was timed."""
-    found = {name: run.seconds for name, run in first.items() if not run.failure}
-    aba = found.setdefault(ABA, ABA_COST * plain)
-    found |= {PLAIN: plain, RANDOM_MAP: aba}
-    combined = {arm.name: aba + found[rival] - plain for rival, arm in arms.combined.items() if rival in found}
-    return {name: SLACK * max(seconds, 0.0) for name, seconds in {**found, **combined}.items()}
-
-
-def choose(arms: Arms, screening: Screening, seconds: float) -> list[Arm]:
-    """Return the arms that are repeated: plain training, ABA, its random map, the best free rival, and what fits.
-
-    Then come the outsiders, ABA on top of the best rival that it can be combined with, and further rivals.
+def choose(screening: Screening, seconds: float) -> list[Arm]:
+    """Return the arms that are repeated: plain training, ABA, its random map and the best free rival, and what fits.
 
     Parameters
     ----------
-    arms : Arms
     screening : Screening
     seconds : float
         The time for all repetitions.
@@ -95,15 +119,7 @@ def choose(arms: Arms, screening: Screening, seconds: float) -> list[Arm]:
     -------
     list of Arm
     """
-    required = [*(arm.name for arm in arms.core), *screening.ranked[:1]]
-    optional = [[arm.name] for arm in arms.outsiders if arm.name in screening.seconds]
-    rival = next((name for name in screening.ranked if name in arms.combined), None)
-    if rival is not None:
-        optional.append([rival, arms.combined[rival].name])
-    optional += [[name] for name in screening.ranked[:MOST_RIVALS]]
-    chosen = affordable(required, optional, screening.seconds, seconds)
-    wanted = {name for group in [required, *optional] for name in group}
-    late = [name for name in [*(arm.name for arm in arms.outsiders), *wanted] if name not in chosen]
-    if late := list(dict.fromkeys(late)):
-        screening.notes.append(f"Left out for lack of time: {', '.join(sorted(late))}.")
-    return [arm for arm in arms if arm.name in chosen]
+    best, *others = screening.options() or [[]]
+    required = [*(arm.name for arm in screening.arms.core), *best]
+    names = affordable(required, others, screening.seconds(), seconds)
+    return [arm for arm in screening.arms if arm.name in names]

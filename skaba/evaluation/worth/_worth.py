@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from skaba.evaluation._checks import COUNT, POSITIVE, SEED, check_parameters
 from skaba.evaluation._collecting import collected
+from skaba.evaluation._comparison import Comparison
 from skaba.evaluation._folds import Fold, Result
 from skaba.evaluation._report import score_name
 from skaba.evaluation._task import Task, check_arms, check_estimators, check_task
@@ -104,7 +105,8 @@ def worth(
     4. ABA on top of a free rival is above that rival and plain training: it is worth trying there.
     5. ABA is below plain training: do not use it.
     6. Otherwise it is not shown to help, and the advice says how small a gain the repetitions can show, and why
-       the rule for the strength did not augment, or what else is above plain training.
+       the rule for the strength did not augment, or what else is above plain training,
+       or does without a network and cannot be told apart from it.
 
     If plain training scores less than 0.9 on its training samples, and its held-out score still rises by 0.01 or more
     over the last quarter of the epochs, the advice is to train longer first.
@@ -145,27 +147,20 @@ def worth(
         arms, unusable = _usable(arms, task, repeater.fold(random_state))
         course = _watched(arms, repeater, random_state + MOST)
         screening = screen(repeater, arms, random_state + MOST, course.seconds)
-        runs = _repeated(arms, repeater, screening, random_state)
+        chosen = choose(screening, budget.left() * repeater.n_workers)
+        runs = _repeated(chosen, repeater, screening, random_state)
     name = scoring if isinstance(scoring, str) else "score" if scoring else score_name(net_of(estimator))
-    comparison = collected(runs, PLAIN, score_name=name, test_ratio=test_ratio(repeater.fold(random_state)))
-    groups_of = {arm.name: arm.group for arm in arms if arm.name in runs}
-    remark = _usual_remark(runs[ABA])
-    return Worth(
-        comparison,
-        groups_of,
-        advice(
-            Gains(comparison, groups_of),
-            combinations={arm.name: rival for rival, arm in arms.combined.items() if arm.name in runs},
-            course=course,
-            remark=remark,
-        ),
-        [
-            *_description(estimator, arms, repeater.fold(random_state)),
-            *screening.notes,
-            *unusable,
-            *([f"ABA: {remark}"] if remark else []),
-        ],
-    )
+    fold = repeater.fold(random_state)
+    comparison = collected(runs, PLAIN, score_name=name, test_ratio=test_ratio(fold))
+    notes = [*_description(estimator, arms, fold), *screening.notes(chosen), *unusable]
+    return _answer(comparison, arms, course, _usual_remark(runs[ABA]), notes)
+
+
+def _answer(comparison: Comparison, arms: Arms, course: Course, remark: str, notes: list[str]) -> Worth:
+    groups = {arm.name: arm.group for arm in arms if arm.name in comparison.scores}
+    combinations = {arm.name: rival for rival, arm in arms.combined.items() if arm.name in groups}
+    text = advice(Gains(comparison, groups), combinations=combinations, course=course, remark=remark)
+    return Worth(comparison, groups, text, [*notes, *([f"ABA: {remark}"] if remark else [])])
 
 
 def _checked(estimator: Any, X: Any, y: Any, groups: Any, scoring: Any) -> tuple[Arms, Task]:
@@ -207,14 +202,13 @@ def _watched(arms: Arms, repeater: Repeater, seed: int) -> Course:
     return course
 
 
-def _repeated(arms: Arms, repeater: Repeater, screening: Screening, random_state: int) -> dict[str, list[Result]]:
-    """Return the results of all repetitions; raise a ValueError if there are too few."""
-    budget, n_workers = repeater.budget, repeater.n_workers
-    chosen = choose(arms, screening, budget.left() * n_workers)
-    seconds = sum(screening.seconds[arm.name] for arm in chosen) / n_workers
+def _repeated(chosen: list[Arm], repeater: Repeater, screening: Screening, seed: int) -> dict[str, list[Result]]:
+    """Return the results of all repetitions; raise a ValueError if there is time for too few."""
+    budget, n_workers, expected = repeater.budget, repeater.n_workers, screening.seconds()
+    seconds = sum(expected[arm.name] for arm in chosen) / n_workers
     budget.check(budget.spent_minutes() + FEWEST * seconds / 60)
     repeater.bar.total = repeater.bar.n + len(chosen) * min(MOST, int(budget.left() / seconds))
-    runs = repeater.rounds(chosen, random_state, seconds)
+    runs = repeater.rounds(chosen, seed, seconds)
     if len(runs[PLAIN]) < 2:  # the fits took longer than they had taken before
         budget.check(FEWEST * budget.spent_minutes())
     return runs

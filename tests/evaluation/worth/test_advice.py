@@ -97,6 +97,11 @@ def test_nothing_shown_says_how_little_could_be_seen() -> None:
     assert "not shown to help" in advised(found)
 
 
+def test_an_outsider_that_is_not_worse_is_named() -> None:
+    assert "Without a network, linear SVM cannot be told apart from plain training: " in advised(gains(linear_SVM=0.0))
+    assert "linear SVM" not in advised(gains(linear_SVM=-0.05))
+
+
 def test_nothing_shown_gives_the_reason_of_the_rule_and_what_helps() -> None:
     text = advised(gains(mixup=0.05), remark="The strength stayed at 0.01: it does not overfit. Train longer.")
     assert "The strength stayed at 0.01: it does not overfit. Use mixup: +5.0 points" in text
