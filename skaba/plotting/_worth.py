@@ -13,6 +13,8 @@ from skaba.plotting._axes_display import AxesDisplay
 
 # From the palette of Okabe and Ito, which colour-blind readers can tell apart; the markers differ too.
 STYLES = {"free rivals": ("#0072B2", "s"), "ABA": ("#D55E00", "o"), "outsiders": ("#555555", "^")}
+MARGIN = 0.15
+"""The room at both sides, as a share of the width of what is drawn."""
 WIDTH = 78
 """Characters of a line of the title."""
 
@@ -22,7 +24,8 @@ class WorthDisplay(AxesDisplay):
     """The gain of each method over plain training, with its interval, grouped and under the advice.
 
     One row per method: free rivals, ABA with its control and combinations, and outsiders. A filled marker shows an
-    interval that lies to one side of 0. :meth:`from_results` draws what :func:`skaba.evaluation.worth` found.
+    interval that lies to one side of 0. Gains of outsiders that lie far below 0 are written at the left edge.
+    :meth:`from_results` draws what :func:`skaba.evaluation.worth` found.
 
     Parameters
     ----------
@@ -89,17 +92,29 @@ class WorthDisplay(AxesDisplay):
         return 8.0, 2.0 + 0.38 * len(self.methods_)
 
     def _draw(self) -> None:
-        gains, intervals = self.worth.comparison.differences(), self.worth.comparison.intervals()
         scale = 100 if self.worth.in_points else 1
+        means = {name: scale * float(values.mean()) for name, values in self.worth.comparison.differences().items()}
+        intervals = {name: scale * np.array(ends) for name, ends in self.worth.comparison.intervals().items()}
+        # An outsider far below plain training would leave no room for what matters.
+        shown = [name for name in self.methods_ if self.worth.groups[name] != "outsiders" or means[name] > 0]
+        ends = [0.0, *(means[name] for name in shown), *(end for name in shown for end in intervals[name])]
+        left, right = np.nanmin(ends), np.nanmax(ends)
+        room = MARGIN * (right - left) or 1.0
+        self.ax_.set_xlim(left - room, right + room)
         self.ax_.axvline(0, color="black", linestyle="--", linewidth=1, zorder=1)
         for row, name in enumerate(self.methods_):
-            self._draw_row(row, name, scale * gains[name].mean(), scale * np.array(intervals[name]))
+            self._draw_row(row, STYLES[self.worth.groups[name]], means[name], intervals[name])
         self._label(scale)
 
-    def _draw_row(self, row: int, name: str, mean: float, interval: Any) -> None:
-        colour, marker = STYLES[self.worth.groups[name]]
+    def _draw_row(self, row: int, style: tuple[str, str], mean: float, interval: Any) -> None:
+        """Draw a gain with its interval, or write it at the left edge if it lies beyond."""
+        colour, marker = style
         if not np.isnan(interval).any():
             self.ax_.hlines(row, *interval, color=colour, linewidth=2)
+        edge = self.ax_.get_xlim()[0]
+        if mean < edge:
+            self.ax_.text(edge, row - 0.1, f" < {mean:.3g}", color=colour, fontsize="small")
+            return
         is_shown = bool((interval > 0).all() or (interval < 0).all())
         fill = colour if is_shown else "white"
         self.ax_.plot(mean, row, marker, color=colour, markerfacecolor=fill, markersize=8)

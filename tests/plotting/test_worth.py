@@ -9,7 +9,7 @@ from skaba.plotting._worth import STYLES
 GROUPS = {"plain": "plain", "SVM": "outsiders", "ABA": "ABA", "mixup": "free rivals", "random map": "ABA"}
 SCORES = {
     "plain": [0.5, 0.6, 0.4],
-    "SVM": [0.5, 0.3, 0.6],
+    "SVM": [0.5, 0.59, 0.42],
     "ABA": [0.7, 0.79, 0.61],
     "mixup": [0.52, 0.58, 0.41],
     "random map": [0.5, 0.6, 0.4],
@@ -52,9 +52,19 @@ def test_the_advice_is_the_title_and_scores_are_at_the_right():
     assert " ".join(title.split()) == ("Do this. " * 30).strip()
     assert max(map(len, title.splitlines())) <= 78
     right = shown.ax_.child_axes[0]
-    assert [tick.get_text() for tick in right.get_yticklabels()] == ["50.3", "70.0", "50.0", "46.7"]
+    assert [tick.get_text() for tick in right.get_yticklabels()] == ["50.3", "70.0", "50.0", "50.3"]
     assert "plain 50.0" in shown.ax_.get_xlabel()
     assert "3 random splits" in shown.ax_.get_xlabel()
+
+
+def test_an_outsider_far_below_is_written_at_the_edge():
+    shown = WorthDisplay.from_results(found(SVM=[0.1, 0.2, 0.0]))
+    edge = shown.ax_.get_xlim()[0]
+    assert edge > -20
+    assert [text.get_text().strip() for text in shown.ax_.texts] == ["< -40"]
+    far_above = WorthDisplay.from_results(found(SVM=[0.9, 0.95, 0.8]))
+    assert far_above.ax_.get_xlim()[1] > 40
+    assert not far_above.ax_.texts
 
 
 def test_other_scores_are_drawn_as_they_are():
