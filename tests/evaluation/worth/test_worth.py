@@ -107,6 +107,30 @@ def test_only_whole_rounds_are_reported(table: Any, monkeypatch: pytest.MonkeyPa
     assert next(clock) < 60 + 5
 
 
+def test_rivals_are_chosen_on_splits_that_are_not_reported(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate, seeds = _repeating.evaluate, []
+    monkeypatch.setattr(
+        _repeating, "evaluate", lambda *given, **more: seeds.append(given[3]) or evaluate(*given, **more)
+    )
+    given = worth(ABAClassifier(table_net, strength=0.1, **SETTINGS), *table, random_state=4)
+    n_free, n_outsiders, n_arms = 3, 3, len(given.groups)
+    assert seeds == [14] * (1 + n_outsiders + n_free) + [15] * n_free + [4] * n_arms + [5] * n_arms + [6] * n_arms
+
+
+def test_too_few_repetitions_are_an_error(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fits seem to take no time until the first repetition, which then takes all of it."""
+    once, now = _repeating.Repeater.once, [0.0]
+
+    def slow(self: Any, arms: Any, seed: int, share: float = 1.0) -> Any:
+        now[0] += 1000.0 * (share == 1)
+        return once(self, arms, seed, share)
+
+    monkeypatch.setattr(_budget, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_repeating.Repeater, "once", slow)
+    with pytest.raises(ValueError, match="minutes=1 is too short"):
+        worth(ABAClassifier(table_net, **SETTINGS), *table, minutes=1)
+
+
 def test_the_users_aba_and_strength_are_judged_in_a_pipeline(table: Any) -> None:
     net = ABAClassifier(table_net, augmenter="fast_aba", augmenter__share=0.5, strength=0.3, **SETTINGS)
     given = worth(make_pipeline(StandardScaler(), net), *table)
