@@ -28,9 +28,9 @@ class Budget:
         self.start = monotonic()
         self.seconds = 60 * minutes
 
-    def left(self, share: float = 1.0) -> float:
-        """Return the seconds that are left of a share of the time; negative if it is over."""
-        return share * self.seconds - (monotonic() - self.start)
+    def left(self, reserve: float = 0.0) -> float:
+        """Return the seconds that are left until a reserve is all that is left; negative if the time is over."""
+        return self.seconds - reserve - (monotonic() - self.start)
 
     def spent_minutes(self) -> float:
         """Return the minutes that have passed."""
@@ -46,10 +46,23 @@ class Budget:
             )
 
 
-def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
-    """Return the shortest time for an answer, by the counted costs of the methods.
+def least_seconds(plain_seconds: float) -> float:
+    """Return the time of the fewest repetitions of plain training, ABA, its random map and a free rival.
 
-    Plain training is timed once, ABA too; then plain training, ABA, its random map and a free rival are repeated.
+    Parameters
+    ----------
+    plain_seconds : float
+        The time of plain training; the others follow from it by their counted costs.
+
+    Returns
+    -------
+    float
+    """
+    return SLACK * plain_seconds * FEWEST * (2 + 2 * ABA_COST)
+
+
+def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
+    """Return the shortest time for an answer: plain training and ABA are timed, and then come the repetitions.
 
     Parameters
     ----------
@@ -62,8 +75,8 @@ def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
     -------
     float
     """
-    trained = 1 + (ABA_COST + FEWEST * (2 + 2 * ABA_COST)) / n_jobs
-    return SLACK * plain_seconds * trained / 60
+    timed = SLACK * plain_seconds * (1 + ABA_COST / n_jobs)
+    return (timed + least_seconds(plain_seconds) / n_jobs) / 60
 
 
 def affordable(

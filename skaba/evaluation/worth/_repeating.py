@@ -55,15 +55,15 @@ class Repeater:
         """Return the training and the test samples of a seed."""
         return make_folds(self.cv, self.task, seed)[0]
 
-    def once(self, arms: Sequence[Arm], seed: int, share: float = 1.0) -> dict[str, Result]:
+    def once(self, arms: Sequence[Arm], seed: int, reserve: float = 0.0) -> dict[str, Result]:
         """Fit each arm on the split of a seed.
 
         Parameters
         ----------
         arms : sequence of Arm
         seed : int
-        share : float, default=1
-            The share of the time after which no result is waited for.
+        reserve : float, default=0
+            No further result is waited for if no more seconds than these are left.
 
         Returns
         -------
@@ -75,11 +75,12 @@ class Repeater:
         found: dict[str, Result] = {}
         # Few fits are begun ahead, and closing the generator drops them, so that the time limit holds.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="n_jobs")
-        with closing(parallel(tasks)) as results:
+        with warnings.catch_warnings(), closing(parallel(tasks)) as results:
+            warnings.filterwarnings("ignore", ".*tasks.* not used")  # joblib warns of the dropped fits
             for arm, result in zip(arms, results, strict=False):
                 found[arm.name] = result
                 self.bar.update()
-                if self.budget.left(share) < 0:
+                if self.budget.left(reserve) < 0:
                     break
         return found
 

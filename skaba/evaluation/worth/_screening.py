@@ -8,10 +8,11 @@ import numpy as np
 
 from skaba.evaluation._folds import Result
 from skaba.evaluation.worth._arms import ABA, ABA_COST, PLAIN, RANDOM_MAP, Arm, Arms
-from skaba.evaluation.worth._budget import SCREENING, SLACK, affordable
+from skaba.evaluation.worth._budget import SCREENING, SLACK, affordable, least_seconds
 from skaba.evaluation.worth._repeating import Repeater
 
 MOST_RIVALS = 3
+MOST_SPLITS = 2
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,17 @@ class Screening:
         ranked = sorted(means, key=means.__getitem__, reverse=True)
         return {name: means[name] for name in ranked if np.isfinite(means[name])}
 
+    def ranked(self) -> list[str]:
+        """Return the free rivals, the best first; if none was tried in time, the first one."""
+        untried = [arm.name for arm in self.arms.free if arm.name not in self.failures()]
+        return list(self.scores()) or untried[:1]
+
     def seconds(self) -> dict[str, float]:
         """Return the expected times of fits. Combinations take the extra time of both of their parts."""
         failed = self.failures()
         found = {name: run.seconds for name, run in self.runs[0].items() if name not in failed}
         aba = found.setdefault(ABA, ABA_COST * self.plain_seconds)
+        found = {**dict.fromkeys(self.ranked(), self.plain_seconds), **found}
         found |= {PLAIN: self.plain_seconds, RANDOM_MAP: aba}
         for rival, arm in self.arms.combined.items():
             if rival in found:
@@ -59,9 +66,10 @@ class Screening:
         notes = [f"{name} failed before the first repetition: {failure}." for name, failure in failures.items()]
         if len(scores) > 1:
             tried = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
-            notes.append(f"Free rivals were chosen on {len(self.runs)} other splits: {tried}.")
+            notes.append(f"Free rivals were chosen by their scores on other splits ({len(self.runs)}): {tried}.")
         late = {arm.name for arm in [*self.arms.free, *self.arms.outsiders] if arm.name not in self.runs[0]}
-        late |= {name for group in self.options() for name in group} - {arm.name for arm in chosen}
+        late |= {name for group in self.options() for name in group}
+        late -= {arm.name for arm in chosen}
         return [*notes, f"Left out for lack of time: {', '.join(sorted(late))}."] if late else notes
 
     def options(self) -> list[list[str]]:
@@ -70,7 +78,7 @@ class Screening:
         They are the best free rival, the outsiders, ABA on top of the best rival that it can be combined with, and
         further rivals.
         """
-        ranked, seconds = list(self.scores()), self.seconds()
+        ranked, seconds = self.ranked(), self.seconds()
         outsiders = [[arm.name] for arm in self.arms.outsiders if arm.name in seconds]
         combined = [[name, self.arms.combined[name].name] for name in ranked if name in self.arms.combined]
         return [
@@ -98,9 +106,11 @@ def screen(repeater: Repeater, arms: Arms, seed: int, plain_seconds: float) -> S
     Screening
     """
     aba = next(arm for arm in arms.core if arm.name == ABA)
-    runs = [repeater.once([aba, *arms.outsiders, *arms.free], seed, SCREENING)]
-    if arms.free and repeater.budget.left(SCREENING) > SLACK * len(arms.free) * plain_seconds / repeater.n_workers:
-        second = repeater.once(arms.free, seed + 1, SCREENING)
+    budget = repeater.budget
+    reserve = max((1 - SCREENING) * budget.seconds, least_seconds(plain_seconds) / repeater.n_workers)
+    runs = [repeater.once([aba, *arms.outsiders, *arms.free], seed, reserve)]
+    if arms.free and budget.left(reserve) > SLACK * len(arms.free) * plain_seconds / repeater.n_workers:
+        second = repeater.once(arms.free, seed + 1, reserve)
         # Scores of different splits cannot be compared, so a second split counts only if all rivals were fitted on it.
         runs += [second] if len(second) == len(arms.free) else []
     return Screening(arms, runs, plain_seconds)

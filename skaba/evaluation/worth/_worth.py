@@ -24,7 +24,7 @@ from skaba.evaluation.worth._budget import FEWEST, MOST, Budget, needed_minutes
 from skaba.evaluation.worth._gains import Gains
 from skaba.evaluation.worth._repeating import Repeater, splitter, test_ratio
 from skaba.evaluation.worth._results import Worth
-from skaba.evaluation.worth._screening import Screening, choose, screen
+from skaba.evaluation.worth._screening import MOST_SPLITS, Screening, choose, screen
 from skaba.evaluation.worth._training import Course, watched_training
 
 
@@ -104,9 +104,9 @@ def worth(
        If ABA is not above its random map, the gain need not come from attribution.
     4. ABA on top of a free rival is above that rival and plain training: it is worth trying there.
     5. ABA is below plain training: do not use it.
-    6. Otherwise it is not shown to help, and the advice says how small a gain the repetitions can show, and why
-       the rule for the strength did not augment, or what else is above plain training,
-       or does without a network and cannot be told apart from it.
+    6. Otherwise it is not shown to help. The advice says how small a gain the repetitions can show, why the rule for
+       the strength missed its target, and what else is above plain training, or at least not told apart from it
+       without a network.
 
     If plain training scores less than 0.9 on its training samples, and its held-out score still rises by 0.01 or more
     over the last quarter of the epochs, the advice is to train longer first.
@@ -144,15 +144,15 @@ def worth(
     arms, task = _checked(estimator, X, y, groups, scoring)
     with tqdm(desc="fits", disable=not progress) as bar:
         repeater = Repeater(task, splitter(task, train_size), budget, n_jobs, bar)
-        arms, unusable = _usable(arms, task, repeater.fold(random_state))
+        folds = [repeater.fold(random_state + number) for number in range(MOST + MOST_SPLITS)]
+        arms, unusable = _usable(arms, task, folds[0])
         course = _watched(arms, repeater, random_state + MOST)
         screening = screen(repeater, arms, random_state + MOST, course.seconds)
         chosen = choose(screening, budget.left() * repeater.n_workers)
         runs = _repeated(chosen, repeater, screening, random_state)
     name = scoring if isinstance(scoring, str) else "score" if scoring else score_name(net_of(estimator))
-    fold = repeater.fold(random_state)
-    comparison = collected(runs, PLAIN, score_name=name, test_ratio=test_ratio(fold))
-    notes = [*_description(estimator, arms, fold), *screening.notes(chosen), *unusable]
+    comparison = collected(runs, PLAIN, score_name=name, test_ratio=test_ratio(folds[0]))
+    notes = [*_description(estimator, arms, folds[0]), *screening.notes(chosen), *unusable]
     return _answer(comparison, arms, course, _usual_remark(runs[ABA]), notes)
 
 

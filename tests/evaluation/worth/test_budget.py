@@ -41,7 +41,7 @@ def test_a_budget_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_budget, "monotonic", lambda: now[0])
     budget = Budget(2)
     now[0] += 30
-    assert (budget.left(), budget.left(0.5), budget.spent_minutes()) == (90, 30, 0.5)
+    assert (budget.left(), budget.left(60), budget.spent_minutes()) == (90, 30, 0.5)
     budget.check(2)
     with pytest.raises(ValueError, match=r"minutes=2 is too short.*need about 2\.4 minutes"):
         budget.check(2.31)

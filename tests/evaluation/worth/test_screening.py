@@ -73,6 +73,14 @@ def test_what_was_not_tried_in_time_is_left_out() -> None:
     assert found.notes(chosen) == ["Left out for lack of time: boosting, dropout, mixup, shift."]
 
 
+def test_if_no_free_rival_was_tried_in_time_the_first_one_is_required() -> None:
+    found = screening({"ABA": 0.9})
+    assert names(found, 0.0) == [*CORE, "label smoothing"]
+    assert found.notes(choose(found, 0.0)) == [
+        "Left out for lack of time: ABA on top of label smoothing, SVM, boosting, dropout, mixup, shift."
+    ]
+
+
 def test_an_aba_that_failed_is_expected_to_take_its_counted_time() -> None:
     seconds = screening(FIRST, failed=("ABA",)).seconds()
     assert seconds["ABA"] == seconds["random map"] == pytest.approx(1.1 * 1.67)

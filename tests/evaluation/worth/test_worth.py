@@ -68,7 +68,7 @@ def test_the_table_has_the_advice_first_and_every_method(found: Worth) -> None:
         assert any(f" {name} |" in line for line in lines)
     assert "Trained on 45 samples, scored on 15." in lines[-1]
     assert "mend_aba with strength auto" in lines[-1]
-    assert "Free rivals were chosen on 2 other splits" in lines[-1]
+    assert "Free rivals were chosen by their scores on other splits (2)" in lines[-1]
     assert str(found) == found.table()
 
 
@@ -121,9 +121,9 @@ def test_too_few_repetitions_are_an_error(table: Any, monkeypatch: pytest.Monkey
     """The fits seem to take no time until the first repetition, which then takes all of it."""
     once, now = _repeating.Repeater.once, [0.0]
 
-    def slow(self: Any, arms: Any, seed: int, share: float = 1.0) -> Any:
-        now[0] += 1000.0 * (share == 1)
-        return once(self, arms, seed, share)
+    def slow(self: Any, arms: Any, seed: int, reserve: float = 0.0) -> Any:
+        now[0] += 1000.0 * (reserve == 0)
+        return once(self, arms, seed, reserve)
 
     monkeypatch.setattr(_budget, "monotonic", lambda: now[0])
     monkeypatch.setattr(_repeating.Repeater, "once", slow)
@@ -164,6 +164,12 @@ def test_groups_stay_together(table: Any) -> None:
         ((train, test),) = make_folds(_repeating.splitter(task, 0.5), task, seed)
         assert len(train) == len(test) == 30
         assert not set(groups[train]) & set(groups[test])
+
+
+def test_groups_that_leave_a_class_without_training_samples_are_refused(table: Any) -> None:
+    """Before any fit, although only some of the splits do so."""
+    with pytest.raises(ValueError, match="is among the test samples of a fold, but not among its training samples"):
+        worth(ABAClassifier(table_net, **SETTINGS), *table, groups=table[1] * 10 + np.arange(60) % 2)
 
 
 def test_a_method_that_fails_is_reported(table: Any) -> None:
