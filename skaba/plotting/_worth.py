@@ -110,7 +110,8 @@ class WorthDisplay(AxesDisplay):
         """Draw a gain with its interval, or write it at the left edge if it lies beyond."""
         colour, marker = style
         if not np.isnan(interval).any():
-            self.ax_.hlines(row, *interval, color=colour, linewidth=2)
+            # A line and not hlines, whose place the legend would not avoid.
+            self.ax_.plot(interval, [row, row], color=colour, linewidth=2)
         edge = self.ax_.get_xlim()[0]
         if mean < edge:
             self.ax_.text(edge, row - 0.1, f" < {mean:.3g}", color=colour, fontsize="small")

@@ -120,14 +120,14 @@ def _on_top(gains: Gains, combinations: dict[str, str]) -> str:
 
 
 def _other(gains: Gains) -> str:
-    """Return what else is above plain training, or does without a network and cannot be told apart from it."""
+    """Return what else is above plain training, or scores as much without a network."""
     other = gains.best(name for name in gains.members(FREE, OUTSIDER) if gains.of(name).is_above)
     if other is not None:
         return f"Use {other}: {gains.of(other)} over plain training."
-    simple = gains.best(name for name in gains.members(OUTSIDER) if not gains.of(name).is_below)
-    if simple is None:
+    simple = gains.best(gains.members(OUTSIDER))
+    if simple is None or gains.means[simple] < gains.means[PLAIN]:
         return ""
-    return f"Without a network, {simple} cannot be told apart from plain training: {gains.of(simple)}."
+    return f"Without a network, {simple} scores as much as plain training: {gains.of(simple)}."
 
 
 def _first_sentence(text: str) -> str:

@@ -105,8 +105,7 @@ def worth(
     4. ABA on top of a free rival is above that rival and plain training: it is worth trying there.
     5. ABA is below plain training: do not use it.
     6. Otherwise it is not shown to help. The advice says how small a gain the repetitions can show, why the rule for
-       the strength missed its target, and what else is above plain training, or at least not told apart from it
-       without a network.
+       the strength missed its target, and what else is above plain training, or scores as much without a network.
 
     If plain training scores less than 0.9 on its training samples, and its held-out score still rises by 0.01 or more
     over the last quarter of the epochs, the advice is to train longer first.
