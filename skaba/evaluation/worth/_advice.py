@@ -31,6 +31,7 @@ def advice(gains: Gains, *, combinations: dict[str, str], course: Course | None 
     failed = [name for name in (PLAIN, ABA, RANDOM_MAP) if name not in gains.means]
     if failed:
         return f"There is no advice, because fits failed: {', '.join(failed)}."
+    # The outsider's advantage does not answer whether ABA helps the network, so both are said.
     first, second = _on_aba(gains, combinations, remark)
     instead = _instead(gains)
     if course is not None and course.is_short:
@@ -85,6 +86,7 @@ def _with_a_gain(gains: Gains, on_top: str) -> tuple[str, str]:
     """Return the advice if ABA is above plain training."""
     gain, over_random = gains.of(ABA), gains.of(ABA, RANDOM_MAP)
     free = gains.members(FREE)
+    # ABA must beat each rival and not only the best one: the best was chosen by these scores, which flatter it.
     best = gains.best(name for name in free if not gains.of(ABA, name).is_above)
     if best is not None and gains.of(best, ABA).is_above:
         return f"Use {best} instead of ABA: {gains.of(best)} over plain training, where ABA earns {gain}.", on_top

@@ -83,6 +83,7 @@ def make_arms(estimator: Any, X: Any, y: Any) -> Arms:
         If its augmenter is not an ABA, or X is of no known kind.
     """
     data = data_of(estimator, X, y)
+    # Without its strength, which belongs to the ABA: rivals bring theirs.
     plain = with_net(estimator, clone_with(net_of(estimator), {"augmenter": None, "strength": None}))
     aba, control = _with_aba(estimator)
     free = [rival for rival in find_rivals(estimator, X, y) if rival.cost <= 1]

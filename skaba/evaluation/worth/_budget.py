@@ -101,6 +101,7 @@ def affordable(
     list of str
         The required methods, then the added ones.
     """
+    # Further methods must not cost repetitions, without which no interval is narrow.
     chosen = list(dict.fromkeys(required))
     repetitions = min(WANTED, max(FEWEST, int(seconds / sum(seconds_of[name] for name in chosen))))
     for group in optional:

@@ -80,6 +80,7 @@ class Gains:
 
     def of(self, name: str, over: str = PLAIN) -> Gain:
         """Return the gain of a method over another one."""
+        # The comparison subtracts and corrects for shared samples; only what it subtracts changes.
         against = replace(self.comparison, reference=over)
         low, high = against.intervals()[name]
         return Gain(float(against.differences()[name].mean()), low, high, self.in_points)

@@ -48,6 +48,7 @@ class Screening:
         """Return the expected times of fits. Combinations take the extra time of both of their parts."""
         failed = self.failures()
         found = {name: run.seconds for name, run in self.runs[0].items() if name not in failed}
+        # Measured times include what operations do not count, such as preparing samples and launching kernels.
         aba = found.setdefault(ABA, ABA_COST * self.plain_seconds)
         found = {**dict.fromkeys(self.ranked(), self.plain_seconds), **found}
         found |= {PLAIN: self.plain_seconds, RANDOM_MAP: aba}

@@ -86,6 +86,7 @@ def watched_training(plain: Any, task: Task, fold: Fold, seed: int) -> Course:
     weights = _kept_weights(fitted_net(fitted))
     if weights is None:
         return Course(seconds, train, after, after)
+    # The fit is used for nothing else, so the earlier weights may replace the final ones.
     fitted_net(fitted).module_.load_state_dict(weights)
     return Course(seconds, train, float(fitted.score(*held_out)), after)
 

@@ -143,6 +143,7 @@ def worth(
     arms, task = _checked(estimator, X, y, groups, scoring)
     with tqdm(desc="fits", disable=not progress) as bar:
         repeater = Repeater(task, splitter(task, train_size), budget, n_jobs, bar)
+        # All splits are made now, because one without a class in its training part would end the run later.
         folds = [repeater.fold(random_state + number) for number in range(MOST + MOST_SPLITS)]
         arms, unusable = _usable(arms, task, folds[0])
         course = _watched(arms, repeater, random_state + MOST)
@@ -206,6 +207,7 @@ def _repeated(chosen: list[Arm], repeater: Repeater, screening: Screening, seed:
     budget, n_workers, expected = repeater.budget, repeater.n_workers, screening.seconds()
     seconds = sum(expected[arm.name] for arm in chosen) / n_workers
     budget.check(budget.spent_minutes() + FEWEST * seconds / 60)
+    # The bar could not know its end before the methods were chosen.
     repeater.bar.total = repeater.bar.n + len(chosen) * min(MOST, int(budget.left() / seconds))
     runs = repeater.rounds(chosen, seed, seconds)
     if len(runs[PLAIN]) < 2:  # the fits took longer than they had taken before
