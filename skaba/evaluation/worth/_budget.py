@@ -46,19 +46,19 @@ class Budget:
             )
 
 
-def least_seconds(plain_seconds: float) -> float:
+def least_seconds(plain_seconds: float, aba_seconds: float) -> float:
     """Return the time of the fewest repetitions of plain training, ABA, its random map and a free rival.
 
     Parameters
     ----------
-    plain_seconds : float
-        The time of plain training; the others follow from it by their counted costs.
+    plain_seconds, aba_seconds : float
+        The times of plain training and of training with ABA.
 
     Returns
     -------
     float
     """
-    return SLACK * plain_seconds * FEWEST * (2 + 2 * ABA_COST)
+    return SLACK * FEWEST * 2 * (plain_seconds + aba_seconds)
 
 
 def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
@@ -75,8 +75,8 @@ def needed_minutes(plain_seconds: float, *, n_jobs: int = 1) -> float:
     -------
     float
     """
-    timed = SLACK * plain_seconds * (1 + ABA_COST / n_jobs)
-    return (timed + least_seconds(plain_seconds) / n_jobs) / 60
+    aba_seconds = ABA_COST * plain_seconds  # by its operations, until it is timed
+    return (SLACK * (plain_seconds + aba_seconds) + least_seconds(plain_seconds, aba_seconds) / n_jobs) / 60
 
 
 def affordable(

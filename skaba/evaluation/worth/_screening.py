@@ -8,7 +8,7 @@ import numpy as np
 
 from skaba.evaluation._folds import Result
 from skaba.evaluation.worth._arms import ABA, ABA_COST, PLAIN, RANDOM_MAP, Arm, Arms
-from skaba.evaluation.worth._budget import SCREENING, SLACK, affordable, least_seconds
+from skaba.evaluation.worth._budget import FEWEST, SCREENING, SLACK, WANTED, affordable, least_seconds
 from skaba.evaluation.worth._repeating import Repeater
 
 MOST_RIVALS = 3
@@ -106,15 +106,19 @@ def screen(repeater: Repeater, arms: Arms, seed: int, plain_seconds: float) -> S
     -------
     Screening
     """
-    aba = next(arm for arm in arms.core if arm.name == ABA)
-    budget = repeater.budget
-    reserve = max((1 - SCREENING) * budget.seconds, least_seconds(plain_seconds) / repeater.n_workers)
-    runs = [repeater.once([aba, *arms.outsiders, *arms.free], seed, reserve)]
-    if arms.free and budget.left(reserve) > SLACK * len(arms.free) * plain_seconds / repeater.n_workers:
+    budget, n_workers = repeater.budget, repeater.n_workers
+    first = repeater.once([*(arm for arm in arms.core if arm.name == ABA), *arms.outsiders], seed)
+    aba_seconds = Screening(arms, [first], plain_seconds).seconds()[ABA]
+    # What is spent here is lost for the repetitions, whose time is known better now than by counted costs.
+    reserve = max((1 - SCREENING) * budget.seconds, least_seconds(plain_seconds, aba_seconds) / n_workers)
+    if budget.left(reserve) > 0:
+        first |= repeater.once(arms.free, seed, reserve)
+    reserve = max(reserve, WANTED / FEWEST * least_seconds(plain_seconds, aba_seconds) / n_workers)
+    second: dict[str, Result] = {}
+    if arms.free and budget.left(reserve) > SLACK * len(arms.free) * plain_seconds / n_workers:
         second = repeater.once(arms.free, seed + 1, reserve)
-        # Scores of different splits cannot be compared, so a second split counts only if all rivals were fitted on it.
-        runs += [second] if len(second) == len(arms.free) else []
-    return Screening(arms, runs, plain_seconds)
+    # Scores of different splits cannot be compared, so a second split counts only if all rivals were fitted on it.
+    return Screening(arms, [first, second] if second and len(second) == len(arms.free) else [first], plain_seconds)
 
 
 def choose(screening: Screening, seconds: float) -> list[Arm]:

@@ -122,7 +122,7 @@ def test_too_few_repetitions_are_an_error(table: Any, monkeypatch: pytest.Monkey
     once, now = _repeating.Repeater.once, [0.0]
 
     def slow(self: Any, arms: Any, seed: int, reserve: float = 0.0) -> Any:
-        now[0] += 1000.0 * (reserve == 0)
+        now[0] += 1000.0 * (seed == 0)
         return once(self, arms, seed, reserve)
 
     monkeypatch.setattr(_budget, "monotonic", lambda: now[0])
