@@ -72,10 +72,10 @@ def _on_aba(gains: Gains, combinations: dict[str, str], remark: str) -> tuple[st
     if gain.is_below:
         return f"Do not use ABA here: {gain} compared with plain training.", _other(gains)
     # Half the width is what a mean gain must exceed for its interval to lie above 0.
+    least = gain.written((gain.high - gain.low) / 2, sign=False)
     seen = (
-        f"; {gains.comparison.n_seeds} repetitions cannot show gains below "
-        f"{gain.written((gain.high - gain.low) / 2, sign=False)}{gain.unit}"
-        if gain.high > gain.low
+        f"; {gains.comparison.n_seeds} repetitions cannot show gains below {least}{gain.unit}"
+        if gain.interval and float(least)
         else ""
     )
     first = f"ABA is not shown to help here: {gain} over plain training{seen}."

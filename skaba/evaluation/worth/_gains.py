@@ -55,8 +55,10 @@ class Gain:
 
     @property
     def interval(self) -> str:
-        """The interval as text; empty if there is none."""
-        return "" if math.isnan(self.low) else f" [{self.written(self.low)}, {self.written(self.high)}]"
+        """The interval as text; empty if there is none, or it has no width."""
+        if math.isnan(self.low) or self.high - self.low <= ROUNDING:
+            return ""
+        return f" [{self.written(self.low)}, {self.written(self.high)}]"
 
     def __str__(self) -> str:
         return f"{self.written(self.mean)}{self.unit}{self.interval}"
