@@ -5,8 +5,8 @@
 The numbers of training samples, networks and epochs are those of the experiments E4, at the scale "cpu": 100 digits of
 8 x 8 pixels, and 20 tumours. To fit into the time, messages are fewer than there, 200 of 5 groups, and shorter, 60
 words; the network has a quarter of the channels, and 30 epochs. Pools are training and validation sets; test sets are
-left alone. FOLDER holds 20 Newsgroups and word vectors, as for ``skaba experiment``. With --out, tables and pictures are
-kept.
+left alone. FOLDER holds 20 Newsgroups and word vectors, as for ``skaba experiment``. With --out, tables and pictures
+are kept.
 """
 
 from __future__ import annotations
