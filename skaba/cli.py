@@ -122,6 +122,35 @@ def judge_methods(
         typer.echo(f"not {name}: {reason}")
 
 
+@app.command("worth")
+def worth_of_augmentation(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".npz file with X and y.")],
+    module: Annotated[str | None, typer.Option(help="Your network, as my_nets:Net.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Its embedding, if X holds word ids.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time limit.")] = 5.0,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every training.")] = 100,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples of a training step.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first repetition.")] = 0,
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for the table and the picture.")] = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Say whether attribution-based augmentation is worth it for your data and network.
+
+    It is compared with plain training, with regularisers that cost nothing, and with models other than networks.
+    Without --module, a network of skaba is taken that suits the samples.
+    """
+    from skaba.experiment import Network, worth_of_file, write_worth
+
+    with _errors_in_a_line(ValueError, TypeError):
+        network = Network(module, layer, epochs, lr, batch_size)
+        found = worth_of_file(file, network, minutes=minutes, random_state=seed, n_jobs=jobs, progress=True)
+    typer.echo(found.table())
+    if out is not None:
+        write_worth(found, out)
+        typer.echo(f"\nThe table and the picture are in {out.resolve()}")
+
+
 @experiments.command("list")
 def list_names() -> None:
     """List the experiments that come with the package."""

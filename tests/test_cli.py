@@ -122,7 +122,15 @@ def test_the_command_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "verb",
-    [(), ("demo",), ("methods",), ("judge",), ("experiment",), *(("experiment", v) for v in ("list", "run", "report"))],
+    [
+        (),
+        ("demo",),
+        ("methods",),
+        ("judge",),
+        ("worth",),
+        ("experiment",),
+        *(("experiment", v) for v in ("list", "run", "report")),
+    ],
 )
 def test_help_answers_in_under_a_second(verb):
     """Of the processor's time, which other processes do not lengthen: a quarter of a second where this was written."""
@@ -226,3 +234,41 @@ def test_an_experiment_that_runs_out_of_time_has_a_status_of_its_own(tmp_path):
     result, _ = experiment(tmp_path, "run", "{}/small.toml", "--out", "{}/out", "--minutes", 0, "--jobs", 1)
     assert result.exit_code == 3
     assert "Time is over: 0 of the 1 fits" in result.output
+
+
+# --- skaba worth
+
+
+def worth_of(tmp_path, *arguments):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    np.savez(tmp_path / "own.npz", X=rng.normal(size=(60, 4)) + y[:, None], y=y)
+    return run(app, ["worth", str(tmp_path / "own.npz"), "--epochs", "1", *arguments], env={"COLUMNS": "200"})
+
+
+def test_worth_prints_its_table_and_writes_it_with_the_picture(tmp_path, monkeypatch):
+    from skaba.evaluation.worth import _repeating
+
+    monkeypatch.setattr(_repeating, "MOST", 3)
+    result = worth_of(tmp_path, "--minutes", "1", "--seed", "4", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    table = (tmp_path / "out" / "worth.md").read_text()
+    assert table in result.output
+    assert "| ABA | random map |" in table
+    assert "Means over 3 random splits" in table
+    assert (tmp_path / "out" / "worth.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--minutes", "0.000001"), "is too short"),
+        (("--layer", "embedding"), "holds float64, but with layer="),
+        (("--module", "nowhere:Net"), "nowhere:Net cannot be imported"),
+    ],
+)
+def test_what_worth_cannot_do_is_said(tmp_path, arguments, message):
+    result = worth_of(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", result.output)
+    assert "Traceback" not in result.output

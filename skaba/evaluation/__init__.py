@@ -1,4 +1,4 @@
-"""Judging fitted estimators: calibration, attacks, controls, rivals and comparisons."""
+"""Judging fitted estimators: calibration, attacks, controls, rivals, comparisons, and the worth of augmentation."""
 
 from skaba.evaluation._compare import compare
 from skaba.evaluation._comparison import Comparison
@@ -8,12 +8,14 @@ from skaba.evaluation._report import Report, report
 from skaba.evaluation.calibration import expected_calibration_error
 from skaba.evaluation.rivals import Rival, find_rivals, rivals
 from skaba.evaluation.robustness import PGD, score_under_attack
+from skaba.evaluation.worth import Worth, worth
 
 __all__ = [
     "PGD",
     "Comparison",
     "Report",
     "Rival",
+    "Worth",
     "compare",
     "controls",
     "expected_calibration_error",
@@ -23,4 +25,5 @@ __all__ = [
     "rivals",
     "score_under_attack",
     "size_of_changes",
+    "worth",
 ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from sklearn.exceptions import FitFailedWarning
 from tqdm import tqdm
 
 from skaba.evaluation._checks import COUNT, check_parameters
-from skaba.evaluation._comparison import Comparison, Values
-from skaba.evaluation._folds import Result, evaluate, make_folds
+from skaba.evaluation._collecting import collected
+from skaba.evaluation._comparison import Comparison
+from skaba.evaluation._folds import evaluate, make_folds
 from skaba.evaluation._task import check_arms, check_estimators, check_task
 
 
@@ -135,49 +133,10 @@ def compare(
     fits = Parallel(n_jobs=n_jobs, return_as="generator" if progress else "list")(tasks)
     results = list(tqdm(fits, total=len(tasks), desc="fits", disable=not progress))
     by_name = {name: results[place :: len(estimators)] for place, name in enumerate(estimators)}
-    n_folds = len(folds) // n_seeds
-    return Comparison(
-        scores={name: np.array([result.score for result in runs]) for name, runs in by_name.items()},
-        reference=next(iter(estimators)) if reference is None else reference,
-        n_folds=n_folds,
-        calibration=_collect(by_name, lambda result: result.calibration),
-        attacked={attack: _collect(by_name, _attacked_by(attack)) for attack in task.attacks},
+    return collected(
+        by_name,
+        next(iter(estimators)) if reference is None else reference,
         score_name=scoring if isinstance(scoring, str) else "score",
-        fit_seconds={name: np.array([result.seconds for result in runs]) for name, runs in by_name.items()},
-        operations={name: runs[0].operations for name, runs in by_name.items() if runs[0].operations is not None},
-        failures=_failures(by_name, n_folds),
+        n_folds=len(folds) // n_seeds,
+        attacks=task.attacks,
     )
-
-
-def _collect(by_name: dict[str, list[Result]], value_of: Callable[[Result], float | None]) -> Values:
-    """Return the values of the methods that have them; NaN where a fit failed."""
-    values = {
-        name: [np.nan if result.failure else value_of(result) for result in results]
-        for name, results in by_name.items()
-        if not all(result.failure for result in results)
-    }
-    # None: the method has no such value, for example no probabilities.
-    return {name: np.array(every) for name, every in values.items() if None not in every}
-
-
-def _attacked_by(attack: str) -> Callable[[Result], float | None]:
-    return lambda result: result.attacked.get(attack)
-
-
-def _failures(by_name: dict[str, list[Result]], n_folds: int) -> dict[str, str]:
-    """Return per method how many fits failed and why, and warn of them; raise a ValueError if all fits failed."""
-    found = {}
-    for name, results in by_name.items():
-        failed = [place for place, result in enumerate(results) if result.failure]
-        if failed:
-            seed, fold = divmod(failed[0], n_folds)
-            found[name] = (
-                f"{len(failed)} of {len(results)} fits failed, the first at seed {seed}, fold {fold}: "
-                f"{results[failed[0]].failure}"
-            )
-    text = "; ".join(f"{name}: {failure}" for name, failure in found.items())
-    if all(result.failure for results in by_name.values() for result in results):
-        raise ValueError(f"All fits failed. {text}")
-    if found:
-        warnings.warn(f"Some fits failed, and the others are kept. {text}", FitFailedWarning, stacklevel=3)
-    return found

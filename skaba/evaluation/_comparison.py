@@ -40,6 +40,8 @@ class Comparison:
         Matrix products, convolutions and attention are counted, for methods that are skaba estimators and not compiled.
     failures : dict of str to str, default={}
         By method, how many of its fits failed, and why the first one failed.
+    test_ratio : float, default=0
+        For random splits of the same samples: see :func:`paired_interval`.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class Comparison:
     fit_seconds: Values = field(default_factory=dict)
     operations: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    test_ratio: float = 0.0
 
     @property
     def n_seeds(self) -> int:
@@ -116,7 +119,11 @@ class Comparison:
         """
         undefined = float("nan"), float("nan")
         return {
-            name: paired_interval(values, level=level) if self._is_repeated(name) else undefined
+            name: (
+                paired_interval(values, level=level, test_ratio=self.test_ratio)
+                if self._is_repeated(name)
+                else undefined
+            )
             for name, values in self.differences().items()
         }
 
@@ -162,7 +169,8 @@ class Comparison:
         if self.n_seeds == 1:
             yield f"Means over {folds} of one seed. There are no intervals: they need several seeds."
         else:
-            yield f"Means over {self.n_seeds} seeds of {folds} each. Intervals: Student's t over the seeds."
+            shared = ", wider because the splits share samples (Nadeau and Bengio, 2003)" if self.test_ratio else ""
+            yield f"Means over {self.n_seeds} seeds of {folds} each. Intervals: Student's t over the seeds{shared}."
             if unrepeated := [name for name in self.differences() if not self._is_repeated(name)]:
                 yield (
                     f"There is no interval for {', '.join(unrepeated)}: all seeds gave the same scores, so they are "

@@ -26,13 +26,17 @@ Fold = tuple[NDArray[Any], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Result:
-    """The results of one fit; ``failure`` says why there are none."""
+    """The results of one fit; ``failure`` says why there are none.
+
+    ``remark`` is what a rule for the strength said about missing its target.
+    """
 
     score: float = np.nan
     calibration: float | None = None
     attacked: dict[str, float] = field(default_factory=dict)
     seconds: float = np.nan
     operations: float | None = None
+    remark: str = ""
     failure: str = ""
 
 
@@ -128,7 +132,15 @@ def _evaluated(estimator: Any, task: Task, fold: Fold, seed: int, count: bool) -
         attacked={name: float(score(*under_attack(fitted, X, y, *attack), y)) for name, attack in attacks.items()},
         seconds=seconds,
         operations=_operations(fitted, *task.part(train), *masks.values()) if count else None,
+        remark=_remark(fitted),
     )
+
+
+def _remark(fitted: Any) -> str:
+    net = find_net(fitted)
+    if net is None or net.augmenter_ is None or not hasattr(net.rule_, "remark"):
+        return ""
+    return net.rule_.remark() or ""
 
 
 def _operations(fitted: Any, X: Any, y: NDArray[Any], mask: Any = None) -> float | None:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skaba.evaluation._checks import SHARE, check_parameters
+from skaba.evaluation._checks import NOT_NEGATIVE, SHARE, check_parameters
 
 
-def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+def paired_interval(differences: ArrayLike, *, level: float = 0.95, test_ratio: float = 0.0) -> tuple[float, float]:
     """Return Student's t interval of the mean of paired differences.
 
     Parameters
@@ -22,6 +22,10 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
         be independent of each other, as seeds are; the folds of one cross-validation are not.
     level : float, default=0.95
         The confidence level.
+    test_ratio : float, default=0
+        For pairs from repeated random splits of the same samples: the number of test samples divided by that of
+        training samples. Such splits share samples, so their differences vary less than those of new samples would;
+        the variance of the mean is then s² (1 / n + test_ratio) instead of s² / n (Nadeau and Bengio, 2003).
 
     Returns
     -------
@@ -32,7 +36,7 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
     Raises
     ------
     ValueError
-        If there is no difference, one is not finite, or the level is not in (0, 1).
+        If there is no difference, one is not finite, the level is not in (0, 1), or the ratio is negative.
 
     Warns
     -----
@@ -52,6 +56,8 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
     ----------
     Student (1908), "The Probable Error of a Mean".
 
+    Nadeau and Bengio (2003), "Inference for the Generalization Error".
+
     Examples
     --------
     >>> from skaba.evaluation import paired_interval
@@ -66,12 +72,13 @@ def paired_interval(differences: ArrayLike, *, level: float = 0.95) -> tuple[flo
         raise ValueError(f"differences has shape {values.shape} but needs (n,): one per pair, at least one.")
     if not np.isfinite(values).all():
         raise ValueError("differences must be finite: drop the pairs in which a score is missing.")
-    check_parameters("paired_interval", level=(level, SHARE))
+    check_parameters("paired_interval", level=(level, SHARE), test_ratio=(test_ratio, NOT_NEGATIVE))
     if len(values) == 1:
         warnings.warn("One difference has no interval: it tells nothing about the spread.", stacklevel=2)
         return math.nan, math.nan
     # SciPy's t.interval returns NaN for a scale of 0.
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    low, high = stats.t.interval(level, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    scale = values.std(ddof=1) * math.sqrt(1 / len(values) + test_ratio)
+    low, high = stats.t.interval(level, len(values) - 1, loc=values.mean(), scale=scale)
     return float(low), float(high)

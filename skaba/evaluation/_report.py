@@ -176,7 +176,7 @@ def report(
     chosen_attacks, about_attacks = choose_attacks(estimator, X, attacks)
     noises, about_noise = choose_noises(X, y, corruptions, bounds)
     size, about_occlusion = choose_size(X, y, occlusion_size)
-    name = _score_name(estimator)
+    name = score_name(estimator)
     calibration, about_calibration = _calibration(estimator, X, y)
     rows = [
         _row(name, float(estimator.score(X, y))),
@@ -192,7 +192,8 @@ def _row(measure: str, value: float, under: str = "", level: str = "") -> Row:
     return {"measure": measure, "under": under, "level": level, "value": value}
 
 
-def _score_name(estimator: Any) -> str:
+def score_name(estimator: Any) -> str:
+    """Return what an estimator's ``score`` measures."""
     if isinstance(find_net(estimator), ABAMultiLabelClassifier):
         return "macro AUC"
     if is_classifier(estimator):

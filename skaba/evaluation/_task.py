@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -160,7 +161,9 @@ def check_arms(estimators: Mapping[str, Any], task: Task, train: NDArray[Any]) -
     few = _few(task, train)
     for name, estimator in estimators.items():
         try:
-            _try(seeded(estimator, 0), task, few)  # a clone, with a generator that is not the global one
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # those of one step on one batch are not about the fits
+                _try(seeded(estimator, 0), task, few)  # a clone, with a generator that is not the global one
         except Exception as error:  # third-party estimators may raise anything
             raise ValueError(
                 f"estimators[{name!r}] cannot be fitted on these samples. {type(error).__name__}: {error}"

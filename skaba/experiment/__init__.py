@@ -12,6 +12,7 @@ from skaba.experiment._report import read_results, report
 from skaba.experiment._results import Difference, Results
 from skaba.experiment._settings import list_experiments, read_experiment
 from skaba.experiment._tables import markdown, with_interval
+from skaba.experiment._worth import Network, worth_of_file, write_worth
 
 __all__ = [
     "Arm",
@@ -21,6 +22,7 @@ __all__ = [
     "Fit",
     "Gain",
     "Journal",
+    "Network",
     "OutOfTimeError",
     "Progress",
     "Resources",
@@ -36,4 +38,6 @@ __all__ = [
     "run",
     "run_fit",
     "with_interval",
+    "worth_of_file",
+    "write_worth",
 ]

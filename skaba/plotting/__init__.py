@@ -8,6 +8,7 @@
   ``from_predictions``, ``from_estimator``.
 * ``StrengthDisplay.from_search``: a fitted search over ``strength``.
 * ``StrengthPathDisplay.from_estimator``: the strength that ``strength="auto"`` chose, epoch by epoch.
+* ``WorthDisplay.from_results``: a :class:`skaba.evaluation.Worth`.
 * ``AdjustmentDisplay``: scores of single adjustments.
 
 Drawing needs matplotlib: ``pip install "skaba[plotting]"``.
@@ -21,6 +22,7 @@ from skaba.plotting._fidelity import FidelityCurve, FidelityDisplay
 from skaba.plotting._reliability import ReliabilityDisplay
 from skaba.plotting._strength import StrengthCurve, StrengthDisplay
 from skaba.plotting._strength_path import StrengthPathDisplay
+from skaba.plotting._worth import WorthDisplay
 
 __all__ = [
     "AdjustmentDisplay",
@@ -33,4 +35,5 @@ __all__ = [
     "StrengthCurve",
     "StrengthDisplay",
     "StrengthPathDisplay",
+    "WorthDisplay",
 ]

@@ -549,3 +549,11 @@ def test_an_estimator_that_tunes_itself_is_not_taken_for_a_search(table: Any) ->
     assert is_search(GridSearchCV(LogisticRegression(), {"C": [1.0]}))
     found = compare({"own": own, "other": LogisticRegression()}, X, y, cv=2, n_seeds=1, groups=np.arange(len(X)) % 9)
     assert not found.failures
+
+
+def test_intervals_of_random_splits_are_wider() -> None:
+    scores = {"plain": np.array([0.80, 0.82, 0.78]), "ours": np.array([0.84, 0.83, 0.83])}
+    found = Comparison(scores, reference="plain", n_folds=1, test_ratio=0.5)
+    assert found.intervals()["ours"] == paired_interval(scores["ours"] - scores["plain"], test_ratio=0.5)
+    assert "wider because the splits share samples" in found.table()
+    assert "wider" not in Comparison(scores, reference="plain", n_folds=1).table()

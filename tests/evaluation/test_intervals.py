@@ -71,3 +71,20 @@ def test_refuses_missing_values() -> None:
 def test_level_lies_between_0_and_1(level: Any) -> None:
     with pytest.raises(ValueError, match="level"):
         paired_interval([0.1, 0.2], level=level)
+
+
+def test_a_ratio_widens_by_the_correction_of_nadeau_and_bengio() -> None:
+    values = np.random.default_rng(2).normal(size=10)
+    low, high = paired_interval(values)
+    wide_low, wide_high = paired_interval(values, test_ratio=1 / 3)
+    assert wide_low + wide_high == pytest.approx(low + high)
+    assert (wide_high - wide_low) / (high - low) == pytest.approx(np.sqrt((1 / 10 + 1 / 3) * 10))
+
+
+def test_with_a_ratio_correlated_differences_are_covered() -> None:
+    """Differences that share a part of the variance, as those of random splits do."""
+    share, rng = 0.25, np.random.default_rng(4)
+    drawn = np.sqrt(share) * rng.normal(size=(4000, 1)) + np.sqrt(1 - share) * rng.normal(size=(4000, 5))
+    intervals = [paired_interval(row, test_ratio=share / (1 - share)) for row in drawn]
+    assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
+    assert np.mean([low < 0 < high for low, high in map(paired_interval, drawn)]) < 0.85
