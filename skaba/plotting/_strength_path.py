@@ -80,8 +80,9 @@ class StrengthPathDisplay(AxesDisplay):
             raise ValueError(
                 f"strength={net.strength!r} has no path: fit the estimator with strength='auto' or a FlipRate."
             )
-        columns = zip(*net.history[:, ("strength", "flip_rate", "train_fit")], strict=True)
-        return cls(*(np.array(column) for column in columns), target=net.strength_.target).plot(ax)
+        names = ("strength", "flip_rate", "train_fit")
+        path: dict[str, NDArray[Any]] = {name: np.array(net.history[:, name]) for name in names}
+        return cls(**path, target=net.strength_.target).plot(ax)
 
     def _draw(self) -> None:
         epochs = np.arange(1, len(self.strength) + 1)
