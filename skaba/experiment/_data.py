@@ -208,6 +208,11 @@ def _arrays(
     return Data(datasets.to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
 
 
+def _messages(folder: Path | None, split: int, *, per_class: int | None = None) -> Data:
+    bunch = datasets.make_message_ids(random_state=split)
+    return Data(bunch, per_class, "embedding", {"vectors": bunch.vectors})
+
+
 def _newsgroups(
     folder: Path | None,
     split: int,
@@ -270,6 +275,7 @@ LOADERS: dict[str, Callable[..., Data]] = {
     "arrays": _arrays,
     "breast_cancer": partial(_table, "breast_cancer", (150, 200)),
     "digits": _digits,
+    "messages": _messages,
     "mnist": _mnist,
     "newsgroups": _newsgroups,
     "ptbxl": _ptbxl,
