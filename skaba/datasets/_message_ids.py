@@ -82,8 +82,8 @@ def make_message_ids(
     >>> messages = make_message_ids(400, random_state=0)
     >>> messages.X_train.shape, messages.X_test.shape, messages.vectors.shape
     ((200, 50), (100, 50), (1401, 32))
-    >>> [messages.words[word] for word in messages.X_train[0, :3]]
-    []
+    >>> messages.target_names[messages.y_train[0]], [messages.words[word] for word in messages.X_train[0, :3]]
+    ('topic 3', ['topic3-173', 'topic3-159', 'topic0-0'])
     """
     counts = {"n_samples": (n_samples, 4), "n_topics": (n_topics, 2), "n_words": (n_words, 1)}
     counts |= {"length": (length, 1), "dimension": (dimension, 1)}

@@ -96,7 +96,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
     Parameters
     ----------
     settings : dict
-        ``name``: digits, mnist, newsgroups, ptbxl, breast_cancer, wine or arrays (a user's own .npz file);
+        ``name``: digits, mnist, messages, newsgroups, ptbxl, breast_cancer, wine or arrays (a user's own .npz file);
         ``per_class``, the number of training samples that each seed draws per class, by default all; and the data
         set's own settings.
     folder : Path, default=None
@@ -119,6 +119,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
 
     * digits: ``per_class``, ``subset``, as :func:`skaba.datasets.load_digits` takes it
     * mnist: ``per_class``, ``pool``, as :func:`skaba.datasets.fetch_mnist` takes it
+    * messages: ``per_class``; synthetic, see :func:`skaba.datasets.make_message_ids`
     * newsgroups: ``per_class``, ``n_words`` * and ``length`` * of the word sequences, and the files ``archive`` and
       ``vectors``; without them both are downloaded as published
     * ptbxl: ``labels`` *, and either ``length``, the number of samples from each record's start, or ``crop``: each

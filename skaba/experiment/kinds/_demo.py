@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from skaba.experiment._arms import PLAIN, RANDOM_MAP, Arm
+from skaba.experiment._arms import BOTH, PLAIN, RANDOM_MAP, Arm
 from skaba.experiment._experiment import Choice, FitAll, Reported
 from skaba.experiment._fit import Fit
 from skaba.experiment._fits import make_net
 from skaba.experiment._results import Results
 from skaba.experiment._tables import interval, markdown
-from skaba.experiment.kinds._benchmark import BOTH, Benchmark
+from skaba.experiment.kinds._benchmark import Benchmark
 from skaba.plotting import AugmentationDisplay
 
 CAPTION = (
@@ -29,8 +29,8 @@ VERDICTS = {1: "better than", -1: "worse than", 0: "not shown to differ from"}
 class Demo(Benchmark):
     """A benchmark that tunes nothing: the values were chosen before, on validation samples of other seeds.
 
-    The first method after plain training is the one that the conclusion is about. It is compared with plain training,
-    the first rival and its random map, and it is combined with this rival.
+    Methods are compared with plain training and with the first rival. The first method after plain training is also
+    compared with its random map, and is combined with the first rival.
 
     Parameters
     ----------
@@ -98,18 +98,17 @@ class Demo(Benchmark):
         return {label: self.compared[label] for label in labels if name != PLAIN}
 
     def conclusion(self, results: Results) -> str:
-        """Say in one sentence what the intervals show about the first method, and about the first rival."""
-        method, rival = self.methods[1], self.rivals[0]
+        """Say in one sentence what the intervals show about the methods, and about the first rival."""
+        clauses = [self._clause(results, name) for name in [*self.methods[1:], self.rivals[0]]]
+        return f"On {self.subject}, {'; '.join(clauses)}."
+
+    def _clause(self, results: Results, name: str) -> str:
         found: dict[str, list[str]] = {}
-        for label, other in self.compared.items():
-            difference = results.difference(method, other)
-            found.setdefault(VERDICTS[difference.shown], []).append(f"{label} ({interval(difference)})")
-        about = ", and ".join(f"{verdict} {_listed(labels)}" for verdict, labels in found.items())
-        alone = results.difference(rival, PLAIN)
-        return (
-            f"On {self.subject}, {method} is {about}; {rival} alone is {VERDICTS[alone.shown]} plain training "
-            f"({interval(alone)})."
-        )
+        for label, other in self.others(name).items():
+            difference = results.difference(name, other)
+            points = f" ({interval(difference)} points)" if other == PLAIN else ""
+            found.setdefault(VERDICTS[difference.shown], []).append(label + points)
+        return f"{name} is {', and '.join(f'{verdict} {_listed(labels)}' for verdict, labels in found.items())}"
 
     def figures(self, results: Results, folder: Path) -> dict[str, Any]:
         """Return the differences from plain training, and what the first method does to three training samples."""
