@@ -165,7 +165,7 @@ def test_the_conclusion_says_what_the_intervals_show(signs):
     }
     results = made_up(differences | {"FastABA": fast, "FreeABA": differences["plain"]})
     conclusion = DEMO.conclusion(results)
-    about, free, rival = conclusion.split("; ")
+    about, free, rival, mixup = conclusion.split("; ")
     assert about.startswith("On the digits, FastABA is ")
     assert len(re.findall(r"\.(?!\d)", conclusion)) == 1  # one sentence
     labels = ("plain training", "label smoothing", "its random map")
@@ -177,6 +177,7 @@ def test_the_conclusion_says_what_the_intervals_show(signs):
     assert re.search(r"plain training \([+-]\d.\d \[[+-]\d.\d, [+-]\d.\d\] points\)", about)
     assert free.startswith("FreeABA is not shown to differ from plain training (+0.0 [+0.0, +0.0] points)")
     assert rival.startswith("label smoothing is ")
+    assert mixup.startswith("mixup is ")
 
 
 @pytest.mark.parametrize(("points", "word"), [(CLEAR, 1), (UNCLEAR, 0), ([-x for x in CLEAR], -1), ([3, 3, 3], 0)])

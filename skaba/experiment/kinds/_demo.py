@@ -90,16 +90,17 @@ class Demo(Benchmark):
         ]
 
     def others(self, name: str) -> dict[str, str]:
-        """Return the arms that an arm is compared with."""
+        """Return the arms that an arm is compared with: all, plain training and the first rival, or plain training."""
+        if name == PLAIN:
+            return {}
         if name == self.methods[1]:
             return self.compared
-        is_rival = name in self.rivals or name == self.compared["its random map"]
-        labels = list(self.compared)[: 1 if is_rival else 2]
-        return {label: self.compared[label] for label in labels if name != PLAIN}
+        is_control = name in self.rivals or name == self.compared["its random map"]
+        return dict(list(self.compared.items())[: 1 if is_control else 2])
 
     def conclusion(self, results: Results) -> str:
-        """Say in one sentence what the intervals show about the methods, and about the first rival."""
-        clauses = [self._clause(results, name) for name in [*self.methods[1:], self.rivals[0]]]
+        """Say in one sentence what the intervals show about the methods and the rivals."""
+        clauses = [self._clause(results, name) for name in [*self.methods[1:], *self.rivals]]
         return f"On {self.subject}, {'; '.join(clauses)}."
 
     def _clause(self, results: Results, name: str) -> str:
