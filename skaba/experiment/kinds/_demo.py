@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from skaba.experiment._arms import BOTH, PLAIN, RANDOM_MAP, Arm
 from skaba.experiment._experiment import Choice, FitAll, Reported
 from skaba.experiment._fit import Fit
@@ -20,7 +18,7 @@ from skaba.plotting import AugmentationDisplay
 
 CAPTION = (
     "Accuracy on the test set: mean (standard deviation) over {} seeds. Differences are means in points with Student's "
-    "95 % interval. All methods of a seed share its training samples. Time: of training, in units of plain training."
+    "95 % interval. All methods of a seed share its training samples."
 )
 VERDICTS = {1: "better than", -1: "worse than", 0: "not shown to differ from"}
 
@@ -75,18 +73,16 @@ class Demo(Benchmark):
 
     def table(self, results: Results, folder: Path) -> str:
         """Return the table, and the conclusion in one sentence."""
-        header = ["", "value", "accuracy, %", *(f"vs {label}" for label in self.compared), "time"]
+        header = ["", "value", "accuracy, %", *(f"vs {label}" for label in self.compared)]
         rows = [self._row(results, name) for name in results.fits]
         caption = CAPTION.format(len(results.fits[PLAIN]))
         return f"{markdown(header, rows)}\n{caption}\n\n{self.conclusion(results)}\n"
 
     def _row(self, results: Results, name: str) -> list[str]:
         scores, others = results.scores(name), self.others(name)
-        times = [np.median([fit["seconds"] for fit in results.fits[arm]]) for arm in (name, PLAIN)]
         return [
             *(name, self.tuned_value(results, name), f"{scores.mean():.1f} ({scores.std():.1f})"),
             *(interval(results.difference(name, others[label])) if label in others else "" for label in self.compared),
-            f"{times[0] / times[1]:.1f}",
         ]
 
     def others(self, name: str) -> dict[str, str]:
