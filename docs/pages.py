@@ -118,9 +118,8 @@ def answer(results: Results, name: str, other: str) -> str:
     if not {name, other} <= results.fits.keys():
         return ""
     difference = results.difference(name, other)
-    is_interval = difference.high - difference.low > 1e-9  # seeds with equal differences tell little about others
-    shown = "yes" if difference.low > 0 else "no, it is worse" if difference.high < 0 else "not shown"
-    return f"{shown if is_interval else 'not shown'}: {with_interval(difference)}"
+    shown = {1: "yes", -1: "no, it is worse", 0: "not shown"}[difference.shown]
+    return f"{shown}: {with_interval(difference)}"
 
 
 def gains_table(gains: list[Gain]) -> str:

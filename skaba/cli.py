@@ -49,18 +49,21 @@ def main(
 
 @app.command()
 def demo(
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, each with its own training set.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every training.")] = 30,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds, each with its own training samples.")] = 10,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every training; by default to the end.")] = None,
     out: Out = Path("skaba-demo"),
     jobs: Jobs = -1,
 ) -> None:
-    """Compare augmentation with plain training and with controls, on 100 digits.
+    """Compare augmentation with plain training and free rivals, on 100 digits and on 150 synthetic messages.
 
     Fits that are finished in the same folder are not run again.
     """
     from skaba.experiment import Resources, read_experiment
 
-    _run(replace(read_experiment("demo"), seeds=seeds, epochs=epochs), out, Resources(n_jobs=jobs))
+    for name in ("digits", "messages"):
+        experiment = read_experiment(f"demo_{name}")
+        experiment = replace(experiment, seeds=seeds, epochs=epochs or experiment.epochs)
+        _run(experiment, out / name, Resources(n_jobs=jobs))
 
 
 @app.command()

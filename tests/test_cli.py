@@ -5,7 +5,6 @@ import re
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -25,29 +24,33 @@ run = CliRunner().invoke
 def done(tmp_path_factory):
     """A demo of two short seeds, and where its results are."""
     folder = tmp_path_factory.mktemp("demo") / "new" / "results"
-    small = replace(read_experiment("demo"), folds=2, timed_epochs=1, strengths=[0.1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skaba.experiment.read_experiment", lambda name: small)
+        patch.setattr("skaba.experiment.read_experiment", lambda name: read_experiment(name, "quick"))
         # tests/experiment/test_demo.py draws them; once is slow enough.
         patch.setattr("skaba.experiment.kinds.Demo.figures", lambda *arguments: {})
         result = run(app, ["demo", "--seeds", "2", "--epochs", "1", "--jobs", "1", "--out", str(folder)])
     return result, folder
 
 
-def test_demo_writes_its_files_and_says_where(done):
+@pytest.mark.parametrize("case", ["digits", "messages"])
+def test_demo_writes_its_files_and_says_where(done, case):
     result, folder = done
     assert result.exit_code == 0, result.output
-    assert {file.name for file in folder.iterdir()} >= {"fits.jsonl", "results.json", "settings.json", "table.md"}
-    assert f"Results are in {folder}" in result.output
+    assert {file.name for file in (folder / case).iterdir()} >= {
+        *("fits.jsonl", "results.json", "settings.json", "table.md"),
+    }
+    assert f"Results are in {folder / case}" in result.output
 
 
-def test_the_demo_prints_its_table_and_conclusion(done):
+@pytest.mark.parametrize("case", ["digits", "messages"])
+def test_the_demo_prints_its_table_and_conclusion(done, case):
     result, folder = done
-    assert (folder / "table.md").read_text().removeprefix("# ") in result.output
-    fits = json.loads((folder / "results.json").read_text())["fits"]
+    assert (folder / case / "table.md").read_text().removeprefix("# ") in result.output
+    fits = json.loads((folder / case / "results.json").read_text())["fits"]
     assert {(fit["seed"], fit["epochs"]) for own in fits.values() for fit in own} == {(0, 1), (1, 1)}
     for name, own in fits.items():
-        assert f"| {name} | {100 * sum(fit['test'] for fit in own) / 2:.1f}" in result.output
+        scores = f"{100 * sum(fit['test'] for fit in own) / 2:.1f}"
+        assert re.search(rf"^\| {re.escape(name)} \|[^|]*\| {scores} \(", result.output, re.MULTILINE)
 
 
 def test_version():
@@ -59,9 +62,9 @@ def test_help_lists_the_demo():
     assert "demo" in run(app, []).output
 
 
-@pytest.mark.parametrize("option", ["--seeds", "--epochs"])
-def test_numbers_start_at_one(option, tmp_path):
-    result = run(app, ["demo", option, "0", "--out", str(tmp_path / "out")])
+@pytest.mark.parametrize(("option", "value"), [("--seeds", "1"), ("--epochs", "0")])
+def test_the_demo_needs_two_seeds_and_an_epoch(option, value, tmp_path):
+    result = run(app, ["demo", option, value, "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert option in result.output
     assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from skaba.datasets._cifar10 import fetch_cifar10
 from skaba.datasets._digits import load_digits
 from skaba.datasets._download import DatasetError
 from skaba.datasets._glove import fetch_glove
+from skaba.datasets._message_ids import make_message_ids
 from skaba.datasets._mnist import fetch_mnist
 from skaba.datasets._newsgroups import fetch_newsgroups
 from skaba.datasets._ptbxl import fetch_ptbxl
@@ -50,6 +51,7 @@ __all__ = [
     "load_digits",
     "load_wfdb_folder",
     "make_ecg",
+    "make_message_ids",
     "make_messages",
     "read_vectors",
     "to_bunch",

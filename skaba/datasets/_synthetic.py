@@ -136,7 +136,7 @@ def make_ecg(
     >>> X.shape, np.bincount(y)
     ((30, 12, 1000), array([10, 10, 10]))
     """
-    _check(
+    check_parameters(
         "make_ecg",
         n_samples=(n_samples, [Interval(Integral, 1, None, closed="left")]),
         n_times=(n_times, [Interval(Integral, 1, None, closed="left")]),
@@ -144,7 +144,7 @@ def make_ecg(
         noise=(noise, [Interval(Real, 0, None, closed="left")]),
     )
     generator = _generator(random_state)
-    y = _balanced(n_samples, 3, generator)
+    y = balanced(n_samples, 3, generator)
     times = np.arange(n_times) / sampling_rate
     rates = generator.uniform(55.0, 95.0, size=n_samples)
     phases = _phases(times, rates, y == FIBRILLATION, generator)
@@ -284,14 +284,14 @@ def make_messages(
     >>> WordSequences(vectors, length=40).fit_transform(texts).shape
     (60, 40)
     """
-    _check(
+    check_parameters(
         "make_messages",
         n_samples=(n_samples, [Interval(Integral, 1, None, closed="left")]),
         n_topics=(n_topics, [Interval(Integral, 1, len(_TOPICS), closed="both")]),
         dimension=(dimension, [Interval(Integral, 1, None, closed="left")]),
     )
     generator = _generator(random_state)
-    y = _balanced(n_samples, n_topics, generator)
+    y = balanced(n_samples, n_topics, generator)
     vectors = _word_vectors(n_topics, dimension, generator)
     return [_message(_TOPICS[topic].split(), generator) for topic in y], y, vectors
 
@@ -330,12 +330,12 @@ def _generator(random_state: _Seed) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
-def _balanced(n_samples: int, n_classes: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def balanced(n_samples: int, n_classes: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Return equally frequent classes in random order."""
     return generator.permutation(np.arange(n_samples, dtype=np.int64) % n_classes)
 
 
-def _check(function: str, **parameters: tuple[Any, list[Any]]) -> None:
+def check_parameters(function: str, **parameters: tuple[Any, list[Any]]) -> None:
     """Check the parameters of a function, given as name=(value, constraints)."""
     validate_parameter_constraints(
         {name: allowed for name, (_, allowed) in parameters.items()},

@@ -96,7 +96,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
     Parameters
     ----------
     settings : dict
-        ``name``: digits, mnist, newsgroups, ptbxl, breast_cancer, wine or arrays (a user's own .npz file);
+        ``name``: digits, mnist, messages, newsgroups, ptbxl, breast_cancer, wine or arrays (a user's own .npz file);
         ``per_class``, the number of training samples that each seed draws per class, by default all; and the data
         set's own settings.
     folder : Path, default=None
@@ -119,6 +119,7 @@ def load_data(settings: dict[str, Any], folder: Path | None = None, *, split: in
 
     * digits: ``per_class``, ``subset``, as :func:`skaba.datasets.load_digits` takes it
     * mnist: ``per_class``, ``pool``, as :func:`skaba.datasets.fetch_mnist` takes it
+    * messages: ``per_class``; synthetic, see :func:`skaba.datasets.make_message_ids`
     * newsgroups: ``per_class``, ``n_words`` * and ``length`` * of the word sequences, and the files ``archive`` and
       ``vectors``; without them both are downloaded as published
     * ptbxl: ``labels`` *, and either ``length``, the number of samples from each record's start, or ``crop``: each
@@ -208,6 +209,11 @@ def _arrays(
     return Data(datasets.to_bunch(splits, own.target_names, own.note), per_class, layer, note=own.note)
 
 
+def _messages(folder: Path | None, split: int, *, per_class: int | None = None) -> Data:
+    bunch = datasets.make_message_ids(random_state=split)
+    return Data(bunch, per_class, "embedding", {"vectors": bunch.vectors})
+
+
 def _newsgroups(
     folder: Path | None,
     split: int,
@@ -270,6 +276,7 @@ LOADERS: dict[str, Callable[..., Data]] = {
     "arrays": _arrays,
     "breast_cancer": partial(_table, "breast_cancer", (150, 200)),
     "digits": _digits,
+    "messages": _messages,
     "mnist": _mnist,
     "newsgroups": _newsgroups,
     "ptbxl": _ptbxl,

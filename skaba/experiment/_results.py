@@ -41,6 +41,16 @@ class Difference(NamedTuple):
             return cls(float(paired[0]), math.nan, math.nan, math.nan)
         return cls(float(paired.mean()), *paired_interval(paired), _signed_rank(paired.round(9)))
 
+    @property
+    def is_equal(self) -> bool:
+        """Whether all seeds have the same difference, up to rounding. This tells little about other seeds."""
+        return self.high - self.low < 1e-9
+
+    @property
+    def shown(self) -> int:
+        """The sign that the interval shows: 1, -1, or 0 if it includes 0, has no width, or does not exist."""
+        return 0 if self.is_equal else int(self.low > 0) - int(self.high < 0)
+
 
 def _signed_rank(paired: NDArray[Any]) -> float:
     """Return the p-value of Wilcoxon's signed-rank test."""

@@ -21,8 +21,6 @@ QUICK: dict[str, Any] = {
     "tuning_seeds": 1,
     "n_scored": 200,
     "n_attacked": 20,
-    "folds": 2,
-    "timed_epochs": 1,
     "longer": [2.0],
     "published": {},
 }

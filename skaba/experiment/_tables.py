@@ -31,6 +31,21 @@ def beside_published(published: Mapping[str, Any], header: Sequence[str], rows: 
     return markdown(header[:end], [row[:end] for row in rows])
 
 
+def interval(difference: Difference) -> str:
+    """Write a mean difference with its interval, if it has one.
+
+    Parameters
+    ----------
+    difference : Difference
+
+    Returns
+    -------
+    str
+    """
+    mean, low, high = (round(value, 1) + 0.0 for value in difference[:3])  # + 0.0: no minus before a zero
+    return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def with_interval(difference: Difference) -> str:
     """Write a mean difference with its interval and its p-value, if it has them.
 
@@ -42,7 +57,4 @@ def with_interval(difference: Difference) -> str:
     -------
     str
     """
-    mean, low, high = (round(value, 1) + 0.0 for value in difference[:3])  # + 0.0: no minus before a zero
-    if math.isnan(low):
-        return f"{mean:+.1f}"
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}], p {difference.p:.2g}"
+    return interval(difference) + ("" if math.isnan(difference.p) else f", p {difference.p:.2g}")

@@ -63,8 +63,8 @@ def make():
             "learning_rates": [0.01],
             "strengths": [0.3],
             "seeds": 1,
+            "tuning_seeds": 1,
         }
-        tuned = {} if kind == "demo" else {"tuning_seeds": 1}
-        return KINDS[kind](**common | tuned | settings)
+        return KINDS[kind](**common | settings)
 
     return made

@@ -117,7 +117,7 @@ def test_an_experiment_is_checked_however_it_is_made(small):
         (
             'kind = "benchmark"\n',
             "",
-            "no kind named None. Known: adjustments, benchmark, demo, groups, strength, variants",
+            "no kind named None. Known: adjustments, auto, benchmark, demo, groups, strength, variants",
         ),
     ],
 )
@@ -132,7 +132,8 @@ def test_what_is_wrong_is_said_before_any_work(small, old, new, message):
     [
         ("strength", {"methods": ["plain"], "test_strengths": []}, "test_strengths must be a list of positive numbers"),
         ("strength", {"methods": ["plain"], "test_strengths": [-0.1]}, "test_strengths must be a list of positive"),
-        ("demo", {"methods": ["plain"], "folds": 3, "timed_epochs": 1}, 'methods must hold "plain" and "MendABA"'),
+        ("demo", {"methods": ["plain"], "subject": "x", "seeds": 2}, "methods must hold a method after plain training"),
+        ("demo", {"methods": ["plain", "FastABA"], "subject": "x", "seeds": 2}, "rivals must hold a rival"),
     ],
 )
 def test_each_kind_has_rules_of_its_own(make, kind, settings, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -151,7 +151,18 @@ class Benchmark(MethodsExperiment):
         chosen = self._chosen(choices)
         arms = {arm.name: arm for arm in [*self.arms(), *self._controls_of_best(chosen)]}
         choices |= self.tuned(fit_all, rate, [arm for arm in arms.values() if arm.name not in choices])
-        fits = self.test_fits_of_all(rate, arms.values(), choices)
+        return self.tested(fit_all, rate, arms.values(), choices, chosen)
+
+    def tested(
+        self,
+        fit_all: FitAll,
+        rate: float,
+        arms: Iterable[Arm],
+        choices: Mapping[str, Choice],
+        chosen: Mapping[str, str],
+    ) -> Reported:
+        """Return the test fits of arms at their tuned values, and of the chosen rival together with a method."""
+        fits = self.test_fits_of_all(rate, arms, choices)
         if "both" in chosen:
             rival, method = chosen["rival"], chosen["combined method"]
             both = self.test_fits(self.arm(chosen["both"]), rate, [choices[method].value] * self.seeds)
@@ -196,7 +207,7 @@ class Benchmark(MethodsExperiment):
         header = ["", "tuned value", "mean (std)", *(f"vs {label}" for label in compared), *measured.values()]
         rows = [
             [
-                *(name, self._tuned(results, name)),
+                *(name, self.tuned_value(results, name)),
                 f"{results.scores(name).mean():.1f} ({results.scores(name).std():.1f})",
                 *(with_interval(own[label]) if label in own else "" for label in compared),
                 *(_mean(results, name, what) for what in measured),
@@ -206,7 +217,7 @@ class Benchmark(MethodsExperiment):
         ]
         notes = [beside_published(self.published, [*header, "published, median (std)"], rows)]
         notes += [_rising(results)] if _rising(results) else []
-        notes += [f"{EQUAL}\n"] if any(_is_equal(one) for own in differences.values() for one in own.values()) else []
+        notes += [f"{EQUAL}\n"] if any(one.is_equal for own in differences.values() for one in own.values()) else []
         return "\n".join(notes)
 
     def differences(self, results: Results, name: str) -> dict[str, Difference]:
@@ -238,7 +249,8 @@ class Benchmark(MethodsExperiment):
         }
         return others | {**auto, **both}.get(name, {})
 
-    def _tuned(self, results: Results, name: str) -> str:
+    def tuned_value(self, results: Results, name: str) -> str:
+        """Return the values of an arm, as the table shows them."""
         if name in [AUTO.format(method) for method in self.auto]:
             return "auto"
         values = [results.fits[name][0]["rival_value"], results.tuned[name]]
@@ -265,8 +277,3 @@ def _rising(results: Results) -> str:
     if not named:
         return ""
     return f"Mean validation scores that rose by more than {RISING} points in the last quarter: {', '.join(named)}.\n"
-
-
-def _is_equal(difference: Difference) -> bool:
-    """Return whether all seeds have the same difference, up to rounding."""
-    return difference.high - difference.low < 1e-9
