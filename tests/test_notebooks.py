@@ -12,6 +12,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("
 # What a machine would give away of itself: a path below a usual root, of a user or of a drive.
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:Users|dev|etc|home|mnt|opt|private|root|srv|tmp|usr|var|work)/|\b[A-Z]:\\")
 WRITES = re.compile(r"^\s*print\(|^(?:Markdown|conclude)\(", re.MULTILINE)
+COMPARED = {"plain", "label smoothing", "mixup", "random map"}
 DRAWS = re.compile(r"Display\.from_|\.plot\(")
 LARGEST = 600_000
 
@@ -42,6 +43,13 @@ def test_what_writes_or_draws_has_output(path: Path) -> None:
         assert len(pictures) == len(DRAWS.findall(cell.source)), cell.source
         drawn += len(pictures)
     assert drawn > 0
+
+
+@every_notebook
+def test_the_method_is_compared_with_free_rivals_and_its_random_map(path: Path) -> None:
+    outputs = [output.get("data", {}) for cell in code_cells(path) for output in cell.outputs]
+    (table,) = [data["text/markdown"] for data in outputs if "| plain |" in data.get("text/markdown", "")]
+    assert {row.split("|")[1].strip() for row in table.splitlines() if row.startswith("|")} > COMPARED
 
 
 @every_notebook

@@ -36,6 +36,7 @@ from skaba.evaluation._components import is_search, seeded
 from skaba.evaluation._task import Task, check_arms
 from skaba.losses import ForwardPass, Penalty
 from skaba.plotting import ComparisonDisplay
+from skaba.training import FlipRate
 from tests.evaluation.conftest import table_net
 
 SHALLOW, DEEP = DecisionTreeClassifier(max_depth=1), DecisionTreeClassifier(max_features=1)
@@ -378,6 +379,13 @@ def test_the_trial_leaves_estimators_and_the_random_state_alone(table: Any, clas
     assert torch.equal(torch.get_rng_state(), before)
     assert net.get_params().keys() == parameters.keys()
     assert not net.initialized_
+
+
+def test_a_rule_for_the_strength_does_not_warn_of_the_trial(table: Any, classifier: Any) -> None:
+    ruled = classifier(strength=FlipRate(every=2, fitted=0.0))  # a trial has one batch
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not compare({"ruled": ruled, "plain": classifier(augmenter=None)}, *table, cv=2, n_seeds=1).failures
 
 
 class Moody(ClassifierMixin, BaseEstimator):
