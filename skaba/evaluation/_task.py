@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils import _safe_indexing
@@ -187,10 +186,7 @@ def _try(estimator: Any, task: Task, few: NDArray[Any]) -> None:
     # One batch of all samples: without a validation split, and without callbacks, which may write files.
     if isinstance(estimator, AugmentedNet):
         trial = {"max_epochs": 1, "batch_size": len(few), "callbacks": None, "train_split": None, "verbose": 0}
-        with warnings.catch_warnings():
-            # A rule for the strength warns that one batch is too few for it, which is true of the trial only.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            estimator.set_params(**trial).fit(*task.part(few), **task.masks_for(estimator, few))
+        estimator.set_params(**trial).fit(*task.part(few), **task.masks_for(estimator, few))
 
 
 def _few(task: Task, train: NDArray[Any]) -> NDArray[Any]:

@@ -73,7 +73,7 @@ def test_the_table_has_the_advice_first_and_every_method(found: Worth) -> None:
 
 
 def test_the_reason_of_the_rule_is_noted(found: Worth) -> None:
-    assert "ABA: FlipRate() looks at every 10. batch, but there were 6: set every=1." in found.notes
+    assert "ABA: FlipRate() looks once in 12 batches, but there were only 6: set every=1." in found.notes
 
 
 def test_the_frame_has_the_groups(found: Worth) -> None:
@@ -227,5 +227,5 @@ def test_an_augmenter_that_is_no_aba_is_refused(table: Any) -> None:
 
 
 def test_a_rule_of_the_user_is_kept(table: Any) -> None:
-    net = ABAClassifier(table_net, strength=FlipRate(0.2, every=1), **SETTINGS)
-    assert "with strength FlipRate(every=1, target=0.2)" in worth(net, *table).table()
+    net = ABAClassifier(table_net, strength=FlipRate(0.3, every=1), **SETTINGS)
+    assert "with strength FlipRate(every=1, target=0.3)" in worth(net, *table).table()
