@@ -171,7 +171,7 @@ class FlipRate(BaseEstimator):
         """
         if self.n_batches_ < self.every:
             return (
-                f"{self!r} looks once in {self.every} batches, but there were only {self.n_batches_:.0f}: set every=1."
+                f"{self!r} looks once in {self.every} batches, and there were {self.n_batches_:.0f}: set every=1."
             )
         if self.strength_ <= self.start and self.fit_ < self.fitted:
             return (

@@ -73,7 +73,7 @@ def test_the_table_has_the_advice_first_and_every_method(found: Worth) -> None:
 
 
 def test_the_reason_of_the_rule_is_noted(found: Worth) -> None:
-    assert "ABA: FlipRate() looks once in 12 batches, but there were only 6: set every=1." in found.notes
+    assert "ABA: FlipRate() looks once in 12 batches, and there were 6: set every=1." in found.notes
 
 
 def test_the_frame_has_the_groups(found: Worth) -> None:
