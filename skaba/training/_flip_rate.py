@@ -170,9 +170,7 @@ class FlipRate(BaseEstimator):
         str or None
         """
         if self.n_batches_ < self.every:
-            return (
-                f"{self!r} looks once in {self.every} batches, and there were {self.n_batches_:.0f}: set every=1."
-            )
+            return f"{self!r} looks once in {self.every} batches, and there were {self.n_batches_:.0f}: set every=1."
         if self.strength_ <= self.start and self.fit_ < self.fitted:
             return (
                 f"The strength did not grow beyond {self.start:g}: the network predicts {100 * self.fit_:.0f} % "
