@@ -33,8 +33,8 @@ class FlipRate(BaseEstimator):
         The share of unchanged samples that the network must predict rightly for the strength to grow.
     start : float, default=0.1
         The first strength.
-    low, high : float, default=0.003 and 10
-        The smallest and the largest strength.
+    low, high : float, default=0.003 and 1
+        The smallest and the largest strength. Scale the features to about unit variance.
     pace : float, default=3.0
         How fast the strength changes: by a factor exp(pace * (target - flip rate)) each time.
     every : int, default=12
@@ -91,7 +91,7 @@ class FlipRate(BaseEstimator):
         fitted: float = 0.9,
         start: float = 0.1,
         low: float = 0.003,
-        high: float = 10.0,
+        high: float = 1.0,
         pace: float = 3.0,
         every: int = 12,
     ) -> None:

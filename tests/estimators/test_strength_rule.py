@@ -93,7 +93,7 @@ def test_its_parameters_are_searched():
     [
         ({"augmenter": Mixup()}, "changes the targets"),
         ({"augmenter": Compose([Mixup(), mend_aba()])}, "changes the targets"),
-        ({"augmenter": RandomErasing()}, r"FlipRate\(high=1\)"),
+        ({"augmenter": RandomErasing(), "strength": FlipRate(high=2.0)}, r"FlipRate\(high=1\)"),
         ({"strength": "aut"}, "auto"),
         ({"strength": FlipRate(1.5)}, "target"),
         ({"strength": FlipRate}, r"pass FlipRate\(\)"),
@@ -125,4 +125,4 @@ def test_a_net_that_does_not_learn_says_so():
         net(strength="auto", lr=0.0).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        net().fit(X, y)
+        net(strength=FlipRate(every=1, fitted=0.8, high=10.0)).fit(X, y)
