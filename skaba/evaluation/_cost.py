@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from torch.utils.flop_counter import FlopCounterMode
 
 from skaba._random_state import random_state_kept
@@ -38,7 +42,7 @@ def operations_of_epoch(net: AugmentedNet, X: Any, y: Any, mask: Any = None) -> 
     counter = FlopCounterMode(display=False)
     # A deep copy, because another epoch would change the weights and the history of the fitted net.
     (trained,) = _brief(copy.deepcopy(net))
-    with random_state_kept(), counter:  # one more epoch must not move the global random state
+    with random_state_kept(), _without_advice(), counter:  # one more epoch must not move the global random state
         trained.partial_fit(X, y, mask=mask)
     return float(counter.get_total_flops())
 
@@ -64,7 +68,8 @@ def counted_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> f
     -------
     float
     """
-    counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(method, plain)]
+    with _without_advice():
+        counts = [operations_of_epoch(net.fit(X, y), X, y) for net in _brief(method, plain)]
     if not counts[1]:
         raise ValueError("None of the network's operations can be counted: use cost='measured'.")
     return counts[0] / counts[1]
@@ -75,10 +80,19 @@ def measured_cost(method: AugmentedNet, plain: AugmentedNet, X: Any, y: Any) -> 
 
     The two take turns, and the median of the ratios is returned.
     """
-    nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
-    # In turns, so that a machine that slows down meanwhile slows both down.
-    seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
+    with _without_advice():
+        nets = [net.fit(X, y) for net in _brief(method, plain)]  # the first epoch is slow, so it is not timed
+        # In turns, so that a machine that slows down meanwhile slows both down.
+        seconds = np.array([[_epoch(net, X, y) for net in nets] for _ in range(TURNS)])
     return float(np.median(seconds[:, 0] / seconds[:, 1]))
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence what fits say about their training, which would be about trials of one epoch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _brief(*nets: AugmentedNet) -> list[AugmentedNet]:

@@ -126,3 +126,11 @@ def test_a_net_that_does_not_learn_says_so():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net(strength=FlipRate(every=1, fitted=0.8, high=10.0)).fit(X, y)
+
+
+def test_trials_of_one_epoch_give_no_advice():
+    fitted = net(strength=FlipRate(every=4, fitted=0.8, high=10.0)).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        longer = controls(fitted, X, y, cost="counted")["longer plain training"]
+    assert longer.max_epochs > fitted.max_epochs
