@@ -382,7 +382,7 @@ def test_the_trial_leaves_estimators_and_the_random_state_alone(table: Any, clas
 
 
 def test_a_rule_for_the_strength_does_not_warn_of_the_trial(table: Any, classifier: Any) -> None:
-    ruled = classifier(strength=FlipRate(every=2, fitted=0.0))  # a trial has one batch
+    ruled = classifier(strength=FlipRate(every=2, fitted=0.0, high=50.0))  # a trial has one batch
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not compare({"ruled": ruled, "plain": classifier(augmenter=None)}, *table, cv=2, n_seeds=1).failures
